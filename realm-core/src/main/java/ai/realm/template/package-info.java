@@ -1,0 +1,5 @@
+/// Chat templates: the subset of Jinja that models' own templates are written in.
+@NullMarked
+package ai.realm.template;
+
+import org.jspecify.annotations.NullMarked;
