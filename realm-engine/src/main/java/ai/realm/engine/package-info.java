@@ -1,0 +1,5 @@
+/// Sequences, scheduler, KV blocks and sampling.
+@NullMarked
+package ai.realm.engine;
+
+import org.jspecify.annotations.NullMarked;

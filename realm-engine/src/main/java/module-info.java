@@ -1,0 +1,7 @@
+/// Sequences of all realms in one forward step: scheduler, KV blocks, sampling.
+module ai.realm.engine {
+  requires transitive ai.realm.core;
+  requires transitive ai.realm.models;
+
+  exports ai.realm.engine;
+}
