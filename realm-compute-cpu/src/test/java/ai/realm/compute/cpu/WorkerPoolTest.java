@@ -1,0 +1,186 @@
+package ai.realm.compute.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+class WorkerPoolTest {
+  @Test
+  void runsEveryChunkOnceWhateverTheNumberOfThreads() {
+    for (int threads : new int[] {1, 2, 3, 8}) {
+      try (WorkerPool pool = new WorkerPool(threads)) {
+        for (int chunks : new int[] {0, 1, 2, 7, 64, 1000}) {
+          AtomicIntegerArray runs = new AtomicIntegerArray(Math.max(1, chunks));
+          pool.run((chunk, worker) -> runs.incrementAndGet(chunk), chunks);
+          for (int i = 0; i < chunks; i++) {
+            assertThat(runs.get(i)).as("%d threads, chunk %d", threads, i).isEqualTo(1);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void manyShortTasksInARowLoseAndRepeatNothing() {
+    try (WorkerPool pool = new WorkerPool(4)) {
+      int[] sums = new int[16];
+      for (int round = 0; round < 20_000; round++) {
+        pool.run((chunk, worker) -> sums[chunk]++, 16);
+        if (round % 4000 == 0) {
+          LockSupport.parkNanos(1_000_000); // lets the workers park
+        }
+      }
+      assertThat(sums).containsOnly(20_000);
+    }
+  }
+
+  @Test
+  void aWorkerNumberIsHeldByOneThreadAtATime() {
+    try (WorkerPool pool = new WorkerPool(4)) {
+      AtomicIntegerArray inside = new AtomicIntegerArray(4);
+      AtomicInteger clashes = new AtomicInteger();
+      for (int round = 0; round < 2000; round++) {
+        pool.run(
+            (chunk, worker) -> {
+              if (inside.incrementAndGet(worker) != 1) {
+                clashes.incrementAndGet();
+              }
+              inside.decrementAndGet(worker);
+            },
+            32);
+      }
+      assertThat(clashes).hasValue(0);
+    }
+  }
+
+  @Test
+  void anExceptionInAChunkReachesTheCallerAndThePoolGoesOn() {
+    try (WorkerPool pool = new WorkerPool(3)) {
+      for (int bad = 0; bad < 20; bad++) {
+        int failing = bad;
+        assertThatThrownBy(
+                () ->
+                    pool.run(
+                        (chunk, worker) -> {
+                          if (chunk == failing) {
+                            throw new IndexOutOfBoundsException("chunk " + chunk);
+                          }
+                        },
+                        20))
+            .isInstanceOf(IndexOutOfBoundsException.class)
+            .hasMessage("chunk " + bad);
+        AtomicInteger runs = new AtomicInteger();
+        pool.run((chunk, worker) -> runs.incrementAndGet(), 20);
+        assertThat(runs).hasValue(20);
+      }
+    }
+  }
+
+  @Test
+  void callersOnDifferentThreadsTakeTurns() throws InterruptedException {
+    try (WorkerPool pool = new WorkerPool(3)) {
+      AtomicInteger runs = new AtomicInteger();
+      Thread[] callers = new Thread[4];
+      for (int i = 0; i < callers.length; i++) {
+        callers[i] =
+            new Thread(
+                () -> {
+                  for (int round = 0; round < 500; round++) {
+                    pool.run((chunk, worker) -> runs.incrementAndGet(), 8);
+                  }
+                });
+        callers[i].start();
+      }
+      for (Thread caller : callers) {
+        caller.join();
+      }
+      assertThat(runs).hasValue(4 * 500 * 8);
+    }
+  }
+
+  @Test
+  void aTaskThatRunsAnotherIsRefusedInsteadOfDeadlocking() {
+    try (WorkerPool pool = new WorkerPool(2)) {
+      assertThatThrownBy(
+              () -> pool.run((chunk, worker) -> pool.run((c, w) -> {}, 2), 8))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("must not run another");
+    }
+  }
+
+  @Test
+  void closeEndsTheThreadsAndLaterRunsAreRefused() {
+    AtomicReference<Thread> seen = new AtomicReference<>();
+    WorkerPool pool = new WorkerPool(2);
+    while (seen.get() == null) {
+      pool.run(
+          (chunk, worker) -> {
+            if (worker == 1) {
+              seen.set(Thread.currentThread());
+            }
+          },
+          64);
+    }
+    assertThat(seen.get().isDaemon()).isTrue();
+    pool.close();
+    assertThat(seen.get().isAlive()).isFalse();
+    assertThatThrownBy(() -> pool.run((chunk, worker) -> {}, 2))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("closed");
+    pool.close();
+  }
+
+  @Test
+  void idleWorkersUseNoCpu() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long[] ids = new long[4];
+    try (WorkerPool pool = new WorkerPool(4)) {
+      for (int round = 0; round < 200; round++) {
+        pool.run(
+            (chunk, worker) -> {
+              ids[worker] = Thread.currentThread().threadId();
+              LockSupport.parkNanos(10_000);
+            },
+            64);
+      }
+      LockSupport.parkNanos(100_000_000);
+      long before = cpuNanos(threads, ids);
+      LockSupport.parkNanos(500_000_000);
+      assertThat(cpuNanos(threads, ids) - before).isLessThan(5_000_000);
+    }
+  }
+
+  @Test
+  void aTaskAllocatesNothing() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    try (WorkerPool pool = new WorkerPool(3)) {
+      int[] sums = new int[12];
+      WorkerPool.Task task = (chunk, worker) -> sums[chunk]++;
+      for (int i = 0; i < 2000; i++) {
+        pool.run(task, 12);
+      }
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < 2000; i++) {
+        pool.run(task, 12);
+      }
+      assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(2000);
+    }
+  }
+
+  private static long cpuNanos(ThreadMXBean threads, long[] ids) {
+    long sum = 0;
+    for (int i = 1; i < ids.length; i++) {
+      sum += ids[i] == 0 ? 0 : threads.getThreadCpuTime(ids[i]);
+    }
+    return sum;
+  }
+}
