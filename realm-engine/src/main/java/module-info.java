@@ -4,4 +4,5 @@ module ai.realm.engine {
   requires transitive ai.realm.models;
 
   exports ai.realm.engine;
+  exports ai.realm.engine.sampling;
 }

@@ -1,0 +1,43 @@
+package ai.realm.engine;
+
+import java.util.ArrayList;
+
+/// A tenant as the engine knows it: its share, its waiting requests, what it holds and what it has been
+/// given. Made by [Engine#tenant]; everything but the name and share is guarded by the engine's lock.
+public final class EngineTenant {
+  private final String name;
+  private final TenantShare share;
+  final long number;
+  final PrefixCache prefixes;
+  final ArrayList<StepRequest> waiting = new ArrayList<>();
+
+  /// Work received so far, in prompt tokens over weight: the tenant with the least goes first.
+  double virtualTime;
+
+  int sequences;
+  int kvBlocks;
+  long promptTokens;
+  long decodedTokens;
+
+  EngineTenant(String name, TenantShare share, long number, PrefixCache prefixes) {
+    this.name = name;
+    this.share = share;
+    this.number = number;
+    this.prefixes = prefixes;
+  }
+
+  /// The name it was made with.
+  public String name() {
+    return name;
+  }
+
+  /// Its part of the engine.
+  public TenantShare share() {
+    return share;
+  }
+
+  @Override
+  public String toString() {
+    return "tenant " + name;
+  }
+}

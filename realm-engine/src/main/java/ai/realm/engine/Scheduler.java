@@ -1,0 +1,248 @@
+package ai.realm.engine;
+
+import ai.realm.compute.Batch;
+import ai.realm.compute.KvStore;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Which rows go into the next forward step. Guarded by the engine's lock.
+///
+/// Token-weighted fair queueing (start-time fair queueing, Goyal et al. 1996): each tenant has a
+/// virtual time that grows by the cost of what it is given over its weight, and the tenant with the
+/// least goes first. A step takes every sequence that is decoding first, one row each, then prompts in
+/// chunks; while somebody decodes, the prompts' rows are bounded by what the machine computes in
+/// `maxStallMillis`.
+final class Scheduler {
+  /// A sequence idle for less than this is about to step again: taking its blocks would only be undone.
+  private static final long IDLE_GRACE_NANOS = 50_000_000;
+
+  private final EngineConfig config;
+  private final BlockPool pool;
+  private final KvStore kv;
+  private final List<EngineTenant> tenants;
+  private final List<Sequence> sequences;
+  private double nanosPerRow = 0;
+  private double virtualNow = 0;
+  long preemptions;
+  long prefixBlocks;
+
+  /// Requests of the step being planned, in batch order.
+  final ArrayList<StepRequest> planned = new ArrayList<>();
+
+  /// Requests that found no blocks in this step.
+  private final ArrayList<StepRequest> blocked = new ArrayList<>();
+
+  Scheduler(
+      EngineConfig config,
+      BlockPool pool,
+      KvStore kv,
+      List<EngineTenant> tenants,
+      List<Sequence> sequences) {
+    this.config = config;
+    this.pool = pool;
+    this.kv = kv;
+    this.tenants = tenants;
+    this.sequences = sequences;
+  }
+
+  /// A tenant that starts to compete again gets no credit for the time it was away.
+  void activate(EngineTenant tenant) {
+    tenant.virtualTime = Math.max(tenant.virtualTime, virtualNow);
+  }
+
+  /// Learns from a step how long a row takes.
+  void measured(int rows, long nanos) {
+    if (rows >= 8) {
+      double sample = (double) nanos / rows;
+      nanosPerRow = nanosPerRow == 0 ? sample : 0.8 * nanosPerRow + 0.2 * sample;
+    }
+  }
+
+  /// Fills the batch; leaves it empty when nothing can run.
+  void plan(Batch batch) {
+    batch.clear();
+    planned.clear();
+    take(batch, true, config.maxRows());
+    boolean decoding = batch.rows() > 0;
+    int rows = decoding ? Math.min(config.maxRows(), batch.rows() + stallRows()) : config.maxRows();
+    take(batch, false, rows);
+  }
+
+  private int stallRows() {
+    if (nanosPerRow == 0) {
+      return 32;
+    }
+    return (int) Math.max(1, Math.min(config.maxRows(), config.maxStallMillis() * 1e6 / nanosPerRow));
+  }
+
+  /// Adds requests that have one row left (`decode`) or more, fairest tenant first, up to `maxRows`.
+  private void take(Batch batch, boolean decode, int maxRows) {
+    blocked.clear();
+    while (batch.rows() < maxRows && batch.sequences() < config.maxSequences()) {
+      StepRequest next = fairest(decode);
+      if (next == null) {
+        return;
+      }
+      next.sequence().inBatch = true;
+      if (!add(batch, next, maxRows - batch.rows())) {
+        // No blocks for it in this step: it stays queued, others may still fit.
+        next.sequence().inBatch = false;
+        next.sequence().lastUsedNanos = System.nanoTime();
+        blocked.add(next);
+      }
+    }
+  }
+
+  private @Nullable StepRequest fairest(boolean decode) {
+    StepRequest best = null;
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant tenant = tenants.get(t);
+      if (best != null && tenant.virtualTime >= best.sequence().tenant.virtualTime) {
+        continue;
+      }
+      for (int i = 0; i < tenant.waiting.size(); i++) {
+        StepRequest r = tenant.waiting.get(i);
+        boolean single = r.start + r.count - r.sequence().cached == 1;
+        if (!r.sequence().inBatch && single == decode && !blocked.contains(r)) {
+          best = r;
+          break;
+        }
+      }
+    }
+    return best;
+  }
+
+  private boolean add(Batch batch, StepRequest request, int room) {
+    Sequence s = request.sequence();
+    int end = request.start + request.count;
+    if (s.cached == 0 && s.blockCount == 0) {
+      reusePrefix(s, end);
+    }
+    int take = Math.min(end - s.cached, room);
+    if (!reserve(s, s.cached + take)) {
+      return false;
+    }
+    int firstOutput = end - request.outputs + request.produced;
+    int outputs = Math.max(0, s.cached + take - Math.max(firstOutput, s.cached));
+    batch.add(s.tokens, s.cached, take, s.cached, s.blocks, outputs);
+    planned.add(request);
+    EngineTenant tenant = s.tenant;
+    boolean decode = take == 1 && request.count == 1;
+    double cost = decode ? config.decodeCost() : take;
+    virtualNow = Math.max(virtualNow, tenant.virtualTime);
+    tenant.virtualTime += cost / tenant.share().weight();
+    if (decode) {
+      tenant.decodedTokens++;
+    } else {
+      tenant.promptTokens += take;
+    }
+    return true;
+  }
+
+  /// Starts an empty cache from blocks of the tenant's earlier prompts. The last token is always
+  /// computed, for its logits.
+  private void reusePrefix(Sequence s, int end) {
+    int limit = end - 1;
+    int[] found = new int[Math.max(1, limit / config.blockSize())];
+    int n = s.tenant.prefixes.find(s.tokens, limit, found);
+    for (int i = 0; i < n; i++) {
+      s.addBlock(found[i]);
+    }
+    s.tenant.kvBlocks += n;
+    s.cached = n * config.blockSize();
+    prefixBlocks += n;
+  }
+
+  /// Makes positions `cached` to `end - 1` of a sequence writable.
+  private boolean reserve(Sequence s, int end) {
+    int needed = (end + config.blockSize() - 1) / config.blockSize();
+    int last = s.cached / config.blockSize();
+    if (last < s.blockCount && pool.isShared(s.blocks[last])) {
+      int copy = obtain(s);
+      if (copy < 0) {
+        return false;
+      }
+      kv.copyBlock(s.blocks[last], copy);
+      pool.release(s.blocks[last]);
+      s.blocks[last] = copy;
+    }
+    while (s.blockCount < needed) {
+      int block = obtain(s);
+      if (block < 0) {
+        return false;
+      }
+      s.addBlock(block);
+      s.tenant.kvBlocks++;
+    }
+    return true;
+  }
+
+  /// A block for `s`: a free one, else one from a prefix cache (its own tenant's first), else one of a
+  /// sequence that can wait.
+  private int obtain(Sequence s) {
+    while (true) {
+      int block = pool.allocate(s.tenant.number);
+      if (block >= 0) {
+        return block;
+      }
+      if (!evictPrefix(s.tenant) && !preemptFor(s)) {
+        return -1;
+      }
+    }
+  }
+
+  private boolean evictPrefix(EngineTenant own) {
+    if (own.prefixes.evictOne()) {
+      return true;
+    }
+    EngineTenant largest = null;
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant tenant = tenants.get(t);
+      if (tenant.prefixes.size() > 0
+          && (largest == null || tenant.prefixes.size() > largest.prefixes.size())) {
+        largest = tenant;
+      }
+    }
+    return largest != null && largest.prefixes.evictOne();
+  }
+
+  /// Takes the blocks of the sequence that has been idle longest, else of the youngest one that is
+  /// younger than `s` and not in this step.
+  private boolean preemptFor(Sequence s) {
+    long now = System.nanoTime();
+    Sequence idle = null;
+    Sequence younger = null;
+    for (int i = 0; i < sequences.size(); i++) {
+      Sequence other = sequences.get(i);
+      if (other == s || other.inBatch || other.blockCount == 0) {
+        continue;
+      }
+      if (!other.stepping
+          && now - other.lastUsedNanos > IDLE_GRACE_NANOS
+          && (idle == null || other.lastUsedNanos < idle.lastUsedNanos)) {
+        idle = other;
+      }
+      if (other.number > s.number && (younger == null || other.number > younger.number)) {
+        younger = other;
+      }
+    }
+    Sequence victim = idle != null ? idle : younger;
+    if (victim == null) {
+      return false;
+    }
+    releaseFrom(victim, 0);
+    victim.cached = 0;
+    preemptions++;
+    return true;
+  }
+
+  /// Releases the blocks of a sequence from index `from` on.
+  void releaseFrom(Sequence s, int from) {
+    for (int i = from; i < s.blockCount; i++) {
+      pool.release(s.blocks[i]);
+    }
+    s.tenant.kvBlocks -= Math.max(0, s.blockCount - from);
+    s.blockCount = Math.min(s.blockCount, from);
+  }
+}

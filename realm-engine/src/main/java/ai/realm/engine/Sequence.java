@@ -1,0 +1,83 @@
+package ai.realm.engine;
+
+import java.util.Arrays;
+
+/// Tokens of one conversation and the KV blocks that hold their keys and values. Grows by steps, can be
+/// forked and truncated. Owned by the realm that opened it; while a step is in flight the engine owns
+/// it, and every other call fails.
+///
+/// The engine may take the blocks of a sequence that is not stepping when it runs out of blocks; the
+/// next step then computes the tokens again. That costs time, never correctness.
+public final class Sequence implements AutoCloseable {
+  private final Engine engine;
+  final EngineTenant tenant;
+
+  /// Order of opening: older sequences are preempted later.
+  final long number;
+
+  /// History, and during a step the tokens being added.
+  int[] tokens = new int[64];
+
+  int length;
+
+  /// Positions whose keys and values are in the blocks; at most `length` between steps.
+  int cached;
+
+  int[] blocks = new int[4];
+  int blockCount;
+  boolean stepping;
+  boolean inBatch;
+  boolean closed;
+  long lastUsedNanos;
+
+  Sequence(Engine engine, EngineTenant tenant, long number) {
+    this.engine = engine;
+    this.tenant = tenant;
+    this.number = number;
+  }
+
+  /// Number of tokens.
+  public int length() {
+    return engine.lengthOf(this);
+  }
+
+  /// A copy of the tokens.
+  public int[] tokens() {
+    return engine.tokensOf(this);
+  }
+
+  /// A sequence with the same tokens that shares this one's blocks until either writes to them.
+  ///
+  /// @throws AdmissionException when the tenant may open no more sequences
+  public Sequence fork() {
+    return engine.fork(this);
+  }
+
+  /// Forgets the tokens from `newLength` on.
+  ///
+  /// @throws IllegalArgumentException when it is longer than the sequence
+  public void truncate(int newLength) {
+    engine.truncate(this, newLength);
+  }
+
+  /// Gives its blocks back; a step in flight is cancelled. Closing twice does nothing.
+  @Override
+  public void close() {
+    engine.close(this);
+  }
+
+  /// Appends tokens behind the history without counting them in `length` yet.
+  void stage(int[] ids, int count) {
+    if (tokens.length < length + count) {
+      tokens = Arrays.copyOf(tokens, Math.max(length + count, tokens.length * 2));
+    }
+    System.arraycopy(ids, 0, tokens, length, count);
+  }
+
+  void addBlock(int block) {
+    if (blockCount == blocks.length) {
+      blocks = Arrays.copyOf(blocks, blocks.length * 2);
+    }
+    blocks[blockCount++] = block;
+  }
+}

@@ -1,0 +1,240 @@
+package ai.realm.engine;
+
+import ai.realm.engine.sampling.Sampler;
+import ai.realm.error.RealmException;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/// One sequence's part of a forward step: tokens to append, and what is wanted of the logits behind
+/// them. Reusable: a guest's loop fills and submits the same request for each token, so that the loop
+/// allocates nothing. Between [Engine#submit] and completion the engine owns it.
+///
+/// The sampled token is not appended to the sequence; whoever asked for it decides, and passes it to
+/// the next step.
+public final class StepRequest {
+  /// Where a request stands.
+  public enum State {
+    /// Not submitted since it was made or reset.
+    IDLE,
+    /// Waiting for the scheduler, or for the rest of its prompt.
+    QUEUED,
+    /// The results are there.
+    DONE,
+    /// It failed; [#error] says why.
+    FAILED
+  }
+
+  private @Nullable Sequence sequence;
+  int[] tokens = new int[0];
+  int count;
+  @Nullable Sampler sampler;
+  @Nullable TokenConstraint constraint;
+  int outputs;
+  boolean keepLogits;
+
+  private int[] sampled = new int[1];
+  private float[] logprobs = new float[1];
+  private float[] logits = new float[0];
+  private int vocabulary;
+
+  /// Length of the sequence when the request was submitted.
+  int start;
+
+  int produced;
+  private volatile boolean cancelled;
+  private volatile State state = State.IDLE;
+  private volatile @Nullable RealmException error;
+  private volatile @Nullable Thread waiter;
+
+  /// Fills the request.
+  ///
+  /// @param sequence what the tokens are appended to
+  /// @param tokens holds the tokens, from index 0
+  /// @param count how many, at least 1
+  /// @param outputs for how many of the last tokens logits are sampled: 0 for none, 1 for the next
+  ///     token, `count` for all of them (speculative decoding, scoring)
+  /// @param sampler chooses the tokens; may be null only when `outputs` is 0 or logits are kept
+  /// @throws IllegalStateException while the engine owns the request
+  public StepRequest set(
+      Sequence sequence, int[] tokens, int count, int outputs, @Nullable Sampler sampler) {
+    if (state == State.QUEUED) {
+      throw new IllegalStateException("the request is in flight");
+    }
+    if (count < 1 || count > tokens.length) {
+      throw new IllegalArgumentException(
+          "step: expected 1 to %d tokens, found %d".formatted(tokens.length, count));
+    }
+    if (outputs < 0 || outputs > count) {
+      throw new IllegalArgumentException(
+          "step: expected 0 to %d outputs, found %d".formatted(count, outputs));
+    }
+    this.sequence = sequence;
+    this.tokens = tokens;
+    this.count = count;
+    this.outputs = outputs;
+    this.sampler = sampler;
+    this.constraint = null;
+    this.keepLogits = false;
+    this.state = State.IDLE;
+    this.error = null;
+    this.cancelled = false;
+    return this;
+  }
+
+  /// What may be sampled; only with one output.
+  public StepRequest constrain(@Nullable TokenConstraint constraint) {
+    if (constraint != null && outputs != 1) {
+      throw new IllegalArgumentException(
+          "step: a constraint needs exactly 1 output, found " + outputs);
+    }
+    this.constraint = constraint;
+    return this;
+  }
+
+  /// Keeps the logits of the outputs for [#logits].
+  public StepRequest keepLogits(boolean keep) {
+    this.keepLogits = keep;
+    return this;
+  }
+
+  /// Where the request stands.
+  public State state() {
+    return state;
+  }
+
+  /// Number of outputs of a request that is done.
+  public int produced() {
+    return produced;
+  }
+
+  /// The token sampled for output `i`.
+  public int token(int i) {
+    return sampled[check(i)];
+  }
+
+  /// Natural logarithm of the probability that the model gave to the token of output `i`.
+  public float logprob(int i) {
+    return logprobs[check(i)];
+  }
+
+  /// Copies the kept logits of output `i`, `vocabulary` floats, and returns their number.
+  public int logits(int i, float[] to, int offset) {
+    if (!keepLogits) {
+      throw new IllegalStateException("the request was not asked to keep logits");
+    }
+    System.arraycopy(logits, check(i) * vocabulary, to, offset, vocabulary);
+    return vocabulary;
+  }
+
+  /// Why it failed, or null.
+  public @Nullable RealmException error() {
+    return error;
+  }
+
+  /// Asks the engine to give the request up; it ends within one step.
+  public void cancel() {
+    cancelled = true;
+  }
+
+  /// Waits for the results until `deadlineNanos` ([System#nanoTime]); past it the request is cancelled.
+  ///
+  /// @throws EngineException when the step failed, was cancelled or missed the deadline
+  /// @throws InterruptedException when interrupted; the request is cancelled
+  public void await(long deadlineNanos) throws InterruptedException {
+    waiter = Thread.currentThread();
+    try {
+      while (state == State.QUEUED) {
+        long left = deadlineNanos - System.nanoTime();
+        if (left <= 0) {
+          cancel();
+          throw new EngineException("DEADLINE", "the step did not complete before its deadline");
+        }
+        LockSupport.parkNanos(this, left);
+        if (Thread.interrupted()) {
+          cancel();
+          throw new InterruptedException("interrupted while waiting for a step");
+        }
+      }
+    } finally {
+      waiter = null;
+    }
+    RealmException failure = error;
+    if (state == State.FAILED && failure != null) {
+      throw failure;
+    }
+    if (state == State.IDLE) {
+      throw new IllegalStateException("the request was not submitted");
+    }
+  }
+
+  Sequence sequence() {
+    Sequence s = sequence;
+    if (s == null) {
+      throw new IllegalStateException("the request has not been set");
+    }
+    return s;
+  }
+
+  boolean isCancelled() {
+    return cancelled;
+  }
+
+  void submitted(int start) {
+    this.start = start;
+    this.produced = 0;
+    if (sampled.length < outputs) {
+      sampled = new int[outputs];
+      logprobs = new float[outputs];
+    }
+    state = State.QUEUED;
+  }
+
+  /// Called by the engine thread for each output row, in order.
+  void produce(float[] row, int vocabulary) {
+    this.vocabulary = vocabulary;
+    if (keepLogits) {
+      if (logits.length < outputs * vocabulary) {
+        logits = new float[outputs * vocabulary];
+      }
+      System.arraycopy(row, 0, logits, produced * vocabulary, vocabulary);
+    }
+    Sampler chooser = sampler;
+    if (chooser != null) {
+      sampled[produced] = chooser.sample(row, vocabulary);
+      logprobs[produced] = chooser.lastLogprob();
+    }
+    produced++;
+  }
+
+  /// The token sampled last.
+  int lastToken() {
+    return sampled[produced - 1];
+  }
+
+  void complete() {
+    state = State.DONE;
+    wake();
+  }
+
+  void fail(RealmException reason) {
+    error = reason;
+    state = State.FAILED;
+    wake();
+  }
+
+  private void wake() {
+    Thread thread = waiter;
+    if (thread != null) {
+      LockSupport.unpark(thread);
+    }
+  }
+
+  private int check(int i) {
+    if (state != State.DONE || i < 0 || i >= produced) {
+      throw new IllegalArgumentException(
+          "step: expected an output below %d of a completed request, found %d in state %s"
+              .formatted(produced, i, state));
+    }
+    return i;
+  }
+}

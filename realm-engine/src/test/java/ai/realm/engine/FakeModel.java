@@ -1,0 +1,330 @@
+package ai.realm.engine;
+
+import ai.realm.compute.Activation;
+import ai.realm.compute.AttentionSpec;
+import ai.realm.compute.Backend;
+import ai.realm.compute.Batch;
+import ai.realm.compute.Buffer;
+import ai.realm.compute.KvLayout;
+import ai.realm.compute.KvStore;
+import ai.realm.compute.KvType;
+import ai.realm.compute.RopeStyle;
+import ai.realm.compute.WeightMatrix;
+import ai.realm.model.CausalLm;
+import ai.realm.model.ForwardPass;
+import ai.realm.model.ModelConfig;
+import ai.realm.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/// A model whose next token is a hash of all tokens before it, read back from the KV blocks: any error
+/// in paging, sharing or copying changes the answer. Each row takes a fixed time, if one is set.
+final class FakeModel implements CausalLm {
+  static final int VOCABULARY = 100;
+
+  final int contextLength;
+  final FakeBackend backend = new FakeBackend();
+
+  /// Rows per sequence of each step, as `tenant-independent` evidence of what was batched.
+  final List<int[]> steps = new ArrayList<>();
+
+  volatile long nanosPerRow;
+  volatile @Nullable RuntimeException failNext;
+
+  FakeModel(int contextLength) {
+    this.contextLength = contextLength;
+  }
+
+  /// The token that follows `tokens[0, n)`.
+  static int next(int[] tokens, int n) {
+    return (Arrays.hashCode(Arrays.copyOf(tokens, n)) & 0x7fffffff) % VOCABULARY;
+  }
+
+  @Override
+  public ModelConfig config() {
+    return new ModelConfig("fake", VOCABULARY, contextLength);
+  }
+
+  @Override
+  public KvLayout kvLayout(int blockSize, KvType type) {
+    return new KvLayout(1, 1, 1, 1, blockSize, KvType.F32);
+  }
+
+  @Override
+  public ForwardPass newForwardPass(int maxRows, int maxSequences) {
+    return new ForwardPass() {
+      @Override
+      public Buffer forward(Batch batch, KvStore kv) {
+        return step(batch, (FakeKv) kv);
+      }
+
+      @Override
+      public void close() {}
+    };
+  }
+
+  private Buffer step(Batch batch, FakeKv kv) {
+    RuntimeException failure = failNext;
+    if (failure != null) {
+      failNext = null;
+      throw failure;
+    }
+    if (nanosPerRow > 0) {
+      long until = System.nanoTime() + nanosPerRow * batch.rows();
+      while (System.nanoTime() < until) {
+        LockSupport.parkNanos(until - System.nanoTime());
+      }
+    }
+    int[] sizes = new int[batch.sequences()];
+    float[] logits = new float[batch.outputs() * VOCABULARY];
+    int out = 0;
+    for (int s = 0; s < batch.sequences(); s++) {
+      sizes[s] = batch.rows(s);
+      int[] blocks = batch.blockTable(s);
+      for (int i = 0; i < batch.rows(s); i++) {
+        int row = batch.firstRow(s) + i;
+        int position = batch.positions()[row];
+        kv.tokens[blocks[position / kv.blockSize]][position % kv.blockSize] = batch.tokens()[row];
+        if (out < batch.outputs() && batch.outputRows()[out] == row) {
+          int[] history = new int[position + 1];
+          for (int p = 0; p <= position; p++) {
+            history[p] = kv.tokens[blocks[p / kv.blockSize]][p % kv.blockSize];
+          }
+          logits[out * VOCABULARY + next(history, history.length)] = 10;
+          out++;
+        }
+      }
+    }
+    synchronized (steps) {
+      steps.add(sizes);
+    }
+    return new FakeBuffer(logits);
+  }
+
+  @Override
+  public void close() {}
+
+  record FakeBuffer(float[] floats) implements Buffer {
+    @Override
+    public long size() {
+      return floats.length;
+    }
+
+    @Override
+    public Buffer view(long offset, long size) {
+      throw new AssertionError("not used by the engine");
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  static final class FakeKv implements KvStore {
+    final KvLayout layout;
+    final int blockSize;
+    final int[][] tokens;
+    int cleared;
+
+    FakeKv(KvLayout layout, int blocks) {
+      this.layout = layout;
+      this.blockSize = layout.blockSize();
+      this.tokens = new int[blocks][layout.blockSize()];
+    }
+
+    @Override
+    public KvLayout layout() {
+      return layout;
+    }
+
+    @Override
+    public int blocks() {
+      return tokens.length;
+    }
+
+    @Override
+    public void copyBlock(int from, int to) {
+      tokens[to] = tokens[from].clone();
+    }
+
+    @Override
+    public void clearBlock(int block) {
+      Arrays.fill(tokens[block], 0);
+      cleared++;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  /// Only what the engine itself asks of a backend.
+  static final class FakeBackend implements Backend {
+    @Nullable FakeKv kv;
+
+    private static AssertionError unused() {
+      return new AssertionError("not used by the engine");
+    }
+
+    @Override
+    public KvStore kvStore(KvLayout layout, int blocks) {
+      FakeKv store = new FakeKv(layout, blocks);
+      kv = store;
+      return store;
+    }
+
+    @Override
+    public void read(Buffer from, long offset, float[] to, int toOffset, int count) {
+      System.arraycopy(((FakeBuffer) from).floats(), (int) offset, to, toOffset, count);
+    }
+
+    @Override
+    public String name() {
+      return "fake";
+    }
+
+    @Override
+    public String description() {
+      return "fake";
+    }
+
+    @Override
+    public void close() {}
+
+    @Override
+    public Buffer allocate(long size) {
+      throw unused();
+    }
+
+    @Override
+    public Buffer floats(Tensor tensor) {
+      throw unused();
+    }
+
+    @Override
+    public WeightMatrix weights(Tensor tensor) {
+      throw unused();
+    }
+
+    @Override
+    public void write(Buffer to, long offset, float[] from, int fromOffset, int count) {
+      throw unused();
+    }
+
+    @Override
+    public void embed(Buffer out, WeightMatrix table, int[] ids, int n) {
+      throw unused();
+    }
+
+    @Override
+    public void gatherRows(Buffer out, Buffer x, int[] rows, int n, int dim) {
+      throw unused();
+    }
+
+    @Override
+    public void scatterAddRows(Buffer out, Buffer x, int[] rows, float[] factors, int n, int dim) {
+      throw unused();
+    }
+
+    @Override
+    public void copyColumns(
+        Buffer out, int outCols, int outCol, Buffer x, int xCols, int xCol, int count, int n) {
+      throw unused();
+    }
+
+    @Override
+    public void rmsNorm(Buffer out, Buffer x, int n, int dim, @Nullable Buffer weight, float eps) {
+      throw unused();
+    }
+
+    @Override
+    public void layerNorm(
+        Buffer out,
+        Buffer x,
+        int n,
+        int dim,
+        @Nullable Buffer weight,
+        @Nullable Buffer bias,
+        float eps) {
+      throw unused();
+    }
+
+    @Override
+    public void matmul(Buffer[] outs, WeightMatrix[] ws, Buffer x, int n) {
+      throw unused();
+    }
+
+    @Override
+    public void matmul(Buffer out, WeightMatrix w, Buffer x, int n) {
+      throw unused();
+    }
+
+    @Override
+    public void add(Buffer x, Buffer y, long count) {
+      throw unused();
+    }
+
+    @Override
+    public void multiply(Buffer x, Buffer y, long count) {
+      throw unused();
+    }
+
+    @Override
+    public void addRow(Buffer x, Buffer row, int n, int dim) {
+      throw unused();
+    }
+
+    @Override
+    public void multiplyRow(Buffer x, Buffer row, int n, int dim) {
+      throw unused();
+    }
+
+    @Override
+    public void scale(Buffer x, float factor, long count) {
+      throw unused();
+    }
+
+    @Override
+    public void softcap(Buffer x, float cap, long count) {
+      throw unused();
+    }
+
+    @Override
+    public void activate(Activation f, Buffer x, long count) {
+      throw unused();
+    }
+
+    @Override
+    public void gate(Activation f, Buffer gate, Buffer up, long count) {
+      throw unused();
+    }
+
+    @Override
+    public void gateClamped(Buffer gate, Buffer up, long count, float alpha, float limit) {
+      throw unused();
+    }
+
+    @Override
+    public void ropeTable(Buffer table, Batch batch, float[] frequencies, float magnitude) {
+      throw unused();
+    }
+
+    @Override
+    public void rope(
+        Buffer x, int n, int heads, int headLength, Buffer table, int dims, RopeStyle style) {
+      throw unused();
+    }
+
+    @Override
+    public void storeKv(KvStore kv, int layer, Batch batch, Buffer k, Buffer v) {
+      throw unused();
+    }
+
+    @Override
+    public void attention(
+        Buffer out, Buffer q, KvStore kv, int layer, Batch batch, AttentionSpec spec) {
+      throw unused();
+    }
+  }
+}

@@ -1,0 +1,16 @@
+package ai.realm.model;
+
+import ai.realm.compute.Batch;
+import ai.realm.compute.Buffer;
+import ai.realm.compute.KvStore;
+
+/// A model with the scratch memory of one step. Used by one thread.
+public interface ForwardPass extends AutoCloseable {
+  /// Computes a step: stores the rows' keys and values and returns the logits of the rows that want
+  /// them, shape (batch.outputs(), vocabulary), valid until the next call.
+  Buffer forward(Batch batch, KvStore kv);
+
+  /// Frees the scratch memory.
+  @Override
+  void close();
+}
