@@ -127,8 +127,7 @@ public interface Backend extends AutoCloseable {
   void ropeTable(Buffer table, Batch batch, float[] frequencies, float magnitude);
 
   /// Rotates the first `dims` elements of each head. Shapes: x (n, heads · headLength), table (n, dims).
-  void rope(
-      Buffer x, int n, int heads, int headLength, Buffer table, int dims, RopeStyle style);
+  void rope(Buffer x, int n, int heads, int headLength, Buffer table, int dims, RopeStyle style);
 
   // ---- attention --------------------------------------------------------------------------------
 

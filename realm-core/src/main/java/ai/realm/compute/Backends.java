@@ -56,7 +56,6 @@ public final class Backends {
     throw new IllegalArgumentException(
         "backend %s: expected one of auto, %s"
             .formatted(
-                name,
-                String.join(", ", providers.stream().map(BackendProvider::name).toList())));
+                name, String.join(", ", providers.stream().map(BackendProvider::name).toList())));
   }
 }
