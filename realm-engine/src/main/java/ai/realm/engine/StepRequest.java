@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// The sampled token is not appended to the sequence; whoever asked for it decides, and passes it to
 /// the next step.
 public final class StepRequest {
+  /// Steps of tiny models end before a parked thread would wake: wait for those without parking.
+  private static final long SPIN_NANOS = 200_000;
   /// Where a request stands.
   public enum State {
     /// Not submitted since it was made or reset.
@@ -45,6 +47,7 @@ public final class StepRequest {
   private volatile State state = State.IDLE;
   private volatile @Nullable RealmException error;
   private volatile @Nullable Thread waiter;
+  private long lastWaitNanos = Long.MAX_VALUE;
 
   /// Fills the request.
   ///
@@ -141,6 +144,12 @@ public final class StepRequest {
   /// @throws EngineException when the step failed, was cancelled or missed the deadline
   /// @throws InterruptedException when interrupted; the request is cancelled
   public void await(long deadlineNanos) throws InterruptedException {
+    long started = System.nanoTime();
+    if (lastWaitNanos < SPIN_NANOS) {
+      while (state == State.QUEUED && System.nanoTime() - started < SPIN_NANOS) {
+        Thread.onSpinWait();
+      }
+    }
     waiter = Thread.currentThread();
     try {
       while (state == State.QUEUED) {
@@ -157,6 +166,7 @@ public final class StepRequest {
       }
     } finally {
       waiter = null;
+      lastWaitNanos = System.nanoTime() - started;
     }
     RealmException failure = error;
     if (state == State.FAILED && failure != null) {
