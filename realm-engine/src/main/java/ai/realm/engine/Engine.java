@@ -49,6 +49,7 @@ public final class Engine implements AutoCloseable {
   private final List<Sequence> sequences = new ArrayList<>();
   private long tenantNumbers;
   private long sequenceNumbers;
+
   /// Written under the lock, read without it while spinning.
   private volatile int queued;
 
@@ -106,8 +107,7 @@ public final class Engine implements AutoCloseable {
     try {
       checkOpen();
       EngineTenant tenant =
-          new EngineTenant(
-              name, share, tenantNumbers++, new PrefixCache(pool, config.blockSize()));
+          new EngineTenant(name, share, tenantNumbers++, new PrefixCache(pool, config.blockSize()));
       tenants.add(tenant);
       return tenant;
     } finally {
@@ -145,8 +145,7 @@ public final class Engine implements AutoCloseable {
       if (tenant.sequences >= tenant.share().maxSequences()) {
         throw new AdmissionException(
             "SEQUENCE_LIMIT",
-            "%s: at most %d open sequences"
-                .formatted(tenant, tenant.share().maxSequences()));
+            "%s: at most %d open sequences".formatted(tenant, tenant.share().maxSequences()));
       }
       tenant.sequences++;
       Sequence s = new Sequence(this, tenant, sequenceNumbers++);
@@ -289,7 +288,8 @@ public final class Engine implements AutoCloseable {
             return true;
           }
         }
-        // Nothing to do, or no blocks for what waits: until a signal, looking again for idle sequences.
+        // Nothing to do, or no blocks for what waits: until a signal, looking again for idle
+        // sequences.
         work.awaitNanos(TimeUnit.MILLISECONDS.toNanos(queued > 0 ? 5 : 1000));
       }
     } catch (InterruptedException e) {
@@ -318,8 +318,7 @@ public final class Engine implements AutoCloseable {
       return;
     }
     int together = queued + completed;
-    long gatherUntil =
-        stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
+    long gatherUntil = stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
     long spinUntil = stepEndNanos + SPIN_NANOS;
     while (true) {
       int n = queued;
@@ -394,7 +393,8 @@ public final class Engine implements AutoCloseable {
       }
       return null;
     } catch (RuntimeException e) {
-      return new EngineException("SAMPLING_FAILED", "the next token could not be chosen: " + e.getMessage(), e);
+      return new EngineException(
+          "SAMPLING_FAILED", "the next token could not be chosen: " + e.getMessage(), e);
     }
   }
 
@@ -463,7 +463,8 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  // ---- sequences, for their owners ----------------------------------------------------------------
+  // ---- sequences, for their owners
+  // ----------------------------------------------------------------
 
   int lengthOf(Sequence s) {
     lock.lock();

@@ -73,7 +73,8 @@ final class Scheduler {
     if (nanosPerRow == 0) {
       return 32;
     }
-    return (int) Math.max(1, Math.min(config.maxRows(), config.maxStallMillis() * 1e6 / nanosPerRow));
+    return (int)
+        Math.max(1, Math.min(config.maxRows(), config.maxStallMillis() * 1e6 / nanosPerRow));
   }
 
   /// Adds requests that have one row left (`decode`) or more, fairest tenant first, up to `maxRows`.

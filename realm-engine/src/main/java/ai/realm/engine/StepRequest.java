@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 public final class StepRequest {
   /// Steps of tiny models end before a parked thread would wake: wait for those without parking.
   private static final long SPIN_NANOS = 200_000;
+
   /// Where a request stands.
   public enum State {
     /// Not submitted since it was made or reset.

@@ -6,8 +6,7 @@ package ai.realm.engine;
 /// @param maxSequences the most open sequences
 /// @param maxKvBlocks the most KV blocks that its sequences hold
 /// @param maxQueuedRequests the most step requests that wait
-public record TenantShare(
-    double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {
+public record TenantShare(double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {
   /// Weight 1 and no bounds but the engine's.
   public static final TenantShare UNBOUNDED =
       new TenantShare(1, Integer.MAX_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE);

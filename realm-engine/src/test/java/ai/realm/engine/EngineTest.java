@@ -157,8 +157,7 @@ final class EngineTest {
       EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
       int[] ids = prompt(9, 11);
       try (Sequence s = engine.newSequence(tenant)) {
-        StepRequest r =
-            new StepRequest().set(s, ids, 11, 11, Sampler.of(SamplingParams.GREEDY));
+        StepRequest r = new StepRequest().set(s, ids, 11, 11, Sampler.of(SamplingParams.GREEDY));
         r.keepLogits(true);
         engine.submit(r);
         r.await(System.nanoTime() + SECOND);
@@ -321,8 +320,7 @@ final class EngineTest {
       EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
       Sequence s = engine.newSequence(tenant);
       StepRequest r =
-          new StepRequest()
-              .set(s, prompt(1, 5000), 5000, 1, Sampler.of(SamplingParams.GREEDY));
+          new StepRequest().set(s, prompt(1, 5000), 5000, 1, Sampler.of(SamplingParams.GREEDY));
       engine.submit(r);
       long deadline = System.nanoTime() + 5 * SECOND;
       while (engine.stats().steps() < 2 && System.nanoTime() < deadline) {
@@ -398,15 +396,14 @@ final class EngineTest {
         EngineTenant tenant = i % 2 == 0 ? heavy : light;
         int seed = i;
         loops.add(
-            callers.submit(
-                () -> {
-                  for (int k = 0; System.nanoTime() < until; k++) {
-                    try (Sequence s = engine.newSequence(tenant)) {
-                      step(engine, s, prompt(seed + 6 * k, 64));
-                    }
-                  }
-                  return null;
-                }));
+            callers.submit(() -> {
+              for (int k = 0; System.nanoTime() < until; k++) {
+                try (Sequence s = engine.newSequence(tenant)) {
+                  step(engine, s, prompt(seed + 6 * k, 64));
+                }
+              }
+              return null;
+            }));
       }
       for (Future<?> loop : loops) {
         loop.get(30, TimeUnit.SECONDS);

@@ -50,8 +50,7 @@ final class CpuShare {
       cores++;
       List<String> siblings =
           lines(
-              root.resolve(
-                  "sys/devices/system/cpu/cpu" + cpu + "/topology/thread_siblings_list"));
+              root.resolve("sys/devices/system/cpu/cpu" + cpu + "/topology/thread_siblings_list"));
       if (!siblings.isEmpty()) {
         left.andNot(cpuList(siblings.getFirst()));
         left.set(cpu);

@@ -242,7 +242,8 @@ final class WorkerPool implements AutoCloseable {
     }
 
     void wake() {
-      // The published word is visible before this read, and `parked` was set before the worker's last
+      // The published word is visible before this read, and `parked` was set before the worker's
+      // last
       // look at the word: one of the two sees the other.
       if (parked.get() && parked.compareAndSet(true, false)) {
         LockSupport.unpark(this);
@@ -263,8 +264,7 @@ final class WorkerPool implements AutoCloseable {
       int spins = 0;
       while (!hasWork()) {
         Thread.onSpinWait();
-        if (++spins % SPINS_PER_CLOCK_READ == 0
-            && System.nanoTime() - start > IDLE_SPIN_NANOS) {
+        if (++spins % SPINS_PER_CLOCK_READ == 0 && System.nanoTime() - start > IDLE_SPIN_NANOS) {
           parked.set(true);
           while (parked.get() && !hasWork()) {
             LockSupport.park(WorkerPool.this);

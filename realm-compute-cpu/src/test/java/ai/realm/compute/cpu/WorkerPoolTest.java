@@ -67,15 +67,14 @@ class WorkerPoolTest {
     try (WorkerPool pool = new WorkerPool(3)) {
       for (int bad = 0; bad < 20; bad++) {
         int failing = bad;
-        assertThatThrownBy(
-                () ->
-                    pool.run(
-                        (chunk, worker) -> {
-                          if (chunk == failing) {
-                            throw new IndexOutOfBoundsException("chunk " + chunk);
-                          }
-                        },
-                        20))
+        assertThatThrownBy(() ->
+                pool.run(
+                    (chunk, worker) -> {
+                      if (chunk == failing) {
+                        throw new IndexOutOfBoundsException("chunk " + chunk);
+                      }
+                    },
+                    20))
             .isInstanceOf(IndexOutOfBoundsException.class)
             .hasMessage("chunk " + bad);
         AtomicInteger runs = new AtomicInteger();
@@ -92,12 +91,11 @@ class WorkerPoolTest {
       Thread[] callers = new Thread[4];
       for (int i = 0; i < callers.length; i++) {
         callers[i] =
-            new Thread(
-                () -> {
-                  for (int round = 0; round < 500; round++) {
-                    pool.run((chunk, worker) -> runs.incrementAndGet(), 8);
-                  }
-                });
+            new Thread(() -> {
+              for (int round = 0; round < 500; round++) {
+                pool.run((chunk, worker) -> runs.incrementAndGet(), 8);
+              }
+            });
         callers[i].start();
       }
       for (Thread caller : callers) {
@@ -110,8 +108,7 @@ class WorkerPoolTest {
   @Test
   void aTaskThatRunsAnotherIsRefusedInsteadOfDeadlocking() {
     try (WorkerPool pool = new WorkerPool(2)) {
-      assertThatThrownBy(
-              () -> pool.run((chunk, worker) -> pool.run((c, w) -> {}, 2), 8))
+      assertThatThrownBy(() -> pool.run((chunk, worker) -> pool.run((c, w) -> {}, 2), 8))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("must not run another");
     }
