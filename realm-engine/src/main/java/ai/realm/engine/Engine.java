@@ -7,7 +7,6 @@ import ai.realm.compute.KvStore;
 import ai.realm.error.RealmException;
 import ai.realm.model.CausalLm;
 import ai.realm.model.ForwardPass;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -34,10 +33,7 @@ public final class Engine implements AutoCloseable {
   private final EngineConfig config;
   private final KvStore kv;
   private final ForwardPass forwardPass;
-  private final BlockPool pool;
-  private final Scheduler scheduler;
   private final Batch batch;
-  private final int contextLength;
   private final int vocabulary;
   private final float[] logits;
   private final long[] allowed;
@@ -45,33 +41,27 @@ public final class Engine implements AutoCloseable {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition work = lock.newCondition();
-  private final List<EngineTenant> tenants = new ArrayList<>();
-  private final List<Sequence> sequences = new ArrayList<>();
-  private long tenantNumbers;
-  private long sequenceNumbers;
-
-  /// Written under the lock, read without it while spinning.
-  private volatile int queued;
-
-  private int completed;
-  private long stepEndNanos;
-  private long stepNanos;
+  private final EngineState state;
   private long steps;
   private long rows;
   private long outputs;
   private boolean closing;
   private volatile @Nullable Throwable failure;
 
+  // Of the engine thread:
+  private int completed;
+  private long stepEndNanos;
+  private long stepNanos;
+
   private Engine(CausalLm model, Backend backend, EngineConfig config) {
     this.model = model;
     this.backend = backend;
     this.config = config;
-    this.contextLength = model.config().contextLength();
     this.vocabulary = model.config().vocabularySize();
     this.kv = backend.kvStore(model.kvLayout(config.blockSize(), config.kvType()), config.blocks());
     this.forwardPass = model.newForwardPass(config.maxRows(), config.maxSequences());
-    this.pool = new BlockPool(kv);
-    this.scheduler = new Scheduler(config, pool, kv, tenants, sequences);
+    this.state =
+        new EngineState(config, kv, model.config().contextLength(), vocabulary, System::nanoTime);
     this.batch = new Batch(config.maxRows(), config.maxSequences());
     this.logits = new float[vocabulary];
     this.allowed = new long[(vocabulary + 63) / 64];
@@ -106,10 +96,7 @@ public final class Engine implements AutoCloseable {
     lock.lock();
     try {
       checkOpen();
-      EngineTenant tenant =
-          new EngineTenant(name, share, tenantNumbers++, new PrefixCache(pool, config.blockSize()));
-      tenants.add(tenant);
-      return tenant;
+      return state.tenant(name, share);
     } finally {
       lock.unlock();
     }
@@ -121,12 +108,7 @@ public final class Engine implements AutoCloseable {
   public void remove(EngineTenant tenant) {
     lock.lock();
     try {
-      if (tenant.sequences > 0) {
-        throw new IllegalStateException(
-            tenant + " has " + tenant.sequences + " open sequences: close them first");
-      }
-      tenant.prefixes.clear();
-      tenants.remove(tenant);
+      state.remove(tenant);
     } finally {
       lock.unlock();
     }
@@ -139,19 +121,7 @@ public final class Engine implements AutoCloseable {
     lock.lock();
     try {
       checkOpen();
-      if (!tenants.contains(tenant)) {
-        throw new IllegalArgumentException(tenant + " is not registered with this engine");
-      }
-      if (tenant.sequences >= tenant.share().maxSequences()) {
-        throw new AdmissionException(
-            "SEQUENCE_LIMIT",
-            "%s: at most %d open sequences".formatted(tenant, tenant.share().maxSequences()));
-      }
-      tenant.sequences++;
-      Sequence s = new Sequence(this, tenant, sequenceNumbers++);
-      s.lastUsedNanos = System.nanoTime();
-      sequences.add(s);
-      return s;
+      return state.newSequence(this, tenant);
     } finally {
       lock.unlock();
     }
@@ -163,8 +133,9 @@ public final class Engine implements AutoCloseable {
   public void submit(StepRequest request) {
     lock.lock();
     try {
-      admit(request);
-      enqueue(request);
+      checkOpen();
+      state.admit(request, 0);
+      state.enqueue(request);
       work.signal();
     } finally {
       lock.unlock();
@@ -178,84 +149,23 @@ public final class Engine implements AutoCloseable {
   public void submit(List<StepRequest> requests) {
     lock.lock();
     try {
+      checkOpen();
       for (int i = 0; i < requests.size(); i++) {
-        StepRequest request = requests.get(i);
         for (int j = 0; j < i; j++) {
-          if (requests.get(j).sequence() == request.sequence()) {
+          if (requests.get(j).sequence() == requests.get(i).sequence()) {
             throw new IllegalArgumentException(
                 "step: expected distinct sequences, found the same at %d and %d".formatted(j, i));
           }
         }
-        admit(request);
-      }
-      if (queued + requests.size() > config.maxQueuedRequests()) {
-        throw queueFull("engine", config.maxQueuedRequests());
+        state.admit(requests.get(i), i);
       }
       for (int i = 0; i < requests.size(); i++) {
-        enqueue(requests.get(i));
+        state.enqueue(requests.get(i));
       }
       work.signal();
     } finally {
       lock.unlock();
     }
-  }
-
-  private void admit(StepRequest request) {
-    checkOpen();
-    Sequence s = request.sequence();
-    checkIdle(s);
-    if (request.state() != StepRequest.State.IDLE) {
-      throw new IllegalStateException("step: the request was not set anew since its last use");
-    }
-    if (request.outputs > 0 && request.sampler == null && !request.keepLogits) {
-      throw new IllegalArgumentException("step: outputs need a sampler or kept logits");
-    }
-    for (int i = 0; i < request.count; i++) {
-      int token = request.tokens[i];
-      if (token < 0 || token >= vocabulary) {
-        throw new IllegalArgumentException(
-            "step: expected token ids below %d, found %d at index %d"
-                .formatted(vocabulary, token, i));
-      }
-    }
-    int total = s.length + request.count;
-    if (total > contextLength || total < 0) {
-      throw new AdmissionException(
-          "CONTEXT_FULL",
-          "context of %d tokens: the sequence has %d, %d more do not fit"
-              .formatted(contextLength, s.length, request.count));
-    }
-    int blocks = (total + config.blockSize() - 1) / config.blockSize();
-    int others = s.tenant.kvBlocks - s.blockCount;
-    int allowedBlocks = Math.min(pool.blocks(), s.tenant.share().maxKvBlocks());
-    if (blocks > pool.blocks() || others + blocks > s.tenant.share().maxKvBlocks()) {
-      throw new AdmissionException(
-          "KV_LIMIT",
-          "%s: at most %d KV blocks of %d positions, this step would need %d"
-              .formatted(s.tenant, allowedBlocks, config.blockSize(), others + blocks));
-    }
-    if (s.tenant.waiting.size() >= s.tenant.share().maxQueuedRequests()) {
-      throw queueFull(s.tenant.toString(), s.tenant.share().maxQueuedRequests());
-    }
-    if (queued >= config.maxQueuedRequests()) {
-      throw queueFull("engine", config.maxQueuedRequests());
-    }
-  }
-
-  private static AdmissionException queueFull(String whose, int limit) {
-    return new AdmissionException("QUEUE_FULL", whose + ": at most " + limit + " steps may wait");
-  }
-
-  private void enqueue(StepRequest request) {
-    Sequence s = request.sequence();
-    s.stage(request.tokens, request.count);
-    s.stepping = true;
-    request.submitted(s.length);
-    if (s.tenant.waiting.isEmpty()) {
-      scheduler.activate(s.tenant);
-    }
-    s.tenant.waiting.add(request);
-    queued = queued + 1;
   }
 
   // ---- the engine thread ------------------------------------------------------------------------
@@ -265,11 +175,30 @@ public final class Engine implements AutoCloseable {
       do {
         gather();
       } while (plan() && step());
-      failAll(new EngineException("ENGINE_CLOSED", "the engine was closed"));
+      stop(new EngineException("ENGINE_CLOSED", "the engine was closed"));
     } catch (Throwable t) {
       failure = t;
-      failAll(new EngineException("ENGINE_FAILURE", "the engine stopped: " + t, t));
+      stop(new EngineException("ENGINE_FAILURE", "the engine stopped: " + t, t));
       throw t;
+    }
+  }
+
+  /// Waits a moment, without parking, for the callers whose step just ended.
+  private void gather() {
+    if (completed == 0) {
+      return;
+    }
+    int together = state.queued.get() + completed;
+    long gatherUntil =
+        stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
+    long spinUntil = stepEndNanos + SPIN_NANOS;
+    while (true) {
+      int n = state.queued.get();
+      long now = System.nanoTime();
+      if (n >= together || (n > 0 && now > gatherUntil) || (n == 0 && now > spinUntil)) {
+        return;
+      }
+      Thread.onSpinWait();
     }
   }
 
@@ -281,52 +210,21 @@ public final class Engine implements AutoCloseable {
         if (closing) {
           return false;
         }
-        dropCancelled();
-        if (queued > 0) {
-          scheduler.plan(batch);
+        state.dropCancelled();
+        if (state.queued.get() > 0) {
+          state.plan(batch);
           if (batch.rows() > 0) {
             return true;
           }
         }
-        // Nothing to do, or no blocks for what waits: until a signal, looking again for idle
-        // sequences.
-        work.awaitNanos(TimeUnit.MILLISECONDS.toNanos(queued > 0 ? 5 : 1000));
+        // Nothing to do, or no blocks for what waits: until a signal, looking again for idle sequences.
+        long millis = state.queued.get() > 0 ? 5 : 1000;
+        work.awaitNanos(TimeUnit.MILLISECONDS.toNanos(millis));
       }
     } catch (InterruptedException e) {
       return false;
     } finally {
       lock.unlock();
-    }
-  }
-
-  private void dropCancelled() {
-    for (int t = 0; t < tenants.size(); t++) {
-      ArrayList<StepRequest> waiting = tenants.get(t).waiting;
-      for (int i = waiting.size() - 1; i >= 0; i--) {
-        StepRequest r = waiting.get(i);
-        if (r.isCancelled()) {
-          end(r);
-          r.fail(new EngineException("CANCELLED", "the step was cancelled"));
-        }
-      }
-    }
-  }
-
-  /// Waits a moment, without parking, for the callers whose step just ended.
-  private void gather() {
-    if (completed == 0) {
-      return;
-    }
-    int together = queued + completed;
-    long gatherUntil = stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
-    long spinUntil = stepEndNanos + SPIN_NANOS;
-    while (true) {
-      int n = queued;
-      long now = System.nanoTime();
-      if (n >= together || (n > 0 && now > gatherUntil) || (n == 0 && now > spinUntil)) {
-        return;
-      }
-      Thread.onSpinWait();
     }
   }
 
@@ -343,8 +241,8 @@ public final class Engine implements AutoCloseable {
     long nanos = System.nanoTime() - started;
     completed = 0;
     int row = 0;
-    for (int i = 0; i < scheduler.planned.size(); i++) {
-      StepRequest r = scheduler.planned.get(i);
+    for (int i = 0; i < state.scheduler.planned.size(); i++) {
+      StepRequest r = state.scheduler.planned.get(i);
       RealmException error = failed;
       int last = batch.firstRow(i) + batch.rows(i);
       while (row < batch.outputs() && batch.outputRows()[row] < last) {
@@ -360,7 +258,7 @@ public final class Engine implements AutoCloseable {
       steps++;
       rows += batch.rows();
       outputs += batch.outputs();
-      scheduler.measured(batch.rows(), nanos);
+      state.scheduler.measured(batch.rows(), nanos);
     } finally {
       lock.unlock();
     }
@@ -372,11 +270,6 @@ public final class Engine implements AutoCloseable {
   private @Nullable RealmException sample(StepRequest r, Buffer results, int row) {
     try {
       backend.read(results, (long) row * vocabulary, logits, 0, vocabulary);
-      if (r.produced == 0 && r.sampler != null) {
-        for (int i = 0; i < r.count; i++) {
-          r.sampler.accept(r.tokens[i]);
-        }
-      }
       TokenConstraint constraint = r.constraint;
       if (constraint != null) {
         Arrays.fill(allowed, 0);
@@ -399,23 +292,10 @@ public final class Engine implements AutoCloseable {
   }
 
   private void finish(StepRequest r, int rowsDone, @Nullable RealmException error) {
-    boolean done = false;
+    boolean done;
     lock.lock();
     try {
-      Sequence s = r.sequence();
-      s.inBatch = false;
-      s.lastUsedNanos = System.nanoTime();
-      if (error == null) {
-        s.cached += rowsDone;
-        if (s.cached == r.start + r.count) {
-          s.length = s.cached;
-          rememberPrefix(s, r.count);
-          done = true;
-        }
-      }
-      if (done || error != null) {
-        end(r);
-      }
+      done = state.finish(r, rowsDone, error);
     } finally {
       lock.unlock();
     }
@@ -427,44 +307,17 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /// Takes a request out of the queue and its sequence out of its step.
-  private void end(StepRequest r) {
-    Sequence s = r.sequence();
-    s.tenant.waiting.remove(r);
-    queued = queued - 1;
-    s.stepping = false;
-    trim(s);
-    if (s.closed) {
-      dispose(s);
-    }
-  }
-
-  /// After a prompt its full blocks can serve the tenant's next prompt.
-  private void rememberPrefix(Sequence s, int count) {
-    if (count > 1) {
-      s.tenant.prefixes.insert(s.tokens, s.blocks, s.cached / config.blockSize());
-    }
-  }
-
-  private void failAll(RealmException reason) {
+  private void stop(RealmException reason) {
     lock.lock();
     try {
       closing = true;
-      for (EngineTenant tenant : tenants) {
-        while (!tenant.waiting.isEmpty()) {
-          StepRequest r = tenant.waiting.getLast();
-          r.sequence().inBatch = false;
-          end(r);
-          r.fail(reason);
-        }
-      }
+      state.failAll(reason);
     } finally {
       lock.unlock();
     }
   }
 
-  // ---- sequences, for their owners
-  // ----------------------------------------------------------------
+  // ---- sequences, for their owners ----------------------------------------------------------------
 
   int lengthOf(Sequence s) {
     lock.lock();
@@ -487,24 +340,8 @@ public final class Engine implements AutoCloseable {
   Sequence fork(Sequence s) {
     lock.lock();
     try {
-      checkIdle(s);
-      int held = s.tenant.kvBlocks + s.blockCount;
-      if (held > s.tenant.share().maxKvBlocks()) {
-        throw new AdmissionException(
-            "KV_LIMIT",
-            "%s: at most %d KV blocks, this fork would need %d"
-                .formatted(s.tenant, s.tenant.share().maxKvBlocks(), held));
-      }
-      Sequence copy = newSequence(s.tenant);
-      copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
-      copy.length = s.length;
-      copy.cached = s.cached;
-      for (int i = 0; i < s.blockCount; i++) {
-        pool.retain(s.blocks[i]);
-        copy.addBlock(s.blocks[i]);
-      }
-      s.tenant.kvBlocks += s.blockCount;
-      return copy;
+      checkOpen();
+      return state.fork(this, s);
     } finally {
       lock.unlock();
     }
@@ -513,13 +350,7 @@ public final class Engine implements AutoCloseable {
   void truncate(Sequence s, int newLength) {
     lock.lock();
     try {
-      checkIdle(s);
-      if (newLength < 0 || newLength > s.length) {
-        throw new IllegalArgumentException(
-            "truncate: expected 0 to %d tokens, found %d".formatted(s.length, newLength));
-      }
-      s.length = newLength;
-      trim(s);
+      state.truncate(s, newLength);
       work.signal();
     } finally {
       lock.unlock();
@@ -529,46 +360,10 @@ public final class Engine implements AutoCloseable {
   void close(Sequence s) {
     lock.lock();
     try {
-      if (s.closed) {
-        return;
-      }
-      s.closed = true;
-      if (s.stepping) {
-        for (int i = 0; i < s.tenant.waiting.size(); i++) {
-          StepRequest r = s.tenant.waiting.get(i);
-          if (r.sequence() == s) {
-            r.cancel();
-          }
-        }
-      } else {
-        dispose(s);
-      }
+      state.close(s);
       work.signal();
     } finally {
       lock.unlock();
-    }
-  }
-
-  private void dispose(Sequence s) {
-    s.tenant.prefixes.insert(s.tokens, s.blocks, s.cached / config.blockSize());
-    scheduler.releaseFrom(s, 0);
-    s.cached = 0;
-    s.tenant.sequences--;
-    sequences.remove(s);
-  }
-
-  /// Gives back what lies behind the sequence's length.
-  private void trim(Sequence s) {
-    s.cached = Math.min(s.cached, s.length);
-    scheduler.releaseFrom(s, (s.cached + config.blockSize() - 1) / config.blockSize());
-  }
-
-  private void checkIdle(Sequence s) {
-    if (s.closed) {
-      throw new IllegalStateException("the sequence is closed");
-    }
-    if (s.stepping) {
-      throw new IllegalStateException("the sequence has a step in flight");
     }
   }
 
@@ -586,21 +381,7 @@ public final class Engine implements AutoCloseable {
   public EngineStats stats() {
     lock.lock();
     try {
-      int cachedBlocks = 0;
-      for (EngineTenant tenant : tenants) {
-        cachedBlocks += tenant.prefixes.size();
-      }
-      return new EngineStats(
-          steps,
-          rows,
-          outputs,
-          scheduler.preemptions,
-          scheduler.prefixBlocks,
-          queued,
-          sequences.size(),
-          pool.freeBlocks(),
-          cachedBlocks,
-          pool.blocks());
+      return state.stats(steps, rows, outputs);
     } finally {
       lock.unlock();
     }

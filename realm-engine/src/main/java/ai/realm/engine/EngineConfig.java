@@ -10,7 +10,8 @@ import ai.realm.compute.KvType;
 /// @param kvPositions positions that the KV store holds for all sequences together; rounded up to blocks
 /// @param kvType how keys and values are stored
 /// @param maxQueuedRequests the most step requests that wait, over all tenants
-/// @param maxStallMillis how long prompts of others may delay a sequence that is decoding, per step
+/// @param maxStallMillis how long the prompt rows of one step may take while somebody decodes or
+///     several tenants wait
 /// @param decodeCost what a decoded token costs a tenant's share, in prompt tokens
 public record EngineConfig(
     int maxRows,
@@ -41,7 +42,7 @@ public record EngineConfig(
 
   /// Room for `kvPositions` positions, F16 keys and values, steps of up to 512 rows.
   public static EngineConfig of(long kvPositions) {
-    return new EngineConfig(512, 64, 32, Math.max(32, kvPositions), KvType.F16, 1024, 50, 4);
+    return new EngineConfig(512, 64, 32, Math.max(32, kvPositions), KvType.F16, 1024, 30, 4);
   }
 
   /// The same with another KV type.
@@ -68,6 +69,11 @@ public record EngineConfig(
         maxQueuedRequests,
         maxStallMillis,
         decodeCost);
+  }
+
+  /// Blocks that hold `positions` positions.
+  int blocksFor(int positions) {
+    return (positions + blockSize - 1) / blockSize;
   }
 
   /// Number of KV blocks.

@@ -4,6 +4,7 @@ import ai.realm.compute.Batch;
 import ai.realm.compute.KvStore;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// Which rows go into the next forward step. Guarded by the engine's lock.
@@ -11,8 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// Token-weighted fair queueing (start-time fair queueing, Goyal et al. 1996): each tenant has a
 /// virtual time that grows by the cost of what it is given over its weight, and the tenant with the
 /// least goes first. A step takes every sequence that is decoding first, one row each, then prompts in
-/// chunks; while somebody decodes, the prompts' rows are bounded by what the machine computes in
-/// `maxStallMillis`.
+/// chunks; while somebody decodes or several tenants wait, the prompts' rows are bounded by what the
+/// machine computes in `maxStallMillis`.
 final class Scheduler {
   /// A sequence idle for less than this is about to step again: taking its blocks would only be undone.
   private static final long IDLE_GRACE_NANOS = 50_000_000;
@@ -22,6 +23,7 @@ final class Scheduler {
   private final KvStore kv;
   private final List<EngineTenant> tenants;
   private final List<Sequence> sequences;
+  private final LongSupplier nanoClock;
   private double nanosPerRow = 0;
   private double virtualNow = 0;
   long preemptions;
@@ -38,12 +40,14 @@ final class Scheduler {
       BlockPool pool,
       KvStore kv,
       List<EngineTenant> tenants,
-      List<Sequence> sequences) {
+      List<Sequence> sequences,
+      LongSupplier nanoClock) {
     this.config = config;
     this.pool = pool;
     this.kv = kv;
     this.tenants = tenants;
     this.sequences = sequences;
+    this.nanoClock = nanoClock;
   }
 
   /// A tenant that starts to compete again gets no credit for the time it was away.
@@ -64,9 +68,17 @@ final class Scheduler {
     batch.clear();
     planned.clear();
     take(batch, true, config.maxRows());
-    boolean decoding = batch.rows() > 0;
-    int rows = decoding ? Math.min(config.maxRows(), batch.rows() + stallRows()) : config.maxRows();
-    take(batch, false, rows);
+    boolean alone = batch.rows() == 0 && competing() < 2;
+    take(batch, false, alone ? config.maxRows() : batch.rows() + stallRows());
+  }
+
+  /// Number of tenants with waiting requests.
+  private int competing() {
+    int n = 0;
+    for (int t = 0; t < tenants.size(); t++) {
+      n += tenants.get(t).waiting.isEmpty() ? 0 : 1;
+    }
+    return n;
   }
 
   private int stallRows() {
@@ -78,7 +90,8 @@ final class Scheduler {
   }
 
   /// Adds requests that have one row left (`decode`) or more, fairest tenant first, up to `maxRows`.
-  private void take(Batch batch, boolean decode, int maxRows) {
+  private void take(Batch batch, boolean decode, int rowLimit) {
+    int maxRows = Math.min(rowLimit, config.maxRows());
     blocked.clear();
     while (batch.rows() < maxRows && batch.sequences() < config.maxSequences()) {
       StepRequest next = fairest(decode);
@@ -89,7 +102,7 @@ final class Scheduler {
       if (!add(batch, next, maxRows - batch.rows())) {
         // No blocks for it in this step: it stays queued, others may still fit.
         next.sequence().inBatch = false;
-        next.sequence().lastUsedNanos = System.nanoTime();
+        next.sequence().lastUsedNanos = nanoClock.getAsLong();
         blocked.add(next);
       }
     }
@@ -157,7 +170,7 @@ final class Scheduler {
 
   /// Makes positions `cached` to `end - 1` of a sequence writable.
   private boolean reserve(Sequence s, int end) {
-    int needed = (end + config.blockSize() - 1) / config.blockSize();
+    int needed = config.blocksFor(end);
     int last = s.cached / config.blockSize();
     if (last < s.blockCount && pool.isShared(s.blocks[last])) {
       int copy = obtain(s);
@@ -211,7 +224,7 @@ final class Scheduler {
   /// Takes the blocks of the sequence that has been idle longest, else of the youngest one that is
   /// younger than `s` and not in this step.
   private boolean preemptFor(Sequence s) {
-    long now = System.nanoTime();
+    long now = nanoClock.getAsLong();
     Sequence idle = null;
     Sequence younger = null;
     for (int i = 0; i < sequences.size(); i++) {

@@ -186,6 +186,23 @@ public final class StepRequest {
     return s;
   }
 
+  /// @throws RuntimeException when it cannot be queued as it is
+  void checkReady(int vocabulary) {
+    if (state != State.IDLE) {
+      throw new IllegalStateException("step: the request was not set anew since its last use");
+    }
+    if (outputs > 0 && sampler == null && !keepLogits) {
+      throw new IllegalArgumentException("step: outputs need a sampler or kept logits");
+    }
+    for (int i = 0; i < count; i++) {
+      if (tokens[i] < 0 || tokens[i] >= vocabulary) {
+        throw new IllegalArgumentException(
+            "step: expected token ids below %d, found %d at index %d"
+                .formatted(vocabulary, tokens[i], i));
+      }
+    }
+  }
+
   boolean isCancelled() {
     return cancelled;
   }
@@ -211,6 +228,11 @@ public final class StepRequest {
     }
     Sampler chooser = sampler;
     if (chooser != null) {
+      if (produced == 0) {
+        for (int i = 0; i < count; i++) {
+          chooser.accept(tokens[i]);
+        }
+      }
       sampled[produced] = chooser.sample(row, vocabulary);
       logprobs[produced] = chooser.lastLogprob();
     }

@@ -1,0 +1,283 @@
+package ai.realm.engine;
+
+import ai.realm.compute.Batch;
+import ai.realm.compute.KvStore;
+import ai.realm.error.RealmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/// Who has which sequences, requests and blocks, and every change to it. Knows neither threads nor
+/// kernels: [Engine] calls it under its lock, the fairness tests on a clock of their own.
+final class EngineState {
+  private final EngineConfig config;
+  private final int contextLength;
+  private final int vocabulary;
+  private final BlockPool pool;
+  private final LongSupplier nanoClock;
+  private final List<EngineTenant> tenants = new ArrayList<>();
+  private final List<Sequence> sequences = new ArrayList<>();
+  private long tenantNumbers;
+  private long sequenceNumbers;
+
+  final Scheduler scheduler;
+
+  /// Requests that wait or are in a step; read by the engine thread without the lock while it spins.
+  final AtomicInteger queued = new AtomicInteger();
+
+  EngineState(
+      EngineConfig config,
+      KvStore kv,
+      int contextLength,
+      int vocabulary,
+      LongSupplier nanoClock) {
+    this.config = config;
+    this.contextLength = contextLength;
+    this.vocabulary = vocabulary;
+    this.nanoClock = nanoClock;
+    this.pool = new BlockPool(kv);
+    this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, nanoClock);
+  }
+
+  // ---- tenants and sequences ----------------------------------------------------------------------
+
+  EngineTenant tenant(String name, TenantShare share) {
+    EngineTenant tenant =
+        new EngineTenant(name, share, tenantNumbers++, new PrefixCache(pool, config.blockSize()));
+    tenants.add(tenant);
+    return tenant;
+  }
+
+  void remove(EngineTenant tenant) {
+    if (tenant.sequences > 0) {
+      throw new IllegalStateException(
+          tenant + " has " + tenant.sequences + " open sequences: close them first");
+    }
+    tenant.prefixes.clear();
+    tenants.remove(tenant);
+  }
+
+  Sequence newSequence(Engine engine, EngineTenant tenant) {
+    if (!tenants.contains(tenant)) {
+      throw new IllegalArgumentException(tenant + " is not registered with this engine");
+    }
+    int limit = tenant.share().maxSequences();
+    if (tenant.sequences >= limit) {
+      throw new AdmissionException(
+          "SEQUENCE_LIMIT", "%s: at most %d open sequences".formatted(tenant, limit));
+    }
+    tenant.sequences++;
+    Sequence s = new Sequence(engine, tenant, sequenceNumbers++);
+    s.lastUsedNanos = nanoClock.getAsLong();
+    sequences.add(s);
+    return s;
+  }
+
+  Sequence fork(Engine engine, Sequence s) {
+    checkIdle(s);
+    int held = s.tenant.kvBlocks + s.blockCount;
+    if (held > s.tenant.share().maxKvBlocks()) {
+      throw kvLimit(s.tenant, "this fork", held);
+    }
+    Sequence copy = newSequence(engine, s.tenant);
+    copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
+    copy.length = s.length;
+    copy.cached = s.cached;
+    for (int i = 0; i < s.blockCount; i++) {
+      pool.retain(s.blocks[i]);
+      copy.addBlock(s.blocks[i]);
+    }
+    s.tenant.kvBlocks += s.blockCount;
+    return copy;
+  }
+
+  void truncate(Sequence s, int newLength) {
+    checkIdle(s);
+    if (newLength < 0 || newLength > s.length) {
+      throw new IllegalArgumentException(
+          "truncate: expected 0 to %d tokens, found %d".formatted(s.length, newLength));
+    }
+    s.length = newLength;
+    trim(s);
+  }
+
+  void close(Sequence s) {
+    if (s.closed) {
+      return;
+    }
+    s.closed = true;
+    if (!s.stepping) {
+      dispose(s);
+      return;
+    }
+    for (StepRequest r : s.tenant.waiting) {
+      if (r.sequence() == s) {
+        r.cancel();
+      }
+    }
+  }
+
+  // ---- requests -----------------------------------------------------------------------------------
+
+  /// Checks a request against every limit before anything changes.
+  ///
+  /// @param ahead how many requests of the same submission were admitted before it
+  void admit(StepRequest request, int ahead) {
+    Sequence s = request.sequence();
+    checkIdle(s);
+    request.checkReady(vocabulary);
+    int total = s.length + request.count;
+    if (total > contextLength || total < 0) {
+      throw new AdmissionException(
+          "CONTEXT_FULL",
+          "context of %d tokens: the sequence has %d, %d more do not fit"
+              .formatted(contextLength, s.length, request.count));
+    }
+    int held = s.tenant.kvBlocks - s.blockCount + config.blocksFor(total);
+    if (config.blocksFor(total) > pool.blocks() || held > s.tenant.share().maxKvBlocks()) {
+      throw kvLimit(s.tenant, "this step", held);
+    }
+    int ownLimit = s.tenant.share().maxQueuedRequests();
+    if (s.tenant.waiting.size() + ahead >= ownLimit) {
+      throw queueFull(s.tenant.toString(), ownLimit);
+    }
+    if (queued.get() + ahead >= config.maxQueuedRequests()) {
+      throw queueFull("engine", config.maxQueuedRequests());
+    }
+  }
+
+  private AdmissionException kvLimit(EngineTenant tenant, String what, int needed) {
+    return new AdmissionException(
+        "KV_LIMIT",
+        "%s: at most %d KV blocks of %d positions, %s would need %d"
+            .formatted(
+                tenant,
+                Math.min(pool.blocks(), tenant.share().maxKvBlocks()),
+                config.blockSize(),
+                what,
+                needed));
+  }
+
+  private static AdmissionException queueFull(String whose, int limit) {
+    return new AdmissionException("QUEUE_FULL", whose + ": at most " + limit + " steps may wait");
+  }
+
+  void enqueue(StepRequest request) {
+    Sequence s = request.sequence();
+    s.stage(request.tokens, request.count);
+    s.stepping = true;
+    request.submitted(s.length);
+    if (s.tenant.waiting.isEmpty()) {
+      scheduler.activate(s.tenant);
+    }
+    s.tenant.waiting.add(request);
+    queued.incrementAndGet();
+  }
+
+  void plan(Batch batch) {
+    scheduler.plan(batch);
+  }
+
+  /// Accounts for the rows of a request that a step has computed. Returns whether the request is
+  /// complete; the caller then wakes its owner, outside the lock.
+  boolean finish(StepRequest r, int rowsDone, @Nullable RealmException error) {
+    Sequence s = r.sequence();
+    s.inBatch = false;
+    s.lastUsedNanos = nanoClock.getAsLong();
+    if (error != null) {
+      end(r);
+      return false;
+    }
+    s.cached += rowsDone;
+    if (s.cached < r.start + r.count) {
+      return false;
+    }
+    s.length = s.cached;
+    if (r.count > 1) {
+      // After a prompt its full blocks can serve the tenant's next prompt.
+      s.tenant.prefixes.insert(s.tokens, s.blocks, s.cached / config.blockSize());
+    }
+    end(r);
+    return true;
+  }
+
+  void dropCancelled() {
+    for (int t = 0; t < tenants.size(); t++) {
+      ArrayList<StepRequest> waiting = tenants.get(t).waiting;
+      for (int i = waiting.size() - 1; i >= 0; i--) {
+        StepRequest r = waiting.get(i);
+        if (r.isCancelled()) {
+          end(r);
+          r.fail(new EngineException("CANCELLED", "the step was cancelled"));
+        }
+      }
+    }
+  }
+
+  void failAll(RealmException reason) {
+    for (EngineTenant tenant : tenants) {
+      while (!tenant.waiting.isEmpty()) {
+        StepRequest r = tenant.waiting.getLast();
+        r.sequence().inBatch = false;
+        end(r);
+        r.fail(reason);
+      }
+    }
+  }
+
+  /// Takes a request out of the queue and its sequence out of its step.
+  private void end(StepRequest r) {
+    Sequence s = r.sequence();
+    s.tenant.waiting.remove(r);
+    queued.decrementAndGet();
+    s.stepping = false;
+    trim(s);
+    if (s.closed) {
+      dispose(s);
+    }
+  }
+
+  /// Gives back what lies behind the sequence's length.
+  private void trim(Sequence s) {
+    s.cached = Math.min(s.cached, s.length);
+    scheduler.releaseFrom(s, config.blocksFor(s.cached));
+  }
+
+  private void dispose(Sequence s) {
+    s.tenant.prefixes.insert(s.tokens, s.blocks, s.cached / config.blockSize());
+    scheduler.releaseFrom(s, 0);
+    s.cached = 0;
+    s.tenant.sequences--;
+    sequences.remove(s);
+  }
+
+  private static void checkIdle(Sequence s) {
+    if (s.closed) {
+      throw new IllegalStateException("the sequence is closed");
+    }
+    if (s.stepping) {
+      throw new IllegalStateException("the sequence has a step in flight");
+    }
+  }
+
+  EngineStats stats(long steps, long rows, long outputs) {
+    int cachedBlocks = 0;
+    for (EngineTenant tenant : tenants) {
+      cachedBlocks += tenant.prefixes.size();
+    }
+    return new EngineStats(
+        steps,
+        rows,
+        outputs,
+        scheduler.preemptions,
+        scheduler.prefixBlocks,
+        queued.get(),
+        sequences.size(),
+        pool.freeBlocks(),
+        cachedBlocks,
+        pool.blocks());
+  }
+}

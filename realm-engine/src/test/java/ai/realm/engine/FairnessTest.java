@@ -1,0 +1,149 @@
+package ai.realm.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.realm.compute.KvType;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+/// A victim beside hostile neighbours (`reliability.md` F01–F03), in simulated time. The baseline is
+/// the same victim beside a neighbour that behaves as it does.
+final class FairnessTest {
+  private static final double SECONDS = 60;
+  private static final double BOUND = 1.5;
+  private static final long REST = 200_000_000;
+
+  private static SimulatedEngine engine() {
+    return new SimulatedEngine(
+        new EngineConfig(256, 16, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+  }
+
+  /// What a platform would give a tenant of four here: a quarter of blocks and places.
+  private static TenantShare quarter() {
+    return new TenantShare(1, 4, 1024, 64);
+  }
+
+  private static SimulatedEngine.Client victim(SimulatedEngine engine) {
+    return engine.client(engine.state.tenant("victim", quarter()), 100, 40, REST);
+  }
+
+  private record Latency(double firstToken, double interToken, int rejections) {
+    static Latency of(SimulatedEngine.Client c) {
+      assertThat(c.answers).isGreaterThan(5);
+      return new Latency(
+          SimulatedEngine.p99(c.firstTokenNanos),
+          SimulatedEngine.p99(c.interTokenNanos),
+          c.rejections);
+    }
+  }
+
+  /// The fair share: the neighbour keeps its four places busy with requests like the victim's.
+  private static Latency baseline() {
+    SimulatedEngine engine = engine();
+    SimulatedEngine.Client victim = victim(engine);
+    EngineTenant neighbour = engine.state.tenant("neighbour", quarter());
+    for (int i = 0; i < 4; i++) {
+      engine.client(neighbour, 100, 40, 0);
+    }
+    engine.run(SECONDS);
+    return Latency.of(victim);
+  }
+
+  private static void assertWithinFairShare(SimulatedEngine.Client victim) {
+    Latency fair = baseline();
+    Latency found = Latency.of(victim);
+    assertThat(found.rejections()).isZero();
+    assertThat(found.firstToken()).isLessThanOrEqualTo(BOUND * fair.firstToken());
+    assertThat(found.interToken()).isLessThanOrEqualTo(BOUND * fair.interToken());
+  }
+
+  @Test
+  @DisplayName("F01: a flood ten times its share leaves the victim its fair share")
+  void aFloodLeavesTheVictimItsFairShare() {
+    SimulatedEngine engine = engine();
+    SimulatedEngine.Client victim = victim(engine);
+    EngineTenant hostile = engine.state.tenant("hostile", quarter());
+    int rejected = 0;
+    List<SimulatedEngine.Client> flood = new ArrayList<>();
+    for (int i = 0; i < 40; i++) {
+      flood.add(engine.client(hostile, 100, 40, 0));
+    }
+    engine.run(SECONDS);
+    for (SimulatedEngine.Client c : flood) {
+      rejected += c.rejections;
+    }
+    assertThat(rejected).isGreaterThan(100);
+    assertWithinFairShare(victim);
+  }
+
+  @Test
+  @DisplayName("F02: prompts of maximum length leave the victim its fair share")
+  void longPromptsLeaveTheVictimItsFairShare() {
+    SimulatedEngine engine = engine();
+    SimulatedEngine.Client victim = victim(engine);
+    EngineTenant hostile = engine.state.tenant("hostile", quarter());
+    for (int i = 0; i < 4; i++) {
+      engine.client(hostile, 4000, 1, 0);
+    }
+    engine.run(SECONDS);
+    assertWithinFairShare(victim);
+  }
+
+  @Test
+  @DisplayName("F03: a thousand streams leave the victim its fair share")
+  void aThousandStreamsLeaveTheVictimItsFairShare() {
+    SimulatedEngine engine = engine();
+    SimulatedEngine.Client victim = victim(engine);
+    EngineTenant hostile = engine.state.tenant("hostile", quarter());
+    for (int i = 0; i < 1000; i++) {
+      engine.client(hostile, 10, 1000, 0);
+    }
+    engine.run(SECONDS);
+    assertWithinFairShare(victim);
+  }
+
+  @Test
+  @DisplayName("equal tenants of unequal appetite receive equal work (Jain index)")
+  void equalTenantsReceiveEqualWork() {
+    SimulatedEngine engine = engine();
+    List<EngineTenant> tenants = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      EngineTenant tenant = engine.state.tenant("t" + i, new TenantShare(1, 64, 4096, 64));
+      tenants.add(tenant);
+      for (int k = 0; k < 4 + 2 * i; k++) {
+        engine.client(tenant, 60 + 40 * i, 20, 0);
+      }
+    }
+    engine.run(SECONDS);
+    double sum = 0;
+    double squares = 0;
+    for (EngineTenant tenant : tenants) {
+      double work = tenant.promptTokens + 4.0 * tenant.decodedTokens;
+      sum += work;
+      squares += work * work;
+    }
+    double jain = sum * sum / (8 * squares);
+    assertThat(jain).isGreaterThanOrEqualTo(0.95);
+  }
+
+  @Test
+  @DisplayName("a tenant that was away gets no credit for it")
+  void absenceEarnsNoCredit() {
+    SimulatedEngine engine = engine();
+    EngineTenant steady = engine.state.tenant("steady", quarter());
+    EngineTenant late = engine.state.tenant("late", quarter());
+    for (int i = 0; i < 4; i++) {
+      engine.client(steady, 500, 1, 0);
+    }
+    engine.run(30);
+    long before = steady.promptTokens;
+    for (int i = 0; i < 4; i++) {
+      engine.client(late, 500, 1, 0);
+    }
+    engine.run(60);
+    double ratio = (double) late.promptTokens / (steady.promptTokens - before);
+    assertThat(ratio).isBetween(0.9, 1.1);
+  }
+}

@@ -1,0 +1,156 @@
+package ai.realm.engine;
+
+import ai.realm.compute.Batch;
+import ai.realm.compute.KvLayout;
+import ai.realm.compute.KvType;
+import ai.realm.engine.sampling.Sampler;
+import ai.realm.engine.sampling.SamplingParams;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/// The real scheduler on a clock of its own: each step takes a fixed time plus a fixed time per row, so
+/// that schedules are exact and a minute of traffic takes milliseconds.
+final class SimulatedEngine {
+  static final long STEP_NANOS = 5_000_000;
+  static final long ROW_NANOS = 200_000;
+
+  final EngineConfig config;
+  final EngineState state;
+  private final Batch batch;
+  private final List<Client> clients = new ArrayList<>();
+  private long now;
+
+  SimulatedEngine(EngineConfig config, int contextLength) {
+    this.config = config;
+    this.state =
+        new EngineState(
+            config,
+            new FakeModel.FakeKv(
+                new KvLayout(1, 1, 1, 1, config.blockSize(), KvType.F32), config.blocks()),
+            contextLength,
+            FakeModel.VOCABULARY,
+            () -> now);
+    this.batch = new Batch(config.maxRows(), config.maxSequences());
+  }
+
+  /// A caller that asks, takes its tokens one by one, rests, and asks again.
+  final class Client {
+    final EngineTenant tenant;
+    final int promptLength;
+    final int newTokens;
+    final long restNanos;
+    final int seed;
+    final List<Long> firstTokenNanos = new ArrayList<>();
+    final List<Long> interTokenNanos = new ArrayList<>();
+    int rejections;
+    int answers;
+    private long wakeAt;
+    private long askedAt;
+    private long lastTokenAt;
+    private int tokensLeft;
+    private Sequence sequence;
+    private final StepRequest request = new StepRequest();
+    private boolean waiting;
+
+    Client(EngineTenant tenant, int promptLength, int newTokens, long restNanos, int seed) {
+      this.tenant = tenant;
+      this.promptLength = promptLength;
+      this.newTokens = newTokens;
+      this.restNanos = restNanos;
+      this.seed = seed;
+      this.wakeAt = seed * 997L * 1000;
+    }
+
+    private void act() {
+      if (waiting || now < wakeAt) {
+        return;
+      }
+      try {
+        if (sequence == null) {
+          askedAt = now;
+          sequence = state.newSequence(null, tenant);
+          int[] prompt = new int[promptLength];
+          SplittableRandom random = new SplittableRandom(seed * 1_000_003L + answers);
+        Arrays.setAll(prompt, i -> random.nextInt(FakeModel.VOCABULARY));
+          send(prompt);
+          tokensLeft = newTokens;
+        } else {
+          send(new int[] {1});
+        }
+        waiting = true;
+      } catch (AdmissionException e) {
+        rejections++;
+        wakeAt = now + 100_000_000;
+        if (sequence != null) {
+          state.close(sequence);
+          sequence = null;
+        }
+      }
+    }
+
+    private void send(int[] tokens) {
+      request.set(sequence, tokens, tokens.length, 1, Sampler.of(SamplingParams.GREEDY));
+      state.admit(request, 0);
+      state.enqueue(request);
+    }
+
+    private void answered() {
+      request.complete();
+      waiting = false;
+      if (tokensLeft == newTokens) {
+        firstTokenNanos.add(now - askedAt);
+      } else {
+        interTokenNanos.add(now - lastTokenAt);
+      }
+      lastTokenAt = now;
+      wakeAt = now;
+      if (--tokensLeft == 0) {
+        answers++;
+        state.close(sequence);
+        sequence = null;
+        wakeAt = now + restNanos;
+      }
+    }
+  }
+
+  Client client(EngineTenant tenant, int promptLength, int newTokens, long restNanos) {
+    Client c = new Client(tenant, promptLength, newTokens, restNanos, clients.size());
+    clients.add(c);
+    return c;
+  }
+
+  /// Runs the traffic for `seconds` of simulated time.
+  void run(double seconds) {
+    long end = (long) (seconds * 1e9);
+    while (now < end) {
+      for (Client c : clients) {
+        c.act();
+      }
+      state.plan(batch);
+      if (batch.rows() == 0) {
+        now += 1_000_000;
+        continue;
+      }
+      long nanos = STEP_NANOS + ROW_NANOS * batch.rows();
+      now += nanos;
+      state.scheduler.measured(batch.rows(), nanos);
+      for (int i = 0; i < state.scheduler.planned.size(); i++) {
+        StepRequest r = state.scheduler.planned.get(i);
+        if (state.finish(r, batch.rows(i), null)) {
+          for (Client c : clients) {
+            if (c.request == r) {
+              c.answered();
+            }
+          }
+        }
+      }
+    }
+  }
+
+  static double p99(List<Long> nanos) {
+    long[] sorted = nanos.stream().mapToLong(Long::longValue).sorted().toArray();
+    return sorted[(int) Math.ceil(sorted.length * 0.99) - 1];
+  }
+}
