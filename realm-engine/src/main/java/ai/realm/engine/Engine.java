@@ -189,8 +189,7 @@ public final class Engine implements AutoCloseable {
       return;
     }
     int together = state.queued.get() + completed;
-    long gatherUntil =
-        stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
+    long gatherUntil = stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
     long spinUntil = stepEndNanos + SPIN_NANOS;
     while (true) {
       int n = state.queued.get();
@@ -217,7 +216,8 @@ public final class Engine implements AutoCloseable {
             return true;
           }
         }
-        // Nothing to do, or no blocks for what waits: until a signal, looking again for idle sequences.
+        // Nothing to do, or no blocks for what waits: until a signal, looking again for idle
+        // sequences.
         long millis = state.queued.get() > 0 ? 5 : 1000;
         work.awaitNanos(TimeUnit.MILLISECONDS.toNanos(millis));
       }
@@ -317,7 +317,8 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  // ---- sequences, for their owners ----------------------------------------------------------------
+  // ---- sequences, for their owners
+  // ----------------------------------------------------------------
 
   int lengthOf(Sequence s) {
     lock.lock();

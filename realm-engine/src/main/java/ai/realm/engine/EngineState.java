@@ -29,11 +29,7 @@ final class EngineState {
   final AtomicInteger queued = new AtomicInteger();
 
   EngineState(
-      EngineConfig config,
-      KvStore kv,
-      int contextLength,
-      int vocabulary,
-      LongSupplier nanoClock) {
+      EngineConfig config, KvStore kv, int contextLength, int vocabulary, LongSupplier nanoClock) {
     this.config = config;
     this.contextLength = contextLength;
     this.vocabulary = vocabulary;
@@ -42,7 +38,8 @@ final class EngineState {
     this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, nanoClock);
   }
 
-  // ---- tenants and sequences ----------------------------------------------------------------------
+  // ---- tenants and sequences
+  // ----------------------------------------------------------------------
 
   EngineTenant tenant(String name, TenantShare share) {
     EngineTenant tenant =
@@ -120,7 +117,8 @@ final class EngineState {
     }
   }
 
-  // ---- requests -----------------------------------------------------------------------------------
+  // ---- requests
+  // -----------------------------------------------------------------------------------
 
   /// Checks a request against every limit before anything changes.
   ///

@@ -73,7 +73,7 @@ final class SimulatedEngine {
           sequence = state.newSequence(null, tenant);
           int[] prompt = new int[promptLength];
           SplittableRandom random = new SplittableRandom(seed * 1_000_003L + answers);
-        Arrays.setAll(prompt, i -> random.nextInt(FakeModel.VOCABULARY));
+          Arrays.setAll(prompt, i -> random.nextInt(FakeModel.VOCABULARY));
           send(prompt);
           tokensLeft = newTokens;
         } else {
