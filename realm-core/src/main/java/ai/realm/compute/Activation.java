@@ -13,5 +13,7 @@ public enum Activation {
   /// `max(x, 0)`.
   RELU,
   /// `max(x, 0)²`.
-  RELU_SQUARED
+  RELU_SQUARED,
+  /// `1 / (1 + e^−x)`: gates of attention outputs and shared experts.
+  SIGMOID
 }

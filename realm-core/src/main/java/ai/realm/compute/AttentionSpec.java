@@ -46,4 +46,18 @@ public record AttentionSpec(
         0,
         null);
   }
+
+  /// ALiBi's slope of a query head, 0 where [#maxAlibiBias] is not positive: the score of a key at
+  /// distance d loses `slope · d`. Heads beyond the greatest power of two take the odd slopes of the
+  /// next one. See Press et al., "Train Short, Test Long" (2021), and `ggml_compute_forward_soft_max`.
+  public float alibiSlope(int head) {
+    if (maxAlibiBias <= 0) {
+      return 0;
+    }
+    int powerOfTwo = Integer.highestOneBit(heads);
+    return (float)
+        (head < powerOfTwo
+            ? Math.pow(2, -maxAlibiBias / powerOfTwo * (head + 1))
+            : Math.pow(2, -maxAlibiBias / 2 / powerOfTwo * (2 * (head - powerOfTwo) + 1)));
+  }
 }

@@ -1,0 +1,8 @@
+/// CPU backends: naive, vector, native.
+module ai.realm.compute.cpu {
+  requires transitive ai.realm.core;
+  requires jdk.incubator.vector;
+
+  provides ai.realm.compute.BackendProvider with
+      ai.realm.compute.cpu.NaiveBackendProvider;
+}
