@@ -13,8 +13,7 @@ public interface BlockCodec {
   ///
   /// @throws IllegalArgumentException for a type without one
   static BlockCodec of(GgmlType type) {
-    ValueLayout.OfShort u16 =
-        ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    ValueLayout.OfShort u16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     return switch (type) {
       case F32 ->
           (src, srcOffset, dst, dstOffset, count) ->

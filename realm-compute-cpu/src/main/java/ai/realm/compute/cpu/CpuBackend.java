@@ -45,8 +45,7 @@ abstract class CpuBackend implements Backend {
   public final void write(Buffer to, long offset, float[] from, int fromOffset, int count) {
     Objects.checkFromIndexSize(offset, count, to.size());
     Objects.checkFromIndexSize(fromOffset, count, from.length);
-    MemorySegment.copy(
-        from, fromOffset, segment(to), CpuBuffer.FLOAT, offset * Float.BYTES, count);
+    MemorySegment.copy(from, fromOffset, segment(to), CpuBuffer.FLOAT, offset * Float.BYTES, count);
   }
 
   @Override
@@ -156,11 +155,7 @@ abstract class CpuBackend implements Backend {
     long bytes = (long) count * Float.BYTES;
     for (long i = 0; i < n; i++) {
       MemorySegment.copy(
-          from,
-          (i * xCols + xCol) * Float.BYTES,
-          to,
-          (i * outCols + outCol) * Float.BYTES,
-          bytes);
+          from, (i * xCols + xCol) * Float.BYTES, to, (i * outCols + outCol) * Float.BYTES, bytes);
     }
   }
 
@@ -202,7 +197,10 @@ abstract class CpuBackend implements Backend {
         long row = batch.firstRow(s) + (long) i;
         for (int h = 0; h < heads; h++) {
           store.storeRow(
-              store.keyOffset(block, layer, h, slot), keys, (row * heads + h) * keyLength, keyLength);
+              store.keyOffset(block, layer, h, slot),
+              keys,
+              (row * heads + h) * keyLength,
+              keyLength);
           store.storeRow(
               store.valueOffset(block, layer, h, slot),
               values,

@@ -100,8 +100,7 @@ final class CpuKvStore implements KvStore {
   void storeRow(long offset, MemorySegment from, long fromIndex, int count) {
     long source = fromIndex * Float.BYTES;
     switch (layout.type()) {
-      case F32 ->
-          MemorySegment.copy(from, source, segment, offset, (long) count * Float.BYTES);
+      case F32 -> MemorySegment.copy(from, source, segment, offset, (long) count * Float.BYTES);
       case F16 -> {
         for (int i = 0; i < count; i++) {
           float value = from.get(F32, source + (long) i * Float.BYTES);
@@ -129,8 +128,7 @@ final class CpuKvStore implements KvStore {
     for (int i = 0; i < Q8_WEIGHTS; i++) {
       float x = from.get(F32, source + (long) i * Float.BYTES) * inverse;
       int rounded = (int) (Math.abs(x) + 0.5f);
-      segment.set(
-          ValueLayout.JAVA_BYTE, offset + 2 + i, (byte) (x < 0 ? -rounded : rounded));
+      segment.set(ValueLayout.JAVA_BYTE, offset + 2 + i, (byte) (x < 0 ? -rounded : rounded));
     }
   }
 
@@ -140,15 +138,15 @@ final class CpuKvStore implements KvStore {
       case F32 -> MemorySegment.copy(segment, F32, offset, to, toOffset, count);
       case F16 -> {
         for (int i = 0; i < count; i++) {
-          to[toOffset + i] = Float.float16ToFloat(segment.get(F16, offset + (long) i * Short.BYTES));
+          to[toOffset + i] =
+              Float.float16ToFloat(segment.get(F16, offset + (long) i * Short.BYTES));
         }
       }
       case Q8_0 -> {
         for (int i = 0; i < count; i++) {
           long block = offset + (long) (i / Q8_WEIGHTS) * Q8_BYTES;
           float scale = Float.float16ToFloat(segment.get(F16, block));
-          to[toOffset + i] =
-              scale * segment.get(ValueLayout.JAVA_BYTE, block + 2 + i % Q8_WEIGHTS);
+          to[toOffset + i] = scale * segment.get(ValueLayout.JAVA_BYTE, block + 2 + i % Q8_WEIGHTS);
         }
       }
     }

@@ -39,10 +39,7 @@ final class NaiveAttention {
       int block = blocks[t / blockSize];
       int slot = t % blockSize;
       kv.loadRow(
-          kv.keyOffset(block, layer, kvHead, slot),
-          keys,
-          t * spec.keyLength(),
-          spec.keyLength());
+          kv.keyOffset(block, layer, kvHead, slot), keys, t * spec.keyLength(), spec.keyLength());
       kv.loadRow(
           kv.valueOffset(block, layer, kvHead, slot),
           values,
