@@ -1,50 +1,39 @@
 package ai.realm.tensor;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
-/// Turns stored weights into floats, one implementation per [GgmlType].
-public interface BlockCodec {
-  /// Dequantizes `count` weights, a multiple of the type's block size, from byte `srcOffset`.
-  void dequantize(MemorySegment src, long srcOffset, float[] dst, int dstOffset, int count);
-
+/// Scalar reference codec of one tensor type: what the bits of a block mean. Every fast kernel is
+/// tested against it.
+public sealed interface BlockCodec
+    permits FloatCodecs.F32,
+        FloatCodecs.F16,
+        FloatCodecs.Bf16,
+        LegacyCodecs.Q80,
+        LegacyCodecs.Q40,
+        KQuantCodecs.Q4K,
+        KQuantCodecs.Q5K,
+        KQuantCodecs.Q6K {
   /// The codec of a type.
   ///
-  /// @throws IllegalArgumentException for a type without one
+  /// @throws IllegalArgumentException for a type that has none
   static BlockCodec of(GgmlType type) {
-    ValueLayout.OfShort u16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     return switch (type) {
-      case F32 ->
-          (src, srcOffset, dst, dstOffset, count) ->
-              MemorySegment.copy(
-                  src,
-                  ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN),
-                  srcOffset,
-                  dst,
-                  dstOffset,
-                  count);
-      case F16 ->
-          (src, srcOffset, dst, dstOffset, count) -> {
-            for (int i = 0; i < count; i++) {
-              dst[dstOffset + i] = Float.float16ToFloat(src.get(u16, srcOffset + 2L * i));
-            }
-          };
-      case BF16 ->
-          (src, srcOffset, dst, dstOffset, count) -> {
-            for (int i = 0; i < count; i++) {
-              dst[dstOffset + i] = Float.intBitsToFloat(src.get(u16, srcOffset + 2L * i) << 16);
-            }
-          };
-      case Q8_0 ->
-          (src, srcOffset, dst, dstOffset, count) -> {
-            for (int i = 0; i < count; i++) {
-              long block = srcOffset + i / 32 * 34L;
-              float scale = Float.float16ToFloat(src.get(u16, block));
-              dst[dstOffset + i] = scale * src.get(ValueLayout.JAVA_BYTE, block + 2 + i % 32);
-            }
-          };
-      default -> throw new IllegalArgumentException("no codec for " + type);
+      case F32 -> new FloatCodecs.F32();
+      case F16 -> new FloatCodecs.F16();
+      case BF16 -> new FloatCodecs.Bf16();
+      case Q8_0 -> new LegacyCodecs.Q80();
+      case Q4_0 -> new LegacyCodecs.Q40();
+      case Q4_K -> new KQuantCodecs.Q4K();
+      case Q5_K -> new KQuantCodecs.Q5K();
+      case Q6_K -> new KQuantCodecs.Q6K();
+      default ->
+          throw new IllegalArgumentException("tensor type " + type + ": expected one with a codec");
     };
   }
+
+  /// The type that it reads.
+  GgmlType type();
+
+  /// Decodes weights: `count`, a multiple of the block size, from `srcOffset` bytes on.
+  void dequantize(MemorySegment src, long srcOffset, float[] dst, int dstOffset, int count);
 }
