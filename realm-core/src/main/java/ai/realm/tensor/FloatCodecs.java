@@ -28,9 +28,7 @@ final class FloatCodecs {
     @Override
     public void dequantize(
         MemorySegment src, long srcOffset, float[] dst, int dstOffset, int count) {
-      for (int i = 0; i < count; i++) {
-        dst[dstOffset + i] = src.get(FLOAT, srcOffset + 4L * i);
-      }
+      MemorySegment.copy(src, FLOAT, srcOffset, dst, dstOffset, count);
     }
   }
 
