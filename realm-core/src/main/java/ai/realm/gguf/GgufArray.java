@@ -30,8 +30,7 @@ public final class GgufArray {
 
   private final List<GgufArray> nested;
 
-  GgufArray(
-      int elementType, int size, MemorySegment data, int[] offsets, List<GgufArray> nested) {
+  GgufArray(int elementType, int size, MemorySegment data, int[] offsets, List<GgufArray> nested) {
     this.elementType = elementType;
     this.size = size;
     this.data = data;
@@ -67,8 +66,7 @@ public final class GgufArray {
 
   /// String `i`; malformed UTF-8 becomes U+FFFD.
   public String string(int i) {
-    return new String(
-        stringBytes(i).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
+    return new String(stringBytes(i).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
   }
 
   /// The strings, each decoded when asked for.

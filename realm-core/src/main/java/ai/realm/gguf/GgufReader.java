@@ -188,8 +188,7 @@ final class GgufReader {
         checkBool(key, start + i);
       }
     }
-    return new GgufArray(
-        type, count, file.asSlice(start, at - start), new int[0], List.of());
+    return new GgufArray(type, count, file.asSlice(start, at - start), new int[0], List.of());
   }
 
   private GgufArray readStrings(String key, int count, long start) {
@@ -204,8 +203,7 @@ final class GgufReader {
       }
     }
     offsets[count] = (int) (at - start);
-    return new GgufArray(
-        STRING, count, file.asSlice(start, at - start), offsets, List.of());
+    return new GgufArray(STRING, count, file.asSlice(start, at - start), offsets, List.of());
   }
 
   private TensorInfo readTensor(long i, Set<String> names) {
@@ -260,8 +258,7 @@ final class GgufReader {
     if (value == null) {
       return 32;
     }
-    long alignment =
-        value instanceof GgufValue.U32 u ? Integer.toUnsignedLong(u.value()) : -1;
+    long alignment = value instanceof GgufValue.U32 u ? Integer.toUnsignedLong(u.value()) : -1;
     if (alignment < 8 || alignment > 1 << 20 || Long.bitCount(alignment) != 1) {
       throw new GgufFormatException(
           "general.alignment: expected a power of two from 8 to 1048576 as u32, found "
@@ -286,11 +283,9 @@ final class GgufReader {
       if (offset > size - data || t.byteSize() > size - data - offset) {
         throw new GgufFormatException(
             "tensor %s: expected %d bytes of data at offset %s, found a file of %d bytes"
-                .formatted(
-                    t.name(), t.byteSize(), Long.toUnsignedString(data + offset), size));
+                .formatted(t.name(), t.byteSize(), Long.toUnsignedString(data + offset), size));
       }
-      TensorInfo placed =
-          new TensorInfo(t.name(), t.type(), t.shape(), data + offset, part);
+      TensorInfo placed = new TensorInfo(t.name(), t.type(), t.shape(), data + offset, part);
       tensors.set(i, placed);
       order.add(placed);
     }
@@ -305,7 +300,8 @@ final class GgufReader {
     }
   }
 
-  // ---- primitives ---------------------------------------------------------------------------------
+  // ---- primitives
+  // ---------------------------------------------------------------------------------
 
   private long take(String field, int bytes) {
     if (size - at < bytes) {

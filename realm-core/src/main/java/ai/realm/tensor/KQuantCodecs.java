@@ -121,8 +121,7 @@ final class KQuantCodecs {
           int half = i >> 7;
           int quarter = i >> 5 & 3;
           int l = i & 31;
-          int low =
-              u8(src, block + 64 * half + 32 * (quarter & 1) + l) >> 4 * (quarter >> 1) & 15;
+          int low = u8(src, block + 64 * half + 32 * (quarter & 1) + l) >> 4 * (quarter >> 1) & 15;
           int high = u8(src, block + 128 + 32 * half + l) >> 2 * quarter & 3;
           int scale = src.get(ValueLayout.JAVA_BYTE, block + 192 + i / 16);
           dst[dstOffset + 256 * b + i] = d * scale * ((low | high << 4) - 32);
