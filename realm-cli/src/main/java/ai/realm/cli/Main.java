@@ -1,0 +1,32 @@
+package ai.realm.cli;
+
+import picocli.CommandLine;
+
+/// Where the `realm` command starts.
+public final class Main {
+  private Main() {}
+
+  /// Runs one command and ends the process with its [ExitCode].
+  public static void main(String[] args) {
+    System.exit(run(Console.ofProcess(), args));
+  }
+
+  /// Runs one command and returns its exit code.
+  static int run(Console console, String... args) {
+    CommandLine command = commandLine(console);
+    ErrorReporter errors = new ErrorReporter(console);
+    command.setParameterExceptionHandler(errors).setExecutionExceptionHandler(errors);
+    int code = command.execute(args);
+    console.flush();
+    return code;
+  }
+
+  private static CommandLine commandLine(Console console) {
+    return new CommandLine(new RealmCommand())
+        .addSubcommand(new InspectCommand(console))
+        .setOut(console.outWriter())
+        .setErr(console.errWriter())
+        .setUsageHelpAutoWidth(console.interactive())
+        .setCaseInsensitiveEnumValuesAllowed(true);
+  }
+}

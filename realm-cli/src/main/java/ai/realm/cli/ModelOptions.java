@@ -1,0 +1,70 @@
+package ai.realm.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/// Which model, and what computes it.
+final class ModelOptions {
+  /// Set by the launcher: the folder that holds `models/`.
+  static final String HOME = "realm.home";
+
+  /// The most tokens of a sequence unless asked for more: bounds the memory of long-context models.
+  static final int DEFAULT_CONTEXT = 8192;
+
+  private static final String BUNDLED = "models/realm-sample-q8_0.gguf";
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "FILE",
+      description = "A GGUF file (default: the small bundled sample model).")
+  private @Nullable Path model;
+
+  @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      description = "native, vector, naive, or auto for the best that runs here (default: auto).")
+  private String backend = "auto";
+
+  @Option(
+      names = {"-t", "--threads"},
+      paramLabel = "N",
+      description = "Compute threads (default: the machine's share).")
+  private int threads;
+
+  @Option(
+      names = {"-c", "--context"},
+      paramLabel = "N",
+      description = "Most tokens of prompt and answer (default: the model's own, at most 8192).")
+  private int context;
+
+  /// The model file.
+  ///
+  /// @throws IllegalStateException when none was named and the bundled one is not there
+  Path file() {
+    if (model != null) {
+      return model;
+    }
+    String home = System.getProperty(HOME);
+    Path bundled = Path.of(home == null ? "" : home).resolve(BUNDLED).toAbsolutePath();
+    if (!Files.isRegularFile(bundled)) {
+      throw new IllegalStateException(
+          "%s: the bundled model is not there; name a file with --model".formatted(bundled));
+    }
+    return bundled;
+  }
+
+  String backend() {
+    return backend;
+  }
+
+  int threads() {
+    return threads;
+  }
+
+  /// The most tokens of a sequence, or 0 for the default.
+  int context() {
+    return context;
+  }
+}
