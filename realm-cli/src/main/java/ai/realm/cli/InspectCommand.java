@@ -105,7 +105,10 @@ final class InspectCommand implements Callable<Integer> {
     for (String key : metadata.keys()) {
       GgufValue value = metadata.find(key).orElseThrow();
       console.line(
-          "  %-44s %s".formatted(Printable.of(key), GgufValues.show(value, full ? Integer.MAX_VALUE : VALUE_WIDTH)));
+          "  %-44s %s"
+              .formatted(
+                  Printable.of(key),
+                  GgufValues.show(value, full ? Integer.MAX_VALUE : VALUE_WIDTH)));
     }
   }
 

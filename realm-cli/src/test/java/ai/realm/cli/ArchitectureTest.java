@@ -55,8 +55,7 @@ final class ArchitectureTest {
   void coreKnowsNothingAboveIt() {
     noClasses()
         .that()
-        .resideInAnyPackage(
-            CORE_GGUF, TENSOR, TOKENIZER, TEMPLATE, SPI, "ai.realm.error..")
+        .resideInAnyPackage(CORE_GGUF, TENSOR, TOKENIZER, TEMPLATE, SPI, "ai.realm.error..")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(CPU, MODEL, ENGINE, RUNTIME, WASM, CLI)

@@ -99,7 +99,9 @@ final class InspectCommandTest {
   void textOfAHostileFileCannotDriveTheTerminal() throws Exception {
     byte[] whole = Files.readAllBytes(SampleModel.path());
     byte[] name = "general.architecture".getBytes(StandardCharsets.UTF_8);
-    int at = new String(whole, 0, 4096, StandardCharsets.ISO_8859_1).indexOf(new String(name, StandardCharsets.UTF_8));
+    int at =
+        new String(whole, 0, 4096, StandardCharsets.ISO_8859_1)
+            .indexOf(new String(name, StandardCharsets.UTF_8));
     whole[at] = 0x1b;
     Path hostile = Files.write(folder.resolve("hostile.gguf"), whole);
     Invocation inspect = inspect(hostile);
