@@ -205,8 +205,7 @@ final class SpmTokenizer extends Tokenizer {
       heapLength[i] = total;
     }
 
-    private static boolean before(
-        float childScore, int childLeft, float score, int left) {
+    private static boolean before(float childScore, int childLeft, float score, int left) {
       return childScore > score || (childScore == score && childLeft < left);
     }
   }

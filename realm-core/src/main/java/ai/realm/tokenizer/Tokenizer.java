@@ -38,7 +38,9 @@ public abstract class Tokenizer {
     List<SpecialToken> found = new ArrayList<>();
     for (int id = 0; id < v.size(); id++) {
       TokenType type = v.type(id);
-      if (type == TokenType.CONTROL || type == TokenType.USER_DEFINED || type == TokenType.UNKNOWN) {
+      if (type == TokenType.CONTROL
+          || type == TokenType.USER_DEFINED
+          || type == TokenType.UNKNOWN) {
         String text = v.text(id);
         if (!text.isEmpty()) {
           found.add(new SpecialToken(id, text, type == TokenType.USER_DEFINED));

@@ -165,7 +165,8 @@ public final class Vocabulary {
     for (String text : END_OF_GENERATION_TEXTS) {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
       int token = find(bytes, 0, bytes.length);
-      if (token >= 0 && (type(token) == TokenType.CONTROL || type(token) == TokenType.USER_DEFINED)) {
+      if (token >= 0
+          && (type(token) == TokenType.CONTROL || type(token) == TokenType.USER_DEFINED)) {
         endOfGeneration.set(token);
       }
     }
