@@ -10,6 +10,13 @@ public interface ForwardPass extends AutoCloseable {
   /// them, shape (batch.outputs(), vocabulary), valid until the next call.
   Buffer forward(Batch batch, KvStore kv);
 
+  /// Computes a step and returns one embedding per sequence of the batch, pooled over the sequence's
+  /// rows of this step as [ModelConfig#pooling] says, not normalised; shape (batch.sequences(),
+  /// embeddingLength), valid until the next call.
+  default Buffer embed(Batch batch, KvStore kv) {
+    throw new UnsupportedOperationException("this forward pass computes no embeddings");
+  }
+
   /// Frees the scratch memory.
   @Override
   void close();

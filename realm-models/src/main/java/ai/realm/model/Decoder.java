@@ -1,0 +1,184 @@
+package ai.realm.model;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.Buffer;
+import ai.realm.compute.KvLayout;
+import ai.realm.compute.KvType;
+import ai.realm.compute.WeightMatrix;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// A transformer: embed the tokens, let every layer add to the residual stream, norm, project. What
+/// the layers are is said by each architecture's own file.
+final class Decoder implements CausalLm {
+  /// From tokens to the residual stream: `x = norm(scale · tokens[id] + type + positions[p])`.
+  ///
+  /// @param tokens (vocabulary, width)
+  /// @param scale factor on token embeddings (Gemma, Granite)
+  /// @param positions (context, width), or null where positions are rotations or biases
+  /// @param type (width) added to every row (BERT's first segment), or null
+  /// @param norm of the sum, or null
+  record Embedding(
+      WeightMatrix tokens,
+      float scale,
+      @Nullable WeightMatrix positions,
+      @Nullable Buffer type,
+      @Nullable Norm norm) {
+    static Embedding of(WeightMatrix tokens) {
+      return new Embedding(tokens, 1, null, null, null);
+    }
+  }
+
+  /// From the residual stream to logits: `softcap(scale · projection(norm(x)))`.
+  ///
+  /// @param norm of the residual stream, or null (BERT)
+  /// @param projection (vocabulary, width), or null for encoders
+  /// @param scale factor on logits
+  /// @param softcap where positive, logits become `softcap · tanh(logit / softcap)`
+  record Output(
+      @Nullable Norm norm, @Nullable Linear projection, float scale, float softcap) {}
+
+  private final Backend backend;
+  private final ModelConfig config;
+  private final Embedding embedding;
+  private final Block[] blocks;
+  private final Output output;
+  private final Heads heads;
+  private final int kvLayers;
+  private final Rope[] ropes;
+  private final List<AutoCloseable> weights;
+
+  Decoder(
+      ModelReader reader, Heads heads, Embedding embedding, List<Block> blocks, Output output) {
+    this(reader, heads, blocks.size(), embedding, blocks, output);
+  }
+
+  /// @param kvLayers layers that keep keys and values, where not all do
+  Decoder(
+      ModelReader reader,
+      Heads heads,
+      int kvLayers,
+      Embedding embedding,
+      List<Block> blocks,
+      Output output) {
+    backend = reader.backend();
+    config = reader.config(output.projection != null, kvLayers < blocks.size());
+    this.embedding = embedding;
+    this.blocks = blocks.toArray(Block[]::new);
+    this.output = output;
+    this.heads = heads;
+    this.kvLayers = kvLayers;
+    ropes = reader.ropes();
+    weights = reader.finish();
+  }
+
+  @Override
+  public ModelConfig config() {
+    return config;
+  }
+
+  @Override
+  public KvLayout kvLayout(int blockSize, KvType type) {
+    return new KvLayout(
+        kvLayers, heads.kvHeads(), heads.keyLength(), heads.valueLength(), blockSize, type);
+  }
+
+  @Override
+  public ForwardPass newForwardPass(int maxRows, int maxSequences) {
+    return new Step(this, backend, maxRows, maxSequences);
+  }
+
+  Rope[] ropes() {
+    return ropes;
+  }
+
+  int width() {
+    return config.embeddingLength();
+  }
+
+  /// Computes the residual stream of a step.
+  void layers(Step s) {
+    embed(s);
+    for (Block block : blocks) {
+      block.apply(s);
+    }
+  }
+
+  private void embed(Step s) {
+    int n = s.rows();
+    Buffer x = s.x();
+    backend.embed(x, embedding.tokens, s.batch().tokens(), n);
+    if (embedding.scale != 1) {
+      backend.scale(x, embedding.scale, (long) n * width());
+    }
+    if (embedding.type != null) {
+      backend.addRow(x, embedding.type, n, width());
+    }
+    if (embedding.positions != null) {
+      Buffer positions = s.buffer(Step.Slot.H, width());
+      backend.embed(positions, embedding.positions, s.batch().positions(), n);
+      backend.add(x, positions, (long) n * width());
+    }
+    if (embedding.norm != null) {
+      embedding.norm.apply(s, x, x, n);
+    }
+  }
+
+  /// Logits of the rows that want them.
+  Buffer logits(Step s) {
+    Linear projection = output.projection;
+    if (projection == null) {
+      throw new UnsupportedModelException(
+          "architecture %s: expected a model that generates, found an encoder"
+              .formatted(config.architecture()));
+    }
+    int n = s.batch().outputs();
+    Buffer logits = s.logits(Math.max(1, n));
+    if (n == 0) {
+      return logits;
+    }
+    Buffer h = s.buffer(Step.Slot.H, width());
+    backend.gatherRows(h, s.x(), s.batch().outputRows(), n, width());
+    if (output.norm != null) {
+      output.norm.apply(s, h, h, n);
+    }
+    projection.apply(s, logits, h, n);
+    long count = (long) n * config.vocabularySize();
+    if (output.scale != 1) {
+      backend.scale(logits, output.scale, count);
+    }
+    if (output.softcap > 0) {
+      backend.softcap(logits, output.softcap, count);
+    }
+    return logits;
+  }
+
+  /// One pooled row per sequence.
+  Buffer embeddings(Step s) {
+    int n = s.rows();
+    int sequences = s.batch().sequences();
+    Buffer h = s.x();
+    if (output.norm != null) {
+      h = s.buffer(Step.Slot.H, width());
+      output.norm.apply(s, h, s.x(), n);
+    }
+    Buffer pooled = s.buffer(Step.Slot.POOLED, width());
+    switch (config.pooling()) {
+      case NONE, LAST -> backend.gatherRows(pooled, h, s.lastRows(), sequences, width());
+      case CLS -> backend.gatherRows(pooled, h, s.firstRows(), sequences, width());
+      case MEAN -> {
+        backend.write(pooled, 0, s.zeros(sequences * width()), 0, sequences * width());
+        backend.scatterAddRows(pooled, h, s.sequenceOfRow(), s.meanFactors(), n, width());
+      }
+      case RANK ->
+          throw new UnsupportedModelException(
+              "pooling_type: expected none, mean, cls or last, found rank (a reranker)");
+    }
+    return pooled;
+  }
+
+  @Override
+  public void close() {
+    ModelReader.closeAll(weights);
+  }
+}
