@@ -46,7 +46,7 @@ final class Decoder implements CausalLm {
   private final Heads heads;
   private final int kvLayers;
   private final Rope[] ropes;
-  private final List<AutoCloseable> weights;
+  private final List<Runnable> weights;
 
   Decoder(
       ModelReader reader, Heads heads, Embedding embedding, List<Block> blocks, Output output) {

@@ -34,7 +34,7 @@ final class ModelReader {
   private final int contextLength;
   private final Set<String> read = new HashSet<>();
   private final List<Rope> ropes = new ArrayList<>();
-  private final List<AutoCloseable> owned = new ArrayList<>();
+  private final List<Runnable> owned = new ArrayList<>();
 
   /// @param maxContext limit on the context length that the file states
   ModelReader(GgufFile file, Backend backend, int maxContext) {
@@ -439,15 +439,20 @@ final class ModelReader {
     read.add(name);
   }
 
-  private <T extends AutoCloseable> T own(T resource) {
-    owned.add(resource);
-    return resource;
+  private Buffer own(Buffer buffer) {
+    owned.add(buffer::close);
+    return buffer;
+  }
+
+  private WeightMatrix own(WeightMatrix matrix) {
+    owned.add(matrix::close);
+    return matrix;
   }
 
   /// Ends reading: what was loaded, to be closed with the model.
   ///
   /// @throws UnsupportedModelException when the file has tensors that were not read
-  List<AutoCloseable> finish() {
+  List<Runnable> finish() {
     for (TensorInfo info : file.tensors()) {
       if (!read.contains(info.name())) {
         throw new UnsupportedModelException(
@@ -463,13 +468,8 @@ final class ModelReader {
     closeAll(owned);
   }
 
-  static void closeAll(List<AutoCloseable> resources) {
-    for (AutoCloseable resource : resources) {
-      switch (resource) {
-        case Buffer buffer -> buffer.close();
-        case WeightMatrix matrix -> matrix.close();
-        default -> throw new IllegalStateException("unexpected " + resource.getClass());
-      }
-    }
+  /// Frees what [#finish] returned.
+  static void closeAll(List<Runnable> resources) {
+    resources.forEach(Runnable::run);
   }
 }

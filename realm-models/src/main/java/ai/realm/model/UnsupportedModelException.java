@@ -11,4 +11,9 @@ public final class UnsupportedModelException extends RealmException {
   public UnsupportedModelException(String message) {
     super("MODEL_UNSUPPORTED", message);
   }
+
+  /// As above, with the failure that led here.
+  public UnsupportedModelException(String message, Throwable cause) {
+    super("MODEL_UNSUPPORTED", message, cause);
+  }
 }

@@ -1,0 +1,52 @@
+package ai.realm.model;
+
+import ai.realm.compute.Activation;
+import ai.realm.compute.RopeStyle;
+import ai.realm.compute.WeightMatrix;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Llama (Touvron et al. 2023; Llama 3, 2024), and what is stored under its name: Mistral, Mixtral
+/// (Jiang et al. 2024), SmolLM, Yi and others.
+///
+/// ```
+/// x = tokens[id]
+/// for each layer
+///   x += attention(rmsNorm(x))        RoPE on neighbours, grouped queries
+///   x += swiGlu(rmsNorm(x))           or the two best of several experts
+/// logits = output(rmsNorm(x))
+/// ```
+final class LlamaModel {
+  private LlamaModel() {}
+
+  static CausalLm load(ModelReader r) {
+    Heads heads = r.heads();
+    Rope rope = r.rope(RopeStyle.INTERLEAVED, heads);
+    WeightMatrix tokens = r.tokenEmbedding();
+    List<Block> blocks = new ArrayList<>();
+    for (int l = 0; l < r.layers(); l++) {
+      String b = "blk." + l + ".";
+      blocks.add(
+          new Block.Sequential(
+              r.rmsNorm(b + "attn_norm", r.width()),
+              Pieces.attention(r, b, l, heads, rope, heads.windowed(attentionScale(r, heads), 0)),
+              null,
+              r.rmsNorm(b + "ffn_norm", r.width()),
+              Pieces.denseOrExperts(r, b, Activation.SILU, true),
+              null,
+              1));
+    }
+    return new Decoder(
+        r,
+        heads,
+        Decoder.Embedding.of(tokens),
+        blocks,
+        new Decoder.Output(
+            r.rmsNorm("output_norm", r.width()), r.outputProjection(tokens), 1, 0));
+  }
+
+  private static float attentionScale(ModelReader r, Heads heads) {
+    float stated = r.float32("attention.scale", 0);
+    return stated == 0 ? heads.usualScale() : stated;
+  }
+}

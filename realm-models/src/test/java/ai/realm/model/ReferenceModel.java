@@ -1,0 +1,92 @@
+package ai.realm.model;
+
+import ai.realm.testing.sample.SampleModel;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// A tiny random model of the reference set with what llama.cpp computes for it.
+///
+/// @param folder holds `model.gguf`
+/// @param contextLength context size of the reference run
+/// @param prompts what was computed
+record ReferenceModel(Path folder, int contextLength, List<Prompt> prompts) {
+  /// @param ids the prompt
+  /// @param logits of the last positions, or one pooled embedding
+  /// @param greedy the most probable continuation
+  /// @param margins difference of the two best logits at each step of it
+  @SuppressWarnings("ArrayRecordComponent") // read-only test data
+  record Prompt(String name, int[] ids, float[][] logits, int[] greedy, float[] margins) {}
+
+  /// The unpacked reference set: the system property `realm.reference`, else `REALM_REFERENCE`.
+  static Path root() {
+    String named = System.getProperty("realm.reference", System.getenv("REALM_REFERENCE"));
+    Path root =
+        named == null ? SampleModel.repositoryRoot().resolve(".reference") : Path.of(named);
+    if (!Files.isDirectory(root)) {
+      throw new IllegalStateException(
+          "expected the unpacked reference set in %s, found no such folder; set REALM_REFERENCE"
+              .formatted(root));
+    }
+    return root;
+  }
+
+  static ReferenceModel read(Path folder) throws IOException {
+    return read(folder, "reference.json", "logits.bin");
+  }
+
+  static ReferenceModel read(Path folder, String json, String logits) throws IOException {
+    JsonNode root = JsonMapper.shared().readTree(Files.readAllBytes(folder.resolve(json)));
+    ByteBuffer floats =
+        ByteBuffer.wrap(Files.readAllBytes(folder.resolve(logits))).order(ByteOrder.LITTLE_ENDIAN);
+    List<Prompt> prompts = new ArrayList<>();
+    for (JsonNode node : root.required("prompts")) {
+      prompts.add(prompt(node, floats, root));
+    }
+    return new ReferenceModel(folder, root.required("n_ctx").intValue(), prompts);
+  }
+
+  private static Prompt prompt(JsonNode node, ByteBuffer floats, JsonNode root) {
+    boolean embedding = !node.has("greedy");
+    int rows = embedding ? 1 : node.required("positions").size();
+    int width =
+        embedding && root.has("n_embd")
+            ? root.required("n_embd").intValue()
+            : embedding ? 256 : root.required("n_vocab").intValue();
+    float[][] logits = new float[rows][width];
+    floats.position(node.required("offset_floats").intValue() * Float.BYTES);
+    for (float[] row : logits) {
+      for (int i = 0; i < width; i++) {
+        row[i] = floats.getFloat();
+      }
+    }
+    return new Prompt(
+        node.required("name").stringValue(),
+        ints(node.required("ids")),
+        logits,
+        ints(node.path("greedy")),
+        floats(node.path("greedy_margin")));
+  }
+
+  private static int[] ints(JsonNode array) {
+    int[] values = new int[array.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = array.get(i).intValue();
+    }
+    return values;
+  }
+
+  private static float[] floats(JsonNode array) {
+    float[] values = new float[array.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = array.get(i).floatValue();
+    }
+    return values;
+  }
+}
