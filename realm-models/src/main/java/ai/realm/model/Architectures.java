@@ -11,9 +11,7 @@ import java.util.function.Function;
 /// The architectures that Realm runs, by `general.architecture` and nothing else.
 public final class Architectures {
   private static final Map<String, Function<ModelReader, CausalLm>> LOADERS =
-      new TreeMap<>(
-          Map.ofEntries(
-              Map.entry("llama", LlamaModel::load)));
+      new TreeMap<>(Map.ofEntries(Map.entry("llama", LlamaModel::load)));
 
   private Architectures() {}
 

@@ -91,7 +91,6 @@ sealed interface Block {
     }
   }
 
-
   private static Buffer normed(Step s, @Nullable Norm norm) {
     if (norm == null) {
       return s.x();

@@ -35,8 +35,7 @@ final class Decoder implements CausalLm {
   /// @param projection (vocabulary, width), or null for encoders
   /// @param scale factor on logits
   /// @param softcap where positive, logits become `softcap · tanh(logit / softcap)`
-  record Output(
-      @Nullable Norm norm, @Nullable Linear projection, float scale, float softcap) {}
+  record Output(@Nullable Norm norm, @Nullable Linear projection, float scale, float softcap) {}
 
   private final Backend backend;
   private final ModelConfig config;
@@ -48,8 +47,7 @@ final class Decoder implements CausalLm {
   private final Rope[] ropes;
   private final List<Runnable> weights;
 
-  Decoder(
-      ModelReader reader, Heads heads, Embedding embedding, List<Block> blocks, Output output) {
+  Decoder(ModelReader reader, Heads heads, Embedding embedding, List<Block> blocks, Output output) {
     this(reader, heads, blocks.size(), embedding, blocks, output);
   }
 

@@ -41,8 +41,7 @@ final class LlamaModel {
         heads,
         Decoder.Embedding.of(tokens),
         blocks,
-        new Decoder.Output(
-            r.rmsNorm("output_norm", r.width()), r.outputProjection(tokens), 1, 0));
+        new Decoder.Output(r.rmsNorm("output_norm", r.width()), r.outputProjection(tokens), 1, 0));
   }
 
   private static float attentionScale(ModelReader r, Heads heads) {

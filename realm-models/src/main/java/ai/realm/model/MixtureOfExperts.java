@@ -115,8 +115,7 @@ record MixtureOfExperts(
             m,
             s.buffer(Step.Slot.EXPERT_GATE, expert.hidden()),
             s.buffer(Step.Slot.EXPERT_UP, expert.hidden()));
-        s.backend.scatterAddRows(
-            y, out, routing.expertRows(), routing.expertWeights(), m, width);
+        s.backend.scatterAddRows(y, out, routing.expertRows(), routing.expertWeights(), m, width);
       }
     }
     if (shared != null) {

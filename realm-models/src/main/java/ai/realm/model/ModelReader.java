@@ -191,8 +191,7 @@ final class ModelReader {
     }
     int usual = width / heads;
     int keyLength = bounded("attention.key_length", MAX_HEADS, usual);
-    int valueLength =
-        bounded("attention.value_length", MAX_HEADS, usual == 0 ? keyLength : usual);
+    int valueLength = bounded("attention.value_length", MAX_HEADS, usual == 0 ? keyLength : usual);
     return new Heads(heads, kvHeads, keyLength, valueLength);
   }
 
@@ -355,8 +354,7 @@ final class ModelReader {
   /// One layer per expert from `name.weight` (experts, rows, cols) and `name.bias` (experts, rows).
   Linear[] experts(String name, int cols, int rows, int experts) {
     Tensor all = tensor(name + ".weight", cols, rows, experts);
-    Tensor biases =
-        hasTensor(name + ".bias") ? tensor(name + ".bias", rows, experts) : null;
+    Tensor biases = hasTensor(name + ".bias") ? tensor(name + ".bias", rows, experts) : null;
     Linear[] result = new Linear[experts];
     for (int e = 0; e < experts; e++) {
       Buffer bias = biases == null ? null : own(backend.floats(biases.rows(e, e + 1L)));

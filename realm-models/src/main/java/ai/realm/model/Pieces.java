@@ -116,16 +116,14 @@ final class Pieces {
   }
 
   /// `ffn_gate_exps`, `ffn_up_exps`, `ffn_down_exps`.
-  static MixtureOfExperts.Expert[] denseExperts(
-      ModelReader r, String b, int hidden, Activation f) {
+  static MixtureOfExperts.Expert[] denseExperts(ModelReader r, String b, int hidden, Activation f) {
     int count = expertCount(r);
     Linear[] gates = r.experts(b + "ffn_gate_exps", r.width(), hidden, count);
     Linear[] ups = r.experts(b + "ffn_up_exps", r.width(), hidden, count);
     Linear[] downs = r.experts(b + "ffn_down_exps", hidden, r.width(), count);
     MixtureOfExperts.Expert[] experts = new MixtureOfExperts.Expert[count];
     for (int e = 0; e < count; e++) {
-      experts[e] =
-          new MixtureOfExperts.Dense(new DenseFeedForward(gates[e], ups[e], downs[e], f));
+      experts[e] = new MixtureOfExperts.Dense(new DenseFeedForward(gates[e], ups[e], downs[e], f));
     }
     return experts;
   }

@@ -32,11 +32,10 @@ class ArchitectureReferenceTest {
     try (Stream<Path> folders = Files.list(ReferenceModel.root().resolve("architectures"))) {
       List<Path> all = folders.filter(Files::isDirectory).sorted().toList();
       return all.stream()
-          .flatMap(
-              folder ->
-                  Backends.installed().stream()
-                      .filter(provider -> provider.unavailableReason().isEmpty())
-                      .map(p -> Arguments.of(folder.getFileName().toString(), p.name())));
+          .flatMap(folder ->
+              Backends.installed().stream()
+                  .filter(provider -> provider.unavailableReason().isEmpty())
+                  .map(p -> Arguments.of(folder.getFileName().toString(), p.name())));
     }
   }
 
@@ -87,5 +86,4 @@ class ArchitectureReferenceTest {
     }
     return prompt.greedy().length;
   }
-
 }

@@ -26,8 +26,7 @@ final class BatchedSteps {
     float[][] result = new float[cases.size()][lm.config().vocabularySize()];
     try (ForwardPass pass = lm.newForwardPass(rows, cases.size());
         KvStore kv =
-            backend.kvStore(
-                lm.kvLayout(BLOCK_SIZE, KvType.F32), blocksEach * cases.size())) {
+            backend.kvStore(lm.kvLayout(BLOCK_SIZE, KvType.F32), blocksEach * cases.size())) {
       Batch batch = new Batch(rows, cases.size());
       int[][] blocks = new int[cases.size()][blocksEach];
       for (int i = 0; i < cases.size(); i++) {

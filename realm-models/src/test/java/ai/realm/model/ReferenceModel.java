@@ -27,8 +27,7 @@ record ReferenceModel(Path folder, int contextLength, List<Prompt> prompts) {
   /// The unpacked reference set: the system property `realm.reference`, else `REALM_REFERENCE`.
   static Path root() {
     String named = System.getProperty("realm.reference", System.getenv("REALM_REFERENCE"));
-    Path root =
-        named == null ? SampleModel.repositoryRoot().resolve(".reference") : Path.of(named);
+    Path root = named == null ? SampleModel.repositoryRoot().resolve(".reference") : Path.of(named);
     if (!Files.isDirectory(root)) {
       throw new IllegalStateException(
           "expected the unpacked reference set in %s, found no such folder; set REALM_REFERENCE"

@@ -36,10 +36,9 @@ class SampleModelLogitsTest {
 
   static Stream<Arguments> files() {
     return backends()
-        .flatMap(
-            backend ->
-                Stream.of("f16", "q8_0", "q6_k", "q4_k_m", "q4_0")
-                    .map(type -> Arguments.of("realm-sample-" + type, backend)));
+        .flatMap(backend ->
+            Stream.of("f16", "q8_0", "q6_k", "q4_k_m", "q4_0")
+                .map(type -> Arguments.of("realm-sample-" + type, backend)));
   }
 
   @ParameterizedTest(name = "on {0}")
@@ -95,7 +94,9 @@ class SampleModelLogitsTest {
     int[] ids = c.greedyIds();
     for (int i = 0; i < ids.length; i++) {
       if (c.greedyMargin()[i] > bound) {
-        assertThat(Generation.argmax(logits)).as("%s, greedy step %d", c.text(), i).isEqualTo(ids[i]);
+        assertThat(Generation.argmax(logits))
+            .as("%s, greedy step %d", c.text(), i)
+            .isEqualTo(ids[i]);
         compared++;
       }
       logits = generation.append(new int[] {ids[i]}, 1)[0];
