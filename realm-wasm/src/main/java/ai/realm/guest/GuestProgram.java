@@ -1,0 +1,245 @@
+package ai.realm.guest;
+
+import org.jspecify.annotations.Nullable;
+import org.teavm.interop.Export;
+
+/// The guest that a realm runs unless it brings its own: tokenize, prefill, then one step per token
+/// until the model ends, a stop text appears or the length is reached.
+public final class GuestProgram {
+  /// Results of `generate`: why it ended. Negative results are the host's errors.
+  private static final int STOPPED = 0;
+
+  private static final int LENGTH = 1;
+
+  // Layout of a step request; see docs/guest-abi.md.
+  private static final int REQUEST_BYTES = 64;
+  private static final int KV = 0;
+  private static final int TOKENS = 4;
+  private static final int COUNT = 8;
+  private static final int OUT = 12;
+  private static final int FLAGS = 20;
+  private static final int TEMPERATURE = 32;
+  private static final int TOP_K = 36;
+  private static final int TOP_P = 40;
+  private static final int SEED = 44;
+  private static final int MIN_P = 48;
+  private static final int REPEAT_PENALTY = 52;
+  private static final int STATUS = 56;
+
+  private static final int TOKEN_TEXT_BYTES = 4096;
+
+  private GuestProgram() {}
+
+  /// Nothing to do at start: the host calls the exports.
+  public static void main(String[] args) {}
+
+  /// `load_model(id, options) → handle`. The options are the host's to read.
+  @Export(name = "load_model")
+  public static int loadModel() {
+    Arena arena = new Arena();
+    int name = arena.top();
+    int length = Host.readArgument(0, name, arena.left());
+    return arena.take(length) < 0 ? Host.EMSGSIZE : Host.openModel(name, length);
+  }
+
+  /// `unload_model(handle)`.
+  @Export(name = "unload_model")
+  public static int unloadModel(int model) {
+    return Host.closeModel(model);
+  }
+
+  /// `generate(handle, prompt, config)`: emits the answer; returns 0 when the model or a stop text
+  /// ended it, 1 when it became too long, or an error.
+  @Export(name = "generate")
+  public static int generate(int model) {
+    Arena arena = new Arena();
+    Config config = readConfig(arena);
+    if (config == null) {
+      return Host.EINVAL;
+    }
+    int info = arena.take(16);
+    int result = Host.modelInfo(model, info, 16);
+    if (result < 0) {
+      return result;
+    }
+    int context = Arena.getInt(info + 4);
+    int request = arena.take(REQUEST_BYTES);
+    int out = arena.take(4);
+    int tokenText = arena.take(TOKEN_TEXT_BYTES);
+    int count = tokenizePrompt(arena, model, config);
+    if (count < 0) {
+      return count;
+    }
+    if (count == 0 || count >= context) {
+      return count == 0 ? Host.EINVAL : Host.EMSGSIZE;
+    }
+    int tokens = arena.take(count * 4);
+    int room = context - count;
+    int most = config.maxTokens > 0 && config.maxTokens < room ? config.maxTokens : room;
+    int sequence = Host.newSequence(model);
+    if (sequence < 0) {
+      return sequence;
+    }
+    StopTexts stops = new StopTexts(config.stop);
+    putRequest(request, sequence, out, config, stops.isEmpty() ? Host.EMIT : 0);
+    result = loop(model, request, tokens, count, most, stops, tokenText);
+    Host.freeSequence(sequence);
+    return result;
+  }
+
+  /// The loop itself: one crossing per token where there are no stop texts.
+  private static int loop(
+      int model, int request, int tokens, int count, int most, StopTexts stops, int tokenText) {
+    int out = Arena.getInt(request + OUT);
+    for (int produced = 0; produced < most; produced++) {
+      Arena.putInt(request + TOKENS, produced == 0 ? tokens : out);
+      Arena.putInt(request + COUNT, produced == 0 ? count : 1);
+      int error = Host.step(request, 1);
+      if (error < 0) {
+        return error;
+      }
+      if ((Arena.getInt(request + STATUS) & Host.ENDS_GENERATION) != 0) {
+        return flush(stops, tokenText, stops.length(), STOPPED);
+      }
+      if (!stops.isEmpty()) {
+        int result = emitUnlessStopped(model, Arena.getInt(out), stops, tokenText);
+        if (result != LENGTH) {
+          return result;
+        }
+      }
+    }
+    return flush(stops, tokenText, stops.length(), LENGTH);
+  }
+
+  /// Emits what is surely not part of a stop text. Returns `LENGTH` to go on, `STOPPED` at a stop text.
+  private static int emitUnlessStopped(int model, int token, StopTexts stops, int tokenText) {
+    int bytes = Host.tokenBytes(model, token, tokenText, TOKEN_TEXT_BYTES);
+    if (bytes < 0) {
+      return bytes;
+    }
+    for (int i = 0; i < Math.min(bytes, TOKEN_TEXT_BYTES); i++) {
+      stops.append(Arena.getByte(tokenText + i));
+    }
+    int stop = stops.find();
+    return stop >= 0
+        ? flush(stops, tokenText, stop, STOPPED)
+        : flush(stops, tokenText, stops.ready(), LENGTH);
+  }
+
+  private static int flush(StopTexts stops, int tokenText, int count, int result) {
+    for (int left = count; left > 0; ) {
+      int piece = Math.min(left, TOKEN_TEXT_BYTES);
+      stops.moveTo(tokenText, piece);
+      int error = Host.emitText(tokenText, piece);
+      if (error < 0) {
+        return error;
+      }
+      left -= piece;
+    }
+    return result;
+  }
+
+  private static void putRequest(int request, int sequence, int out, Config config, int flags) {
+    for (int i = 0; i < REQUEST_BYTES; i += 4) {
+      Arena.putInt(request + i, 0);
+    }
+    Arena.putInt(request + KV, sequence);
+    Arena.putInt(request + OUT, out);
+    Arena.putInt(request + FLAGS, flags);
+    Arena.putFloat(request + TEMPERATURE, config.temperature);
+    Arena.putInt(request + TOP_K, config.topK);
+    Arena.putFloat(request + TOP_P, config.topP);
+    Arena.putInt(request + SEED, config.seed);
+    Arena.putFloat(request + MIN_P, config.minP);
+    Arena.putFloat(request + REPEAT_PENALTY, config.repeatPenalty);
+  }
+
+  private static @Nullable Config readConfig(Arena arena) {
+    int at = arena.top();
+    int length = Host.readArgument(2, at, arena.left());
+    if (length < 0 || length > arena.left()) {
+      return null;
+    }
+    byte[] json = new byte[length];
+    for (int i = 0; i < length; i++) {
+      json[i] = Arena.getByte(at + i);
+    }
+    return Config.parse(json);
+  }
+
+  /// Writes the prompt's ids to the top of the arena, without taking them, and returns their number.
+  private static int tokenizePrompt(Arena arena, int model, Config config) {
+    int text = arena.top();
+    int length = config.raw || config.messages ? readPrompt(arena) : readAsMessage(arena);
+    if (length < 0) {
+      return length;
+    }
+    int flags = Host.ADD_SPECIAL;
+    if (!config.raw) {
+      int rendered = arena.top();
+      int size = Host.chatTemplate(model, text, length, rendered, arena.left());
+      if (size < 0) {
+        return size;
+      }
+      if (arena.take(size) < 0) {
+        return Host.EMSGSIZE;
+      }
+      text = rendered;
+      length = size;
+      flags |= Host.PARSE_SPECIAL;
+    }
+    int capacity = arena.left() / 4;
+    int count = Host.tokenize(model, text, length, flags, arena.top(), capacity);
+    return count > capacity ? Host.EMSGSIZE : count;
+  }
+
+  private static int readPrompt(Arena arena) {
+    int length = Host.readArgument(1, arena.top(), arena.left());
+    return arena.take(length) < 0 ? Host.EMSGSIZE : length;
+  }
+
+  /// The prompt as the one message of a conversation.
+  private static int readAsMessage(Arena arena) {
+    int start = arena.top();
+    int end = putAscii(start, "[{\"role\":\"user\",\"content\":\"");
+    int left = arena.left() - (end - start);
+    // The text goes to the far end first: escaped, it is at most six times as long.
+    int length = Host.readArgument(1, start, 0);
+    if (length < 0 || length > left / 8) {
+      return Host.EMSGSIZE;
+    }
+    int from = start + arena.left() - length - 8;
+    int read = Host.readArgument(1, from, length);
+    if (read != length) {
+      return Host.EINVAL;
+    }
+    for (int i = 0; i < length; i++) {
+      end = putEscaped(end, Arena.getByte(from + i));
+    }
+    end = putAscii(end, "\"}]");
+    return arena.take(end - start) < 0 ? Host.EMSGSIZE : end - start;
+  }
+
+  private static int putEscaped(int at, byte b) {
+    if (b == '"' || b == '\\') {
+      Arena.putByte(at, '\\');
+      Arena.putByte(at + 1, b);
+      return at + 2;
+    }
+    if (b >= 0 && b < 0x20) {
+      int end = putAscii(at, "\\u00");
+      Arena.putByte(end, "0123456789abcdef".charAt(b >> 4));
+      Arena.putByte(end + 1, "0123456789abcdef".charAt(b & 15));
+      return end + 2;
+    }
+    Arena.putByte(at, b);
+    return at + 1;
+  }
+
+  private static int putAscii(int at, String text) {
+    for (int i = 0; i < text.length(); i++) {
+      Arena.putByte(at + i, text.charAt(i));
+    }
+    return at + text.length();
+  }
+}

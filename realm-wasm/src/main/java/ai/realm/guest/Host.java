@@ -1,0 +1,51 @@
+package ai.realm.guest;
+
+import org.teavm.interop.Import;
+
+/// The host functions that the default guest uses; `docs/guest-abi.md` describes them. Addresses are
+/// offsets in the guest's linear memory.
+final class Host {
+  static final int ADD_SPECIAL = 1;
+  static final int PARSE_SPECIAL = 2;
+
+  static final int EMIT = 2;
+  static final int ENDS_GENERATION = 1;
+
+  static final int EINVAL = -22;
+  static final int EMSGSIZE = -90;
+
+  private Host() {}
+
+  @Import(module = "realm_host", name = "arg_read")
+  static native int readArgument(int index, int to, int capacity);
+
+  @Import(module = "realm_host", name = "emit_text")
+  static native int emitText(int text, int length);
+
+  @Import(module = "realm_host", name = "model_open")
+  static native int openModel(int name, int length);
+
+  @Import(module = "realm_host", name = "model_close")
+  static native int closeModel(int model);
+
+  @Import(module = "realm_host", name = "model_info")
+  static native int modelInfo(int model, int to, int capacity);
+
+  @Import(module = "realm_host", name = "tokenize")
+  static native int tokenize(int model, int text, int length, int flags, int to, int capacity);
+
+  @Import(module = "realm_host", name = "token_bytes")
+  static native int tokenBytes(int model, int token, int to, int capacity);
+
+  @Import(module = "realm_host", name = "chat_template")
+  static native int chatTemplate(int model, int messages, int length, int to, int capacity);
+
+  @Import(module = "realm_host", name = "kv_new")
+  static native int newSequence(int model);
+
+  @Import(module = "realm_host", name = "kv_free")
+  static native int freeSequence(int sequence);
+
+  @Import(module = "realm_host", name = "step")
+  static native int step(int requests, int count);
+}
