@@ -36,13 +36,12 @@ final class DefaultGuestTest {
     Set<String> hostFunctions = new TreeSet<>();
     Set<String> modules = new TreeSet<>();
     module().importSection().stream()
-        .forEach(
-            imported -> {
-              modules.add(imported.module());
-              if (imported.module().equals("realm_host")) {
-                hostFunctions.add(imported.name());
-              }
-            });
+        .forEach(imported -> {
+          modules.add(imported.module());
+          if (imported.module().equals("realm_host")) {
+            hostFunctions.add(imported.name());
+          }
+        });
     assertThat(hostFunctions)
         .containsExactlyInAnyOrder(
             "arg_read",
@@ -58,13 +57,7 @@ final class DefaultGuestTest {
             "step");
     assertThat(modules)
         .isSubsetOf(
-            "env",
-            "realm_host",
-            "teavm",
-            "teavmDate",
-            "teavmJso",
-            "teavmMemory",
-            "wasm:js-string");
+            "env", "realm_host", "teavm", "teavmDate", "teavmJso", "teavmMemory", "wasm:js-string");
   }
 
   @Test
@@ -73,8 +66,7 @@ final class DefaultGuestTest {
         ServiceLoader.load(CompiledModule.class).stream().map(ServiceLoader.Provider::get).toList();
     assertThat(compiled).hasSize(1);
     String digest =
-        HexFormat.of()
-            .formatHex(MessageDigest.getInstance("SHA-256").digest(DefaultGuest.bytes()));
+        HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(DefaultGuest.bytes()));
     Class<?> type = compiled.getFirst().getClass();
     try (var in = type.getResourceAsStream(type.getSimpleName() + ".sha256")) {
       assertThat(in).isNotNull();
