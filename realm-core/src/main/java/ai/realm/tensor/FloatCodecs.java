@@ -6,17 +6,10 @@ import java.nio.ByteOrder;
 
 /// The plain float types.
 final class FloatCodecs {
-  static final ValueLayout.OfShort SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private FloatCodecs() {}
-
-  /// The IEEE half at a byte offset.
-  static float half(MemorySegment src, long offset) {
-    return Float.float16ToFloat(src.get(SHORT, offset));
-  }
 
   /// F32: 4 bytes a weight, IEEE single.
   record F32() implements BlockCodec {
@@ -43,7 +36,7 @@ final class FloatCodecs {
     public void dequantize(
         MemorySegment src, long srcOffset, float[] dst, int dstOffset, int count) {
       for (int i = 0; i < count; i++) {
-        dst[dstOffset + i] = half(src, srcOffset + 2L * i);
+        dst[dstOffset + i] = BlockwiseCodec.half(src, srcOffset + 2L * i);
       }
     }
   }
@@ -59,7 +52,8 @@ final class FloatCodecs {
     public void dequantize(
         MemorySegment src, long srcOffset, float[] dst, int dstOffset, int count) {
       for (int i = 0; i < count; i++) {
-        dst[dstOffset + i] = Float.intBitsToFloat(src.get(SHORT, srcOffset + 2L * i) << 16);
+        int bits = src.get(BlockwiseCodec.SHORT, srcOffset + 2L * i) << 16;
+        dst[dstOffset + i] = Float.intBitsToFloat(bits);
       }
     }
   }
