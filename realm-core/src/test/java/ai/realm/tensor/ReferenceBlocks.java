@@ -28,7 +28,8 @@ final class ReferenceBlocks {
     String reference =
         System.getProperty("realm.reference", System.getenv().getOrDefault("REALM_REFERENCE", ""));
     if (reference.isEmpty()) {
-      throw new IllegalStateException("expected REALM_REFERENCE to name the unpacked reference data");
+      throw new IllegalStateException(
+          "expected REALM_REFERENCE to name the unpacked reference data");
     }
     return new ReferenceBlocks(Path.of(reference, "quants", "blocks").toString());
   }
