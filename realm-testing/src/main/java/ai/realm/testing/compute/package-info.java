@@ -1,0 +1,5 @@
+/// The contract that every backend passes.
+@NullMarked
+package ai.realm.testing.compute;
+
+import org.jspecify.annotations.NullMarked;
