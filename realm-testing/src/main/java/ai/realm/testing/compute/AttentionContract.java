@@ -11,6 +11,7 @@ import ai.realm.compute.KvStore;
 import ai.realm.compute.KvType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -112,7 +113,7 @@ public abstract class AttentionContract {
         Buffer k = backend.allocate(6 * 32);
         Buffer q = backend.allocate(6 * 64);
         Buffer out = backend.allocate(6 * 64)) {
-      float[] random = RandomTensors.floats(6 * 64, new java.util.Random(3));
+      float[] random = RandomTensors.floats(6 * 64, new Random(3));
       backend.write(k, 0, random, 0, 6 * 32);
       backend.write(q, 0, random, 0, 6 * 64);
       backend.storeKv(kv, 0, batch, k, k);
