@@ -44,14 +44,31 @@ public abstract class AttentionContract {
 
   private static AttentionSpec heads(int heads, int kvHeads, int keyLength, int valueLength) {
     return new AttentionSpec(
-        heads, kvHeads, keyLength, valueLength, (float) (1 / Math.sqrt(keyLength)), 0, 0, true, 0, null);
+        heads,
+        kvHeads,
+        keyLength,
+        valueLength,
+        (float) (1 / Math.sqrt(keyLength)),
+        0,
+        0,
+        true,
+        0,
+        null);
   }
 
   private static AttentionSpec with(
       AttentionSpec h, float softcap, int window, boolean causal, float maxAlibiBias) {
     return new AttentionSpec(
-        h.heads(), h.kvHeads(), h.keyLength(), h.valueLength(), h.scale(), softcap, window, causal,
-        maxAlibiBias, null);
+        h.heads(),
+        h.kvHeads(),
+        h.keyLength(),
+        h.valueLength(),
+        h.scale(),
+        softcap,
+        window,
+        causal,
+        maxAlibiBias,
+        null);
   }
 
   static List<KvScenario> scenarios() {
@@ -75,11 +92,18 @@ public abstract class AttentionContract {
     for (int keyLength : new int[] {1, 3, 8, 17, 40, 80, 112, 257}) {
       all.add(
           plain(heads(4, 2, keyLength, keyLength), KvType.F32, 4, new int[] {11}, new int[] {3}));
-      all.add(
-          plain(heads(3, 1, keyLength, 5), KvType.F16, 1, new int[] {2, 0}, new int[] {2, 8}));
+      all.add(plain(heads(3, 1, keyLength, 5), KvType.F16, 1, new int[] {2, 0}, new int[] {2, 8}));
     }
-    all.add(plain(with(heads(12, 12, 16, 16), 0, 0, true, 8), KvType.F32, 8, new int[] {9}, new int[] {2}));
-    all.add(plain(with(heads(4, 1, 16, 16), 0, 1, true, 0), KvType.F32, 8, new int[] {9}, new int[] {4}));
+    all.add(
+        plain(
+            with(heads(12, 12, 16, 16), 0, 0, true, 8),
+            KvType.F32,
+            8,
+            new int[] {9},
+            new int[] {2}));
+    all.add(
+        plain(
+            with(heads(4, 1, 16, 16), 0, 1, true, 0), KvType.F32, 8, new int[] {9}, new int[] {4}));
     all.add(plain(heads(32, 8, 128, 128), KvType.F16, 16, new int[] {700}, new int[] {2}));
     return all;
   }

@@ -284,8 +284,15 @@ public abstract class BackendContract {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 1, 1", "2, 3, 1", "3, 5, 1", "5, 8, 1e-12", "1, 17, 1e15", "17, 33, 1", "2, 1000, 1",
-    "33, 64, 1", "1, 4097, 1"
+    "1, 1, 1",
+    "2, 3, 1",
+    "3, 5, 1",
+    "5, 8, 1e-12",
+    "1, 17, 1e15",
+    "17, 33, 1",
+    "2, 1000, 1",
+    "33, 64, 1",
+    "1, 4097, 1"
   })
   void normsEqualTheirDefinition(int n, int dim, float size) {
     float[] x = floats(n * dim);
@@ -309,7 +316,8 @@ public abstract class BackendContract {
     assertClose(contents(inPlace), Float64Twin.rmsNorm(x, n, dim, w, eps), FLOAT_SUMS);
     Buffer layerInPlace = buffer(x);
     backend.layerNorm(layerInPlace, layerInPlace, n, dim, null, null, eps);
-    assertClose(contents(layerInPlace), Float64Twin.layerNorm(x, n, dim, null, null, eps), FLOAT_SUMS);
+    assertClose(
+        contents(layerInPlace), Float64Twin.layerNorm(x, n, dim, null, null, eps), FLOAT_SUMS);
   }
 
   @Test
@@ -538,8 +546,13 @@ public abstract class BackendContract {
 
   @ParameterizedTest
   @CsvSource({
-    "INTERLEAVED, 1, 2, 2, 0", "INTERLEAVED, 3, 64, 64, 0", "INTERLEAVED, 5, 80, 32, 1000",
-    "HALVES, 1, 2, 2, 0", "HALVES, 3, 64, 64, 100000", "HALVES, 5, 80, 20, 7", "HALVES, 2, 6, 6, 3"
+    "INTERLEAVED, 1, 2, 2, 0",
+    "INTERLEAVED, 3, 64, 64, 0",
+    "INTERLEAVED, 5, 80, 32, 1000",
+    "HALVES, 1, 2, 2, 0",
+    "HALVES, 3, 64, 64, 100000",
+    "HALVES, 5, 80, 20, 7",
+    "HALVES, 2, 6, 6, 3"
   })
   void headsAreRotated(RopeStyle style, int heads, int headLength, int dims, int position) {
     Batch batch = new Batch(16, 3);

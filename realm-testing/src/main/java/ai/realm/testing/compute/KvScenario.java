@@ -58,7 +58,12 @@ record KvScenario(
         backend.write(sinkBuffer, 0, sinks, 0, sinks.length);
       }
       backend.attention(
-          out, queries, kv, LAYER, batch(blocks, past, rows), spec(sinks == null ? null : sinkBuffer));
+          out,
+          queries,
+          kv,
+          LAYER,
+          batch(blocks, past, rows),
+          spec(sinks == null ? null : sinkBuffer));
       backend.read(out, 0, actual, 0, actual.length);
     }
     double[] expected = new double[actual.length];

@@ -28,8 +28,31 @@ public final class RandomTensors {
         case I8, I16, I32, I64, F64 -> {
           // Not weights.
         }
-        case F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ2_XXS,
-            IQ2_XS, IQ3_XXS, IQ1_S, IQ4_NL, IQ3_S, IQ2_S, IQ4_XS, IQ1_M, TQ1_0, TQ2_0, MXFP4 ->
+        case F32,
+            F16,
+            BF16,
+            Q4_0,
+            Q4_1,
+            Q5_0,
+            Q5_1,
+            Q8_0,
+            Q2_K,
+            Q3_K,
+            Q4_K,
+            Q5_K,
+            Q6_K,
+            IQ2_XXS,
+            IQ2_XS,
+            IQ3_XXS,
+            IQ1_S,
+            IQ4_NL,
+            IQ3_S,
+            IQ2_S,
+            IQ4_XS,
+            IQ1_M,
+            TQ1_0,
+            TQ2_0,
+            MXFP4 ->
             types.add(type);
       }
     }
@@ -59,8 +82,7 @@ public final class RandomTensors {
     MemorySegment memory = MemorySegment.ofArray(block);
     float value = (float) random.nextGaussian();
     if (type == GgmlType.F32) {
-      memory.set(
-          ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, value);
+      memory.set(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, value);
     } else if (type == GgmlType.F16) {
       setShort(memory, Float.floatToFloat16(value));
     } else if (type == GgmlType.BF16) {
