@@ -4,5 +4,6 @@ module ai.realm.compute.cpu {
   requires jdk.incubator.vector;
 
   provides ai.realm.compute.BackendProvider with
-      ai.realm.compute.cpu.NaiveBackendProvider;
+      ai.realm.compute.cpu.NaiveBackendProvider,
+      ai.realm.compute.cpu.VectorBackendProvider;
 }

@@ -1,0 +1,78 @@
+package ai.realm.compute.cpu;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/// What the kernels share that unpack a row of weights into an array of floats first.
+abstract class FloatRows extends VectorKernel {
+  /// Unpacks `count` weights at byte `offset` into `scratch.floats(count)`.
+  abstract void load(MemorySegment w, long offset, int count, Scratch scratch);
+
+  @Override
+  void multiply(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Input x,
+      Scratch scratch,
+      MemorySegment out,
+      long outOffset) {
+    for (int r = 0; r < rows; r++) {
+      load(w, offset + r * rowBytes, cols, scratch);
+      float dot = dot(scratch.floats, cols, x.memory, x.offset);
+      out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot);
+    }
+  }
+
+  private static float dot(float[] row, int cols, MemorySegment x, long xs) {
+    FloatVector a = FloatVector.zero(Lanes.FLOATS);
+    FloatVector b = a;
+    FloatVector c = a;
+    FloatVector d = a;
+    int i = 0;
+    for (; i + 4 * Lanes.COUNT <= cols; i += 4 * Lanes.COUNT) {
+      long at = xs + (long) i * Float.BYTES;
+      a = floats(row, i).fma(Lanes.floats(x, at), a);
+      b = floats(row, i + Lanes.COUNT).fma(Lanes.floats(x, at + Lanes.BYTES), b);
+      c = floats(row, i + 2 * Lanes.COUNT).fma(Lanes.floats(x, at + 2 * Lanes.BYTES), c);
+      d = floats(row, i + 3 * Lanes.COUNT).fma(Lanes.floats(x, at + 3 * Lanes.BYTES), d);
+    }
+    for (; i + Lanes.COUNT <= cols; i += Lanes.COUNT) {
+      a = floats(row, i).fma(Lanes.floats(x, xs + (long) i * Float.BYTES), a);
+    }
+    float tail = 0;
+    for (; i < cols; i++) {
+      tail += row[i] * x.get(Lanes.FLOAT, xs + (long) i * Float.BYTES);
+    }
+    return Lanes.sum(a.add(b).add(c.add(d))) + tail;
+  }
+
+  private static FloatVector floats(float[] row, int i) {
+    return FloatVector.fromArray(Lanes.FLOATS, row, i);
+  }
+
+  @Override
+  void expand(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Scratch scratch,
+      long panelOffset) {
+    for (int r = 0; r < Lanes.COUNT; r++) {
+      if (r < rows) {
+        load(w, offset + r * rowBytes, cols, scratch);
+      }
+      scatter(scratch.floats, cols, scratch.panel, panelOffset + (long) r * Float.BYTES);
+    }
+  }
+
+  private static void scatter(float[] row, int cols, MemorySegment panel, long to) {
+    for (int k = 0; k < cols; k++) {
+      panel.set(Lanes.FLOAT, to + (long) k * PANEL_STRIDE, row[k]);
+    }
+  }
+}

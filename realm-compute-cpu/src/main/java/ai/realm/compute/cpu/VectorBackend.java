@@ -1,0 +1,251 @@
+package ai.realm.compute.cpu;
+
+import ai.realm.compute.Activation;
+import ai.realm.compute.AttentionSpec;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Batch;
+import ai.realm.compute.Buffer;
+import ai.realm.compute.KvStore;
+import ai.realm.compute.RopeStyle;
+import ai.realm.compute.WeightMatrix;
+import ai.realm.tensor.BlockCodec;
+import ai.realm.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/// Computes with the Vector API on all cores. Quantized weights are used as they lie in the mapped file;
+/// activations stay float32. What runs without our native library.
+final class VectorBackend extends CpuBackend {
+  /// Floats below which row operations stay on the caller's thread.
+  private static final long ALONE_BELOW = 1 << 15;
+
+  private final WorkerPool pool;
+  private final Arena arena = Arena.ofShared();
+  private final Scratch[] scratch;
+  private final VectorMatmul products;
+  private final VectorAttention attention;
+  private final VectorElements elements;
+  private final VectorRows rows;
+  private float[] row = new float[0];
+
+  VectorBackend(BackendOptions options) {
+    int threads = options.threads() == 0 ? CpuShare.threads() : options.threads();
+    pool = new WorkerPool(threads);
+    scratch = new Scratch[threads];
+    for (int i = 0; i < threads; i++) {
+      scratch[i] = new Scratch(arena);
+    }
+    products = new VectorMatmul(pool, scratch);
+    attention = new VectorAttention(pool, scratch);
+    elements = new VectorElements(pool, arena);
+    rows = new VectorRows(pool, ALONE_BELOW);
+  }
+
+  @Override
+  public String name() {
+    return "vector";
+  }
+
+  @Override
+  public String description() {
+    int bits = Lanes.BYTES * Byte.SIZE;
+    String narrow =
+        VectorKernel.READS_ROWS
+            ? ""
+            : "; SLOW: vectors of fewer than 256 bits, decode runs through unpacked panels";
+    return "vector: Vector API, %d-bit vectors, %d threads%s; fast: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K; other types are dequantized row by row and several times slower"
+        .formatted(bits, pool.threads(), narrow);
+  }
+
+  @Override
+  public void close() {
+    pool.close();
+    products.close();
+    attention.close();
+    for (Scratch memory : scratch) {
+      memory.close();
+    }
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+
+  @Override
+  public WeightMatrix weights(Tensor tensor) {
+    return new VectorWeights(tensor);
+  }
+
+  private static VectorWeights mapped(WeightMatrix w) {
+    if (w instanceof VectorWeights weights) {
+      return weights;
+    }
+    throw new IllegalArgumentException(
+        "expected weights of the vector backend, found " + w.getClass().getName());
+  }
+
+  // ---- rows -------------------------------------------------------------------------------------
+
+  @Override
+  public void embed(Buffer out, WeightMatrix table, int[] ids, int n) {
+    VectorWeights weights = mapped(table);
+    int dim = weights.cols();
+    matrix("out", out, n, dim);
+    BlockCodec codec = BlockCodec.of(weights.type());
+    if (row.length < dim) {
+      row = new float[dim];
+    }
+    for (int i = 0; i < n; i++) {
+      long id = Objects.checkIndex(ids[i], weights.rows());
+      codec.dequantize(weights.tensor().data(), id * weights.rowBytes(), row, 0, dim);
+      write(out, (long) i * dim, row, 0, dim);
+    }
+  }
+
+  // ---- norms ------------------------------------------------------------------------------------
+
+  @Override
+  public void rmsNorm(Buffer out, Buffer x, int n, int dim, @Nullable Buffer weight, float eps) {
+    MemorySegment to = matrix("out", out, n, dim).segment();
+    MemorySegment from = matrix("x", x, n, dim).segment();
+    MemorySegment w = weight == null ? null : matrix("weight", weight, 1, dim).segment();
+    rows.rmsNorm(to, from, n, dim, w, eps);
+  }
+
+  @Override
+  public void layerNorm(
+      Buffer out,
+      Buffer x,
+      int n,
+      int dim,
+      @Nullable Buffer weight,
+      @Nullable Buffer bias,
+      float eps) {
+    MemorySegment to = matrix("out", out, n, dim).segment();
+    MemorySegment from = matrix("x", x, n, dim).segment();
+    MemorySegment w = weight == null ? null : matrix("weight", weight, 1, dim).segment();
+    MemorySegment b = bias == null ? null : matrix("bias", bias, 1, dim).segment();
+    rows.layerNorm(to, from, n, dim, w, b, eps);
+  }
+
+  // ---- matrix products --------------------------------------------------------------------------
+
+  @Override
+  public void matmul(Buffer[] outs, WeightMatrix[] ws, Buffer x, int n) {
+    if (outs.length != ws.length) {
+      throw new IllegalArgumentException(
+          "expected as many results as matrices, found %d and %d"
+              .formatted(outs.length, ws.length));
+    }
+    if (ws.length == 0) {
+      return;
+    }
+    int cols = ws[0].cols();
+    for (int m = 0; m < ws.length; m++) {
+      checkMatmul(outs[m], ws[m], x, n);
+      if (ws[m].cols() != cols) {
+        throw new IllegalArgumentException(
+            "matrices over one input: expected %d columns as %s has, found %d in %s"
+                .formatted(cols, ws[0].name(), ws[m].cols(), ws[m].name()));
+      }
+    }
+    products.begin(segment(x), n, cols);
+    for (int m = 0; m < ws.length; m++) {
+      products.add(mapped(ws[m]), segment(outs[m]));
+    }
+    products.run();
+  }
+
+  @Override
+  public void matmul(Buffer out, WeightMatrix w, Buffer x, int n) {
+    checkMatmul(out, w, x, n);
+    products.begin(segment(x), n, w.cols());
+    products.add(mapped(w), segment(out));
+    products.run();
+  }
+
+  // ---- elements ---------------------------------------------------------------------------------
+
+  @Override
+  public void add(Buffer x, Buffer y, long count) {
+    MemorySegment to = matrix("x", x, 1, count).segment();
+    rows.add(to, matrix("y", y, 1, count).segment(), 1, count);
+  }
+
+  @Override
+  public void multiply(Buffer x, Buffer y, long count) {
+    MemorySegment to = matrix("x", x, 1, count).segment();
+    rows.multiply(to, matrix("y", y, 1, count).segment(), 1, count);
+  }
+
+  @Override
+  public void addRow(Buffer x, Buffer row, int n, int dim) {
+    MemorySegment to = matrix("x", x, n, dim).segment();
+    rows.add(to, matrix("row", row, 1, dim).segment(), n, dim);
+  }
+
+  @Override
+  public void multiplyRow(Buffer x, Buffer row, int n, int dim) {
+    MemorySegment to = matrix("x", x, n, dim).segment();
+    rows.multiply(to, matrix("row", row, 1, dim).segment(), n, dim);
+  }
+
+  @Override
+  public void scale(Buffer x, float factor, long count) {
+    rows.scale(matrix("x", x, 1, count).segment(), factor, count);
+  }
+
+  @Override
+  public void softcap(Buffer x, float cap, long count) {
+    elements.softcap(matrix("x", x, 1, count).segment(), cap, count);
+  }
+
+  @Override
+  public void activate(Activation f, Buffer x, long count) {
+    elements.activate(f, matrix("x", x, 1, count).segment(), count);
+  }
+
+  @Override
+  public void gate(Activation f, Buffer gate, Buffer up, long count) {
+    MemorySegment to = matrix("gate", gate, 1, count).segment();
+    elements.gate(f, to, matrix("up", up, 1, count).segment(), count);
+  }
+
+  @Override
+  public void gateClamped(Buffer gate, Buffer up, long count, float alpha, float limit) {
+    MemorySegment to = matrix("gate", gate, 1, count).segment();
+    elements.gateClamped(to, matrix("up", up, 1, count).segment(), count, alpha, limit);
+  }
+
+  // ---- positions --------------------------------------------------------------------------------
+
+  @Override
+  public void rope(
+      Buffer x, int n, int heads, int headLength, Buffer table, int dims, RopeStyle style) {
+    if (dims > headLength || dims % 2 != 0) {
+      throw new IllegalArgumentException(
+          "expected an even number of rotated elements up to %d, found %d"
+              .formatted(headLength, dims));
+    }
+    MemorySegment to = matrix("x", x, n, (long) heads * headLength).segment();
+    MemorySegment angles = matrix("table", table, n, dims).segment();
+    rows.rope(to, n, heads, headLength, angles, dims, style);
+  }
+
+  // ---- attention --------------------------------------------------------------------------------
+
+  @Override
+  public void attention(
+      Buffer out, Buffer q, KvStore kv, int layer, Batch batch, AttentionSpec spec) {
+    CpuKvStore store = kvStore(kv, layer, batch);
+    NaiveAttention.checkLayout(store.layout(), spec);
+    int n = batch.rows();
+    MemorySegment to = matrix("out", out, n, (long) spec.heads() * spec.valueLength()).segment();
+    MemorySegment from = matrix("q", q, n, (long) spec.heads() * spec.keyLength()).segment();
+    Buffer logits = spec.sinks();
+    MemorySegment sinks =
+        logits == null ? null : matrix("sinks", logits, 1, spec.heads()).segment();
+    attention.run(to, from, store, layer, batch, spec, sinks);
+  }
+}

@@ -1,0 +1,148 @@
+package ai.realm.compute.cpu;
+
+import ai.realm.tensor.GgmlType;
+import java.lang.foreign.MemorySegment;
+
+/// How the vector backend computes with weights of one type, as they lie in the file. Two ways:
+///
+/// - [#multiply] runs along each row for one input at a time: decode. The weights are unpacked in
+///   registers and never stored.
+/// - [#expand] unpacks [Lanes#COUNT] rows of up to [#PANEL_COLUMNS] weights into floats, transposed so
+///   that lanes are rows; [Panels] then multiplies them with many inputs at once: prefill.
+///
+/// Both keep weights and activations in float32; nothing is rounded but by float arithmetic. Kernels
+/// are stateless; scratch memory belongs to the worker.
+abstract class VectorKernel {
+  /// Most columns of one panel; a multiple of every block size.
+  static final int PANEL_COLUMNS = 512;
+
+  /// Rows of one panel: two vectors.
+  static final int PANEL_ROWS = 2 * Lanes.COUNT;
+
+  /// Bytes from one column of a panel to the next.
+  static final int PANEL_STRIDE = 2 * Lanes.BYTES;
+
+  /// Whether kernels that read along rows can be used: they need 8 floats to a vector, because
+  /// there is no vector of 4 bytes to widen.
+  static final boolean READS_ROWS = Lanes.COUNT >= 8;
+
+  private static final VectorKernel[] KERNELS = kernels();
+
+  /// The kernel for a type; types without one of their own go through dequantized rows.
+  static VectorKernel of(GgmlType type) {
+    return KERNELS[type.ordinal()];
+  }
+
+  private static VectorKernel[] kernels() {
+    GgmlType[] types = GgmlType.values();
+    VectorKernel[] kernels = new VectorKernel[types.length];
+    for (GgmlType type : types) {
+      kernels[type.ordinal()] =
+          switch (type) {
+            case F32 -> new VectorF32();
+            case BF16 -> new VectorBF16();
+            case F16 -> new VectorF16();
+            case Q8_0 -> new VectorQ8_0();
+            case Q4_0 -> new VectorQ4_0();
+            case Q4_K -> new VectorQ4_K();
+            case Q5_K -> new VectorQ5_K();
+            case Q6_K -> new VectorQ6_K();
+            case Q4_1,
+                Q5_0,
+                Q5_1,
+                Q2_K,
+                Q3_K,
+                IQ2_XXS,
+                IQ2_XS,
+                IQ3_XXS,
+                IQ1_S,
+                IQ4_NL,
+                IQ3_S,
+                IQ2_S,
+                IQ4_XS,
+                I8,
+                I16,
+                I32,
+                I64,
+                F64,
+                IQ1_M,
+                TQ1_0,
+                TQ2_0,
+                MXFP4 ->
+                new VectorDequantized(type);
+          };
+    }
+    return kernels;
+  }
+
+  /// Whether this type is unpacked in vector registers, rather than row by row by its codec.
+  boolean isFast() {
+    return true;
+  }
+
+  /// Over how many columns, 16 or 32, [#multiply] wants sums of the input; 0 for none.
+  int sumLength() {
+    return 0;
+  }
+
+  /// `out[r] = row r · x` for r < rows.
+  ///
+  /// @param w the weights
+  /// @param offset byte at which the first row begins
+  /// @param rowBytes bytes from one row to the next
+  /// @param cols weights of a row
+  /// @param x the input
+  abstract void multiply(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Input x,
+      Scratch scratch,
+      MemorySegment out,
+      long outOffset);
+
+  /// Writes `cols` columns of a vector's worth of rows to a panel: lane r of the vector at
+  /// `panelOffset + k * PANEL_STRIDE` becomes weight k of row r. Rows beyond `rows` repeat the last.
+  ///
+  /// @param offset byte at which the block of the first row's first column begins
+  /// @param rows rows there are, 1 to [Lanes#COUNT] count
+  /// @param cols a multiple of the block size, up to [#PANEL_COLUMNS]
+  abstract void expand(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Scratch scratch,
+      long panelOffset);
+
+  /// Gathers `count` ints at `offset` of each row into vectors: lane r of vector `toWord + j` becomes
+  /// word j of row r. The transposition at the quantized size is what makes panels cheap.
+  static void transpose(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int count,
+      MemorySegment words,
+      int toWord) {
+    for (int r = 0; r < Lanes.COUNT; r++) {
+      long from = offset + Math.min(r, rows - 1) * rowBytes;
+      long to = ((long) toWord * Lanes.COUNT + r) * Integer.BYTES;
+      for (int j = 0; j < count; j++) {
+        words.set(Lanes.INT, to + (long) j * Lanes.BYTES, w.get(Lanes.INT, from + 4L * j));
+      }
+    }
+  }
+
+  /// Gathers an F16 number at `offset` of each row, as its bits in an int.
+  static void transposeHalf(
+      MemorySegment w, long offset, long rowBytes, int rows, MemorySegment words, int toWord) {
+    for (int r = 0; r < Lanes.COUNT; r++) {
+      short bits = w.get(Lanes.SHORT, offset + Math.min(r, rows - 1) * rowBytes);
+      words.set(Lanes.INT, ((long) toWord * Lanes.COUNT + r) * Integer.BYTES, bits & 0xFFFF);
+    }
+  }
+}

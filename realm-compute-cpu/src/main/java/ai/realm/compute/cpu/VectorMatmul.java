@@ -1,0 +1,247 @@
+package ai.realm.compute.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/// Matrix products of the vector backend: several matrices over one input, shared out over the worker
+/// pool by rows of weights. One or two inputs run along rows; more are packed and multiplied panel by
+/// panel, so that each weight is unpacked once for all of them.
+///
+/// Used by one thread at a time; the workers see what it prepared through the pool's barrier.
+final class VectorMatmul implements AutoCloseable {
+  /// With more inputs than this, panels are faster than reading the rows once per input.
+  private static final int MAX_ROW_INPUTS = 2;
+
+  /// Bytes of weights of one chunk along rows: small enough to share evenly, large against the claim.
+  private static final long CHUNK_BYTES = 48 * 1024;
+
+  /// Multiply-adds below which waking the workers costs more than it saves.
+  private static final long ALONE_BELOW = 1 << 16;
+
+  private final WorkerPool pool;
+  private final Scratch[] scratch;
+  private final Input[] inputs = new Input[MAX_ROW_INPUTS];
+  private final WorkerPool.Task rowTask = this::rowChunk;
+  private final WorkerPool.Task panelTask = this::panelChunk;
+  private final WorkerPool.Task packTask = this::packGroup;
+
+  // The product under way.
+  private VectorWeights[] weights = new VectorWeights[0];
+  private MemorySegment[] outs = new MemorySegment[0];
+  private int[] chunkRows = new int[0];
+  private int[] firstChunk = new int[0];
+  private int matrices;
+  private int n;
+  private int cols;
+  private MemorySegment x = MemorySegment.NULL;
+  private final GrowingMemory packed = new GrowingMemory();
+
+  VectorMatmul(WorkerPool pool, Scratch[] scratch) {
+    this.pool = pool;
+    this.scratch = scratch;
+    for (int i = 0; i < inputs.length; i++) {
+      inputs[i] = new Input();
+    }
+  }
+
+  /// Begins a product over `n` rows of `x` with `cols` columns.
+  void begin(MemorySegment x, int n, int cols) {
+    this.x = x;
+    this.n = n;
+    this.cols = cols;
+    matrices = 0;
+  }
+
+  /// Adds a matrix whose product goes to `out`.
+  void add(VectorWeights w, MemorySegment out) {
+    if (matrices == weights.length) {
+      int room = matrices + 4;
+      weights = Arrays.copyOf(weights, room);
+      outs = Arrays.copyOf(outs, room);
+      chunkRows = new int[room];
+      firstChunk = new int[room];
+    }
+    weights[matrices] = w;
+    outs[matrices] = out;
+    matrices++;
+  }
+
+  /// Computes what was begun.
+  void run() {
+    if (n <= MAX_ROW_INPUTS && VectorKernel.READS_ROWS) {
+      alongRows();
+    } else {
+      byPanels();
+    }
+    x = MemorySegment.NULL;
+    Arrays.fill(outs, 0, matrices, MemorySegment.NULL);
+  }
+
+  private void alongRows() {
+    boolean over16 = false;
+    boolean over32 = false;
+    int chunks = 0;
+    long work = 0;
+    for (int i = 0; i < matrices; i++) {
+      VectorWeights w = weights[i];
+      over16 |= w.kernel().sumLength() == 16;
+      over32 |= w.kernel().sumLength() == 32;
+      work += (long) w.rows() * cols;
+      chunkRows[i] = (int) Math.max(1, Math.min(w.rows(), CHUNK_BYTES / w.rowBytes()));
+      firstChunk[i] = chunks;
+      chunks += Math.ceilDiv(w.rows(), chunkRows[i]);
+    }
+    for (int i = 0; i < n; i++) {
+      inputs[i].set(x, (long) i * cols * Float.BYTES, cols, over16, over32);
+    }
+    if (work < ALONE_BELOW) {
+      for (int chunk = 0; chunk < chunks; chunk++) {
+        rowChunk(chunk, 0);
+      }
+    } else {
+      pool.run(rowTask, chunks);
+    }
+  }
+
+  private void rowChunk(int chunk, int worker) {
+    int matrix = matrixOf(chunk);
+    VectorWeights w = weights[matrix];
+    int from = (chunk - firstChunk[matrix]) * chunkRows[matrix];
+    int rows = Math.min(chunkRows[matrix], w.rows() - from);
+    for (int i = 0; i < n; i++) {
+      w.kernel()
+          .multiply(
+              w.tensor().data(),
+              from * w.rowBytes(),
+              w.rowBytes(),
+              rows,
+              cols,
+              inputs[i],
+              scratch[worker],
+              outs[matrix],
+              ((long) i * w.rows() + from) * Float.BYTES);
+    }
+  }
+
+  private void byPanels() {
+    int groups = Math.ceilDiv(n, Panels.TOKENS);
+    packed.reserve((long) groups * Panels.TOKENS * cols * Float.BYTES);
+    int chunks = 0;
+    long work = 0;
+    for (int i = 0; i < matrices; i++) {
+      int rows = weights[i].rows();
+      firstChunk[i] = chunks;
+      chunks += Math.ceilDiv(rows, VectorKernel.PANEL_ROWS);
+      work += (long) rows * cols * n;
+    }
+    if (work < ALONE_BELOW) {
+      for (int group = 0; group < groups; group++) {
+        packGroup(group, 0);
+      }
+      for (int chunk = 0; chunk < chunks; chunk++) {
+        panelChunk(chunk, 0);
+      }
+    } else {
+      pool.run(packTask, groups);
+      pool.run(panelTask, chunks);
+    }
+  }
+
+  private void packGroup(int group, int worker) {
+    int first = group * Panels.TOKENS;
+    long rowBytes = (long) cols * Float.BYTES;
+    Panels.pack(
+        x,
+        first * rowBytes,
+        rowBytes,
+        Math.min(Panels.TOKENS, n - first),
+        cols,
+        packed.memory(),
+        group * rowBytes * Panels.TOKENS);
+  }
+
+  private void panelChunk(int chunk, int worker) {
+    int matrix = matrixOf(chunk);
+    VectorWeights w = weights[matrix];
+    Scratch memory = scratch[worker];
+    int first = (chunk - firstChunk[matrix]) * VectorKernel.PANEL_ROWS;
+    int rows = Math.min(VectorKernel.PANEL_ROWS, w.rows() - first);
+    for (int col = 0; col < cols; col += VectorKernel.PANEL_COLUMNS) {
+      int count = Math.min(VectorKernel.PANEL_COLUMNS, cols - col);
+      expand(w, first, rows, col, count, memory);
+      for (int token = 0; token < n; token += Panels.TOKENS) {
+        tile(w, outs[matrix], first, rows, token, col, count, memory);
+      }
+    }
+  }
+
+  private static void expand(
+      VectorWeights w, int first, int rows, int col, int count, Scratch memory) {
+    long column = w.type().byteSize(col);
+    for (int r = 0; r < rows; r += Lanes.COUNT) {
+      w.kernel()
+          .expand(
+              w.tensor().data(),
+              (first + r) * w.rowBytes() + column,
+              w.rowBytes(),
+              Math.min(rows - r, Lanes.COUNT),
+              count,
+              memory,
+              r == 0 ? 0 : Lanes.BYTES);
+    }
+  }
+
+  /// Up to 8 inputs times the panel's columns.
+  private void tile(
+      VectorWeights w,
+      MemorySegment out,
+      int first,
+      int rows,
+      int token,
+      int col,
+      int count,
+      Scratch memory) {
+    int tokens = Math.min(Panels.TOKENS, n - token);
+    long packedAt = ((long) token * cols + (long) col * Panels.TOKENS) * Float.BYTES;
+    long rowBytes = (long) w.rows() * Float.BYTES;
+    long outAt = token * rowBytes + (long) first * Float.BYTES;
+    boolean whole = rows == VectorKernel.PANEL_ROWS && (tokens == Panels.TOKENS || tokens == 4);
+    Panels.multiply(
+        tokens,
+        memory.panel,
+        0,
+        VectorKernel.PANEL_STRIDE,
+        packed.memory(),
+        packedAt,
+        count,
+        whole ? out : memory.tile,
+        whole ? outAt : 0,
+        whole ? rowBytes : VectorKernel.PANEL_STRIDE,
+        whole && col > 0);
+    if (!whole) {
+      for (int t = 0; t < tokens; t++) {
+        for (int r = 0; r < rows; r++) {
+          long to = outAt + t * rowBytes + (long) r * Float.BYTES;
+          float value =
+              memory.tile.get(
+                  Lanes.FLOAT, (long) t * VectorKernel.PANEL_STRIDE + (long) r * Float.BYTES);
+          out.set(Lanes.FLOAT, to, col == 0 ? value : value + out.get(Lanes.FLOAT, to));
+        }
+      }
+    }
+  }
+
+  private int matrixOf(int chunk) {
+    int i = matrices - 1;
+    while (firstChunk[i] > chunk) {
+      i--;
+    }
+    return i;
+  }
+
+  /// Frees the packed inputs.
+  @Override
+  public void close() {
+    packed.close();
+  }
+}

@@ -1,0 +1,120 @@
+package ai.realm.compute.cpu;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// Q4_0: 32 weights in 18 bytes, an F16 scale and 16 bytes of two quants, each offset by 8; byte i holds
+/// weight i in its low half and weight i + 16 in its high half. See `block_q4_0` in ggml-common.h.
+final class VectorQ4_0 extends VectorKernel {
+  private static final int WEIGHTS = 32;
+  private static final int BYTES = 18;
+  private static final int QUANTS = 2;
+  private static final int OFFSET = 8;
+
+  @Override
+  int sumLength() {
+    return WEIGHTS;
+  }
+
+  @Override
+  void multiply(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Input x,
+      Scratch scratch,
+      MemorySegment out,
+      long outOffset) {
+    int blocks = cols / WEIGHTS;
+    float[] scales = scratch.scales(blocks + Lanes.COUNT);
+    short[] bits = scratch.shorts(blocks);
+    for (int r = 0; r < rows; r++) {
+      long row = offset + r * rowBytes;
+      float offsets = offsets(w, row, blocks, bits, scales, x.sums32);
+      float dot = row(w, row, blocks, scales, x.memory, x.offset);
+      out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot - OFFSET * offsets);
+    }
+  }
+
+  /// Collects the scales of a row and returns `Σ scale · Σ x`, what the quants' offset weighs.
+  private static float offsets(
+      MemorySegment w, long row, int blocks, short[] bits, float[] scales, float[] sums) {
+    for (int b = 0; b < blocks; b++) {
+      bits[b] = w.get(Lanes.SHORT, row + (long) b * BYTES);
+    }
+    for (int b = 0; b < blocks; b++) {
+      scales[b] = Float.float16ToFloat(bits[b]);
+    }
+    FloatVector sum = FloatVector.zero(Lanes.FLOATS);
+    int whole = Lanes.FLOATS.loopBound(blocks);
+    for (int b = 0; b < whole; b += Lanes.COUNT) {
+      sum =
+          FloatVector.fromArray(Lanes.FLOATS, scales, b)
+              .fma(FloatVector.fromArray(Lanes.FLOATS, sums, b), sum);
+    }
+    float tail = 0;
+    for (int b = whole; b < blocks; b++) {
+      tail += scales[b] * sums[b];
+    }
+    return Lanes.sum(sum) + tail;
+  }
+
+  private static float row(
+      MemorySegment w, long row, int blocks, float[] scales, MemorySegment x, long xs) {
+    FloatVector sum = FloatVector.zero(Lanes.FLOATS);
+    for (int b = 0; b < blocks; b++) {
+      long quants = row + (long) b * BYTES + QUANTS;
+      long in = xs + (long) b * WEIGHTS * Float.BYTES;
+      FloatVector dot = FloatVector.zero(Lanes.FLOATS);
+      for (int i = 0; i < WEIGHTS / 2; i += Lanes.COUNT) {
+        IntVector q = Lanes.unsignedBytes(w, quants + i);
+        long at = in + (long) i * Float.BYTES;
+        dot = Lanes.toFloats(q.and(15)).fma(Lanes.floats(x, at), dot);
+        dot =
+            Lanes.toFloats(q.lanewise(VectorOperators.LSHR, 4))
+                .fma(Lanes.floats(x, at + WEIGHTS / 2 * Float.BYTES), dot);
+      }
+      sum = dot.fma(FloatVector.broadcast(Lanes.FLOATS, scales[b]), sum);
+    }
+    return Lanes.sum(sum);
+  }
+
+  @Override
+  void expand(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Scratch scratch,
+      long panelOffset) {
+    MemorySegment words = scratch.words;
+    for (int b = 0; b < cols / WEIGHTS; b++) {
+      long block = offset + (long) b * BYTES;
+      transposeHalf(w, block, rowBytes, rows, words, 0);
+      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 8, words, 1);
+      unpack(words, scratch.panel, panelOffset + (long) b * WEIGHTS * PANEL_STRIDE);
+    }
+  }
+
+  private static void unpack(MemorySegment words, MemorySegment panel, long to) {
+    FloatVector scale = Lanes.halves(Lanes.ints(words, 0));
+    FloatVector base = scale.mul(-OFFSET);
+    for (int j = 0; j < WEIGHTS / 8; j++) {
+      IntVector word = Lanes.ints(words, (1L + j) * Lanes.BYTES);
+      for (int i = 0; i < 4; i++) {
+        long low = to + (4L * j + i) * PANEL_STRIDE;
+        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i).and(15))
+            .fma(scale, base)
+            .intoMemorySegment(panel, low, Lanes.ORDER);
+        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i + 4).and(15))
+            .fma(scale, base)
+            .intoMemorySegment(panel, low + WEIGHTS / 2 * PANEL_STRIDE, Lanes.ORDER);
+      }
+    }
+  }
+}

@@ -1,0 +1,110 @@
+package ai.realm.compute.cpu;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// Q4_K: 256 weights in 144 bytes, 8 sub-blocks with 6-bit scales and mins. See `block_q4_K` in
+/// ggml-common.h.
+///
+/// ```
+/// bytes 0–15   scales and mins: KQuantScales
+/// bytes 16–143 quants: 4 pairs of sub-blocks; byte i of a pair's 32 holds weight i of the first in
+///              its low half and weight i of the second in its high half
+/// ```
+final class VectorQ4_K extends VectorKernel {
+  private static final int WEIGHTS = 256;
+  private static final int BYTES = 144;
+  private static final int PAIR_BYTES = 32;
+  private static final int SUB_BLOCK = 32;
+
+  @Override
+  int sumLength() {
+    return SUB_BLOCK;
+  }
+
+  @Override
+  void multiply(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Input x,
+      Scratch scratch,
+      MemorySegment out,
+      long outOffset) {
+    int blocks = cols / WEIGHTS;
+    for (int r = 0; r < rows; r++) {
+      long row = offset + r * rowBytes;
+      float mins = KQuantScales.unpackRow(w, row, blocks, BYTES, x.sums32, scratch);
+      float dot = row(w, row, blocks, scratch.scales, x.memory, x.offset);
+      out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot - mins);
+    }
+  }
+
+  private static float row(
+      MemorySegment w, long row, int blocks, float[] scales, MemorySegment x, long xs) {
+    FloatVector first = FloatVector.zero(Lanes.FLOATS);
+    FloatVector second = first;
+    for (int p = 0; p < blocks * 4; p++) {
+      long quants = row + (p >> 2) * (long) BYTES + KQuantScales.BYTES + (p & 3) * PAIR_BYTES;
+      long in = xs + (long) p * 2 * SUB_BLOCK * Float.BYTES;
+      FloatVector low = FloatVector.zero(Lanes.FLOATS);
+      FloatVector high = low;
+      for (int i = 0; i < SUB_BLOCK; i += Lanes.COUNT) {
+        IntVector q = Lanes.unsignedBytes(w, quants + i);
+        long at = in + (long) i * Float.BYTES;
+        low = Lanes.toFloats(q.and(15)).fma(Lanes.floats(x, at), low);
+        high =
+            Lanes.toFloats(q.lanewise(VectorOperators.LSHR, 4))
+                .fma(Lanes.floats(x, at + SUB_BLOCK * Float.BYTES), high);
+      }
+      first = low.fma(FloatVector.broadcast(Lanes.FLOATS, scales[2 * p]), first);
+      second = high.fma(FloatVector.broadcast(Lanes.FLOATS, scales[2 * p + 1]), second);
+    }
+    return Lanes.sum(first.add(second));
+  }
+
+  @Override
+  void expand(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Scratch scratch,
+      long panelOffset) {
+    MemorySegment words = scratch.words;
+    for (int b = 0; b < cols / WEIGHTS; b++) {
+      transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, words, 0);
+      long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
+      for (int p = 0; p < 4; p++) {
+        unpack(words, p, scratch.panel, to + (long) p * 2 * SUB_BLOCK * PANEL_STRIDE);
+      }
+    }
+  }
+
+  /// Pair `p` of sub-blocks.
+  private static void unpack(MemorySegment words, int p, MemorySegment panel, long to) {
+    FloatVector scale = KQuantScales.scale(words, 2 * p);
+    FloatVector min = KQuantScales.negatedMin(words, 2 * p);
+    FloatVector scale2 = KQuantScales.scale(words, 2 * p + 1);
+    FloatVector min2 = KQuantScales.negatedMin(words, 2 * p + 1);
+    for (int j = 0; j < PAIR_BYTES / 4; j++) {
+      IntVector word =
+          Lanes.ints(
+              words, (KQuantScales.BYTES / 4 + p * (PAIR_BYTES / 4) + j) * (long) Lanes.BYTES);
+      for (int i = 0; i < 4; i++) {
+        long low = to + (4L * j + i) * PANEL_STRIDE;
+        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i).and(15))
+            .fma(scale, min)
+            .intoMemorySegment(panel, low, Lanes.ORDER);
+        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i + 4).and(15))
+            .fma(scale2, min2)
+            .intoMemorySegment(panel, low + (long) SUB_BLOCK * PANEL_STRIDE, Lanes.ORDER);
+      }
+    }
+  }
+}

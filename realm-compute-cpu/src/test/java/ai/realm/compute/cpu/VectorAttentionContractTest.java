@@ -1,0 +1,12 @@
+package ai.realm.compute.cpu;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.testing.compute.AttentionContract;
+
+class VectorAttentionContractTest extends AttentionContract {
+  @Override
+  protected Backend open() {
+    return new VectorBackend(new BackendOptions(3, false));
+  }
+}
