@@ -4,6 +4,7 @@ module ai.realm.compute.cpu {
   requires jdk.incubator.vector;
 
   provides ai.realm.compute.BackendProvider with
-      ai.realm.compute.cpu.NaiveBackendProvider,
-      ai.realm.compute.cpu.VectorBackendProvider;
+      ai.realm.compute.cpu.NativeBackendProvider,
+      ai.realm.compute.cpu.VectorBackendProvider,
+      ai.realm.compute.cpu.NaiveBackendProvider;
 }

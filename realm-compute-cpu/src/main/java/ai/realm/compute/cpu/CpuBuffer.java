@@ -41,6 +41,16 @@ final class CpuBuffer implements Buffer {
     return segment;
   }
 
+  /// Address of the first float, for native kernels.
+  ///
+  /// @throws IllegalStateException when the buffer was closed
+  long address() {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException("buffer of %d floats: used after close".formatted(size));
+    }
+    return segment.address();
+  }
+
   @Override
   public long size() {
     return size;

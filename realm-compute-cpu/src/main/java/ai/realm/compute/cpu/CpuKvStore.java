@@ -61,6 +61,16 @@ final class CpuKvStore implements KvStore {
     return segment;
   }
 
+  /// Address of block 0, for native kernels.
+  ///
+  /// @throws IllegalStateException when the store was closed
+  long address() {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException("KV store of %d blocks: used after close".formatted(blocks));
+    }
+    return segment.address();
+  }
+
   /// Bytes of one key head of one position: the stride between a head's positions within a block.
   long keyRowBytes() {
     return keyRowBytes;
