@@ -55,7 +55,7 @@ final class NativeAttention implements AutoCloseable {
 
   // The operation in progress.
   private long structBase;
-  private int[] firstChunk = new int[1];
+  private int[] firstChunk = new int[2];
   private int[] rowCount = new int[1];
   private long[] firstRow = new long[1];
   private int sequences;

@@ -21,6 +21,7 @@ import java.util.EnumSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.NoSuchElementException;
 import java.util.Set;
 
 /// The native kernels as found on this machine: loaded, or why not.
@@ -73,7 +74,11 @@ sealed interface NativeLibrary {
       return link(SymbolLookup.libraryLookup(file, Arena.ofAuto()), architecture);
     } catch (NoSuchLibraryException e) {
       return new Missing(e.getMessage());
-    } catch (IOException | IllegalArgumentException | IllegalCallerException | LinkageError e) {
+    } catch (IOException
+        | IllegalArgumentException
+        | IllegalCallerException
+        | NoSuchElementException
+        | LinkageError e) {
       return new Missing("the native library of %s does not load: %s".formatted(platform, e));
     }
   }
@@ -108,7 +113,10 @@ sealed interface NativeLibrary {
     boolean tiles =
         (bits & NativeVariant.TILES_BIT) != 0
             && symbols.find("realm_avx512vnni_mul_tiles").isPresent();
-    return new Loaded(symbols, variants, tiles);
+    Loaded loaded = new Loaded(symbols, variants, tiles);
+    // A library of another version fails here, with the name of what it lacks.
+    loaded.kernels();
+    return loaded;
   }
 
   private static Path library(String platform) throws IOException, NoSuchLibraryException {
