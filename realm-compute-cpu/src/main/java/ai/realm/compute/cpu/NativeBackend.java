@@ -210,8 +210,7 @@ final class NativeBackend extends CpuBackend {
 
   @Override
   public void gateClamped(Buffer gate, Buffer up, long count, float alpha, float limit) {
-    rows.gateClamped(
-        elements("gate", gate, count), elements("up", up, count), count, alpha, limit);
+    rows.gateClamped(elements("gate", gate, count), elements("up", up, count), count, alpha, limit);
   }
 
   // ---- positions --------------------------------------------------------------------------------

@@ -21,11 +21,7 @@ import java.util.Map;
 /// @param rows norms and element-wise operations
 /// @param attention attention and the KV store
 record NativeKernels(
-    NativeVariant variant,
-    Memory memory,
-    Products products,
-    Rows rows,
-    Attention attention) {
+    NativeVariant variant, Memory memory, Products products, Rows rows, Attention attention) {
 
   /// Functions that are the same in all variants.
   record Memory(
@@ -106,7 +102,8 @@ record NativeKernels(
             own.bind("softcap", false, "lfl"),
             own.bind("rope", false, "lllllll"));
     Attention attention =
-        new Attention(own.bind("attention", false, "lllllll"), own.bind("store_kv", false, "lllll"));
+        new Attention(
+            own.bind("attention", false, "lllllll"), own.bind("store_kv", false, "lllll"));
     return new NativeKernels(variant, memory, products, rows, attention);
   }
 

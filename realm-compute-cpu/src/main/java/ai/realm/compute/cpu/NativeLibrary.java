@@ -126,11 +126,12 @@ sealed interface NativeLibrary {
     }
     byte[] bytes;
     try (InputStream in =
-        NativeLibrary.class.getResourceAsStream(
-            "/META-INF/native/" + platform + "/librealm.so")) {
+        NativeLibrary.class.getResourceAsStream("/META-INF/native/" + platform + "/librealm.so")) {
       if (in == null) {
         throw new NoSuchLibraryException(
-            "this build has no native library for " + platform + " (no C compiler when it was made)");
+            "this build has no native library for "
+                + platform
+                + " (no C compiler when it was made)");
       }
       bytes = in.readAllBytes();
     }
@@ -166,10 +167,8 @@ sealed interface NativeLibrary {
       if (!Files.isDirectory(folder)) {
         Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(mine));
       }
-      Set<PosixFilePermission> others =
-          EnumSet.copyOf(Files.getPosixFilePermissions(folder));
-      others.retainAll(
-          Set.of(PosixFilePermission.GROUP_WRITE, PosixFilePermission.OTHERS_WRITE));
+      Set<PosixFilePermission> others = EnumSet.copyOf(Files.getPosixFilePermissions(folder));
+      others.retainAll(Set.of(PosixFilePermission.GROUP_WRITE, PosixFilePermission.OTHERS_WRITE));
       boolean own =
           Files.getOwner(folder).getName().equals(System.getProperty("user.name"))
               && others.isEmpty();
@@ -187,8 +186,7 @@ sealed interface NativeLibrary {
       Set<PosixFilePermission> mine, @org.jspecify.annotations.Nullable IOException earlier)
       throws IOException {
     try {
-      return Files.createTempDirectory(
-          "realm-native-", PosixFilePermissions.asFileAttribute(mine));
+      return Files.createTempDirectory("realm-native-", PosixFilePermissions.asFileAttribute(mine));
     } catch (IOException e) {
       if (earlier != null) {
         e.addSuppressed(earlier);

@@ -66,7 +66,8 @@ final class NativePacking {
   void pack(PackedWeights weights, long to, int first, int last) {
     Tensor tensor = weights.tensor();
     try (Arena arena = Arena.ofConfined()) {
-      // Copied on the heap's side of the fence first: a file that was truncated under the mapping is
+      // Copied on the heap's side of the fence first: a file that was truncated under the mapping
+      // is
       // then an InternalError here and no SIGBUS in native code.
       long from = (long) first * PANEL;
       long count = Math.min(weights.rows(), (long) last * PANEL) - from;
@@ -136,8 +137,7 @@ final class NativePacking {
         int count = Math.min(PANEL, weights.rows() - p * PANEL);
         rows.fill((byte) 0);
         for (int r = 0; r < count; r++) {
-          codec.dequantize(
-              tensor.data(), (p * (long) PANEL + r) * tensor.rowBytes(), row, 0, cols);
+          codec.dequantize(tensor.data(), (p * (long) PANEL + r) * tensor.rowBytes(), row, 0, cols);
           MemorySegment.copy(row, 0, rows, ValueLayout.JAVA_FLOAT, r * rowBytes, cols);
         }
         long panel = to + p * panelBytes;

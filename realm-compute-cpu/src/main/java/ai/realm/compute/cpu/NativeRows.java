@@ -116,8 +116,7 @@ final class NativeRows {
   }
 
   /// See [ai.realm.compute.Backend#rope].
-  void rope(
-      long x, int n, int headCount, int length, long table, int rotated, RopeStyle style) {
+  void rope(long x, int n, int headCount, int length, long table, int rotated, RopeStyle style) {
     operands(x, table, 0, 0);
     heads = headCount;
     headLength = length;
