@@ -50,7 +50,7 @@ final class NativeBackend extends CpuBackend {
     return "native: %s%s, %d threads%s"
         .formatted(
             kernels.variant().instructions(),
-            kernels.products().tiles().isEmpty() ? "" : " and AMX",
+            kernels.products().tiles() == null ? "" : " and AMX",
             pool.threads(),
             repack ? "" : ", weights not repacked: slow");
   }

@@ -11,6 +11,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.EnumMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// The functions of the native library for one variant, as method handles. Memory goes in as
 /// addresses: the callers have checked that it is alive and large enough, and own it for the call.
@@ -31,13 +32,16 @@ record NativeKernels(
       MethodHandle unmap,
       MethodHandle drop) {}
 
-  /// Quantization of inputs, and the product for each type. `tiles` holds what the tile registers add
-  /// and is empty where they are not used.
+  /// Quantization of inputs, and the product for each type. `tiles` is null where the tile
+  /// registers are not used.
   record Products(
       MethodHandle quantize,
       MethodHandle panelOfFloats,
       Map<GgmlType, MethodHandle> byType,
-      Map<String, MethodHandle> tiles) {}
+      @Nullable Tiles tiles) {}
+
+  /// What the tile registers (AMX) add: inputs in tiles, and their product.
+  record Tiles(MethodHandle arrange, MethodHandle multiply) {}
 
   /// Norms, rotary positions, element-wise operations.
   record Rows(
@@ -77,12 +81,12 @@ record NativeKernels(
     byType.put(GgmlType.F16, own.bind("mul_f16", false, "lllllllll"));
     byType.put(GgmlType.BF16, own.bind("mul_bf16", false, "lllllllll"));
     byType.put(GgmlType.F32, own.bind("mul_f32", false, "lllllllll"));
-    Map<String, MethodHandle> tiles =
+    Tiles tiles =
         useTiles && variant.symbol().equals("avx512vnni")
-            ? Map.of(
-                "arrange", own.bind("arrange_tiles", false, "llllll"),
-                "multiply", own.bind("mul_tiles", false, "lllllllllll"))
-            : Map.of();
+            ? new Tiles(
+                own.bind("arrange_tiles", false, "llllll"),
+                own.bind("mul_tiles", false, "lllllllllll"))
+            : null;
     Products products =
         new Products(
             own.bind("quantize", false, "lllllll"),

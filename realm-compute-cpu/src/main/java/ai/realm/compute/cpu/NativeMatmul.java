@@ -2,6 +2,7 @@ package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
 import java.lang.invoke.MethodHandle;
+import org.jspecify.annotations.Nullable;
 
 /// Products of one input with several packed matrices: the input is quantized once for each form that
 /// the matrices' types read, then all threads take runs of panels of all matrices. panel.h has the
@@ -31,6 +32,7 @@ final class NativeMatmul implements AutoCloseable {
   private static final int TILED_PANELS = 8;
 
   private final NativeKernels kernels;
+  private final NativeKernels.@Nullable Tiles tiles;
   private final NativePacking packing;
   private final WorkerPool pool;
   private final boolean repack;
@@ -54,6 +56,7 @@ final class NativeMatmul implements AutoCloseable {
 
   NativeMatmul(NativeKernels kernels, NativePacking packing, WorkerPool pool, boolean repack) {
     this.kernels = kernels;
+    tiles = kernels.products().tiles();
     this.packing = packing;
     this.pool = pool;
     this.repack = repack;
@@ -120,7 +123,7 @@ final class NativeMatmul implements AutoCloseable {
 
   /// The form in which products with panels of a type read their input.
   private int formOf(GgmlType type) {
-    if (n >= TILES_FROM && !kernels.products().tiles().isEmpty() && type != GgmlType.F32) {
+    if (n >= TILES_FROM && tiles != null && type != GgmlType.F32) {
       return FORM_TILES;
     }
     return switch (type) {
@@ -159,12 +162,8 @@ final class NativeMatmul implements AutoCloseable {
 
   private void quantizeTokens(long first, long last) {
     try {
-      if (form == FORM_TILES) {
-        kernels
-            .products()
-            .tiles()
-            .get("arrange")
-            .invokeExact(x, (long) n, (long) cols, inputAddress[form], first, last);
+      if (form == FORM_TILES && tiles != null) {
+        tiles.arrange().invokeExact(x, (long) n, (long) cols, inputAddress[form], first, last);
       } else {
         kernels
             .products()
@@ -206,13 +205,11 @@ final class NativeMatmul implements AutoCloseable {
       PackedWeights weights, long panels, long rows, long out, long first, long last, int worker) {
     long stride = weights.rows();
     try {
-      if (formOf(weights.packedType()) == FORM_TILES) {
+      if (formOf(weights.packedType()) == FORM_TILES && tiles != null) {
         long bytes = kernels.packedBytes(weights.packedType(), cols, 1);
         long scratch = workers[worker].atLeast(bytes + TILE_SCRATCH).address() + bytes;
-        kernels
-            .products()
-            .tiles()
-            .get("multiply")
+        tiles
+            .multiply()
             .invokeExact(
                 (long) weights.packedType().id(),
                 panels,
