@@ -11,7 +11,32 @@ import java.util.function.Function;
 /// The architectures that Realm runs, by `general.architecture` and nothing else.
 public final class Architectures {
   private static final Map<String, Function<ModelReader, CausalLm>> LOADERS =
-      new TreeMap<>(Map.ofEntries(Map.entry("llama", LlamaModel::load)));
+      new TreeMap<>(
+          Map.ofEntries(
+              Map.entry("bert", BertModel::load),
+              Map.entry("command-r", CommandRModel::load),
+              Map.entry("deepseek2", DeepSeek2Model::load),
+              Map.entry("falcon", FalconModel::load),
+              Map.entry("gemma", GemmaModel::load),
+              Map.entry("gemma2", Gemma2Model::load),
+              Map.entry("gemma3", Gemma3Model::load),
+              Map.entry("glm4", Glm4Model::load),
+              Map.entry("gpt-oss", GptOssModel::load),
+              Map.entry("gpt2", Gpt2Model::load),
+              Map.entry("granite", GraniteModel::load),
+              Map.entry("granitemoe", GraniteModel::load),
+              Map.entry("llama", LlamaModel::load),
+              Map.entry("nomic-bert", BertModel::loadNomic),
+              Map.entry("olmo2", Olmo2Model::load),
+              Map.entry("phi2", Phi2Model::load),
+              Map.entry("phi3", Phi3Model::load),
+              Map.entry("qwen2", Qwen2Model::load),
+              Map.entry("qwen2moe", Qwen2Model::loadExperts),
+              Map.entry("qwen3", Qwen3Model::load),
+              Map.entry("qwen3moe", Qwen3Model::load),
+              Map.entry("smollm3", SmolLm3Model::load),
+              Map.entry("stablelm", StableLmModel::load),
+              Map.entry("starcoder2", Starcoder2Model::load)));
 
   private Architectures() {}
 

@@ -27,21 +27,13 @@ final class LlamaModel {
     for (int l = 0; l < r.layers(); l++) {
       String b = "blk." + l + ".";
       blocks.add(
-          new Block.Sequential(
-              r.rmsNorm(b + "attn_norm", r.width()),
+          Pieces.preNorm(
+              r,
+              b,
               Pieces.attention(r, b, l, heads, rope, heads.windowed(attentionScale(r, heads), 0)),
-              null,
-              r.rmsNorm(b + "ffn_norm", r.width()),
-              Pieces.denseOrExperts(r, b, Activation.SILU, true),
-              null,
-              1));
+              Pieces.denseOrExperts(r, b, Activation.SILU, true)));
     }
-    return new Decoder(
-        r,
-        heads,
-        Decoder.Embedding.of(tokens),
-        blocks,
-        new Decoder.Output(r.rmsNorm("output_norm", r.width()), r.outputProjection(tokens), 1, 0));
+    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));
   }
 
   private static float attentionScale(ModelReader r, Heads heads) {

@@ -373,6 +373,21 @@ final class ModelReader {
     return hasTensor(name) ? vector(name, dim) : null;
   }
 
+  /// The matrix `name` (rows, cols) as one vector of all its rows.
+  Buffer matrixVector(String name, int cols, int rows) {
+    return own(backend.floats(tensor(name, cols, rows)));
+  }
+
+  /// The first row of matrix `name` (any, width).
+  Buffer firstRow(String name) {
+    return own(backend.floats(tensor(name, width(), file.tensor(name).shape().rows()).rows(0, 1)));
+  }
+
+  /// Learned positions (context, width), as many as the context length.
+  WeightMatrix positionEmbedding() {
+    return matrix("position_embd.weight", width(), bounded("context_length", Integer.MAX_VALUE));
+  }
+
   /// The floats of tensor `name` with the given extents, on the heap.
   float[] values(String name, long... ne) {
     Tensor tensor = tensor(name, ne);

@@ -2,6 +2,7 @@ package ai.realm.model;
 
 import ai.realm.compute.Activation;
 import ai.realm.compute.AttentionSpec;
+import ai.realm.compute.WeightMatrix;
 import org.jspecify.annotations.Nullable;
 
 /// Sublayers as most architectures name their tensors. `b` is a layer's prefix, `blk.N.`.
@@ -54,10 +55,72 @@ final class Pieces {
         spec);
   }
 
-  /// RMS norm of each head with weights that all heads share, or of the whole row where the file's
-  /// tensor is that long.
+  /// RMS norm of each head with weights that all heads share.
   static HeadNorm headNorm(ModelReader r, String name, int headLength) {
     return new HeadNorm(r.rmsNorm(name, headLength), null);
+  }
+
+  /// Layer norm of each head with weights of its own, or null when the file has none.
+  static @Nullable HeadNorm layerHeadNorm(
+      ModelReader r, String name, int headLength, int heads) {
+    if (!r.hasTensor(name + ".weight")) {
+      return null;
+    }
+    Norm norm = new Norm(Norm.Kind.LAYER, headLength, null, null, r.layerEpsilon());
+    return new HeadNorm(norm, r.matrixVector(name + ".weight", headLength, heads));
+  }
+
+  /// A layer with RMS norms `attn_norm` and `ffn_norm` of its sublayers' inputs.
+  static Block preNorm(ModelReader r, String b, TokenMixer mixer, FeedForward feedForward) {
+    return new Block.Sequential(
+        r.rmsNorm(b + "attn_norm", r.width()),
+        mixer,
+        null,
+        r.rmsNorm(b + "ffn_norm", r.width()),
+        feedForward,
+        null,
+        1);
+  }
+
+  /// The same with layer norms.
+  static Block layerPreNorm(ModelReader r, String b, TokenMixer mixer, FeedForward feedForward) {
+    return new Block.Sequential(
+        r.layerNorm(b + "attn_norm", r.width()),
+        mixer,
+        null,
+        r.layerNorm(b + "ffn_norm", r.width()),
+        feedForward,
+        null,
+        1);
+  }
+
+  /// A layer with RMS norms of its sublayers' inputs and results.
+  static Block sandwichNorm(ModelReader r, String b, TokenMixer mixer, FeedForward feedForward) {
+    return new Block.Sequential(
+        r.rmsNorm(b + "attn_norm", r.width()),
+        mixer,
+        r.rmsNorm(b + "post_attention_norm", r.width()),
+        r.rmsNorm(b + "ffn_norm", r.width()),
+        feedForward,
+        r.rmsNorm(b + "post_ffw_norm", r.width()),
+        1);
+  }
+
+  /// Token embeddings times the root of their width (Gemma).
+  static Decoder.Embedding scaledEmbedding(ModelReader r, WeightMatrix tokens) {
+    return new Decoder.Embedding(tokens, (float) Math.sqrt(r.width()), null, null, null);
+  }
+
+  /// RMS norm, then the output projection.
+  static Decoder.Output rmsOutput(ModelReader r, WeightMatrix tokens) {
+    return new Decoder.Output(
+        r.rmsNorm("output_norm", r.width()), r.outputProjection(tokens), 1, 0);
+  }
+
+  /// Layer norm, then the output projection.
+  static Decoder.Output layerOutput(ModelReader r, WeightMatrix tokens) {
+    return new Decoder.Output(
+        r.layerNorm("output_norm", r.width()), r.outputProjection(tokens), 1, 0);
   }
 
   /// `ffn_gate`, `ffn_up`, `ffn_down`.

@@ -17,6 +17,9 @@ import tools.jackson.databind.json.JsonMapper;
 /// @param contextLength context size of the reference run
 /// @param prompts what was computed
 record ReferenceModel(Path folder, int contextLength, List<Prompt> prompts) {
+  /// Floats of a pooled embedding in the set.
+  private static final int EMBEDDING_LENGTH = 256;
+
   /// @param ids the prompt
   /// @param logits of the last positions, or one pooled embedding
   /// @param greedy the most probable continuation
@@ -46,20 +49,19 @@ record ReferenceModel(Path folder, int contextLength, List<Prompt> prompts) {
         ByteBuffer.wrap(Files.readAllBytes(folder.resolve(logits))).order(ByteOrder.LITTLE_ENDIAN);
     List<Prompt> prompts = new ArrayList<>();
     for (JsonNode node : root.required("prompts")) {
-      prompts.add(prompt(node, floats, root));
+      prompts.add(prompt(node, floats, root, prompts.size()));
     }
     return new ReferenceModel(folder, root.required("n_ctx").intValue(), prompts);
   }
 
-  private static Prompt prompt(JsonNode node, ByteBuffer floats, JsonNode root) {
-    boolean embedding = !node.has("greedy");
+  private static Prompt prompt(JsonNode node, ByteBuffer floats, JsonNode root, int index) {
+    boolean embedding = node.has("embedding");
+    int width = embedding ? EMBEDDING_LENGTH : root.required("n_vocab").intValue();
     int rows = embedding ? 1 : node.required("positions").size();
-    int width =
-        embedding && root.has("n_embd")
-            ? root.required("n_embd").intValue()
-            : embedding ? 256 : root.required("n_vocab").intValue();
+    int offset =
+        embedding ? index * EMBEDDING_LENGTH : node.required("offset_floats").intValue();
     float[][] logits = new float[rows][width];
-    floats.position(node.required("offset_floats").intValue() * Float.BYTES);
+    floats.position(offset * Float.BYTES);
     for (float[] row : logits) {
       for (int i = 0; i < width; i++) {
         row[i] = floats.getFloat();
