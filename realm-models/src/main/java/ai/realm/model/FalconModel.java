@@ -35,6 +35,7 @@ final class FalconModel {
               attentionNorm == null ? null : norm,
               Pieces.ungated(r, b, r.feedForwardLength(), Activation.GELU)));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

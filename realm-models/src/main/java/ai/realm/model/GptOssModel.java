@@ -36,7 +36,9 @@ final class GptOssModel {
               heads.usualScale(),
               0,
               l % 2 == 0 ? window : 0,
-              r.vector(b + (r.hasTensor(b + "attn_sinks.weight") ? "attn_sinks.weight" : "attn_sinks"), heads.heads()));
+              r.vector(
+                  b + (r.hasTensor(b + "attn_sinks.weight") ? "attn_sinks.weight" : "attn_sinks"),
+                  heads.heads()));
       blocks.add(
           new Block.Sequential(
               r.rmsNorm(b + "attn_norm", r.width()),

@@ -27,11 +27,7 @@ final class Olmo2Model {
     Rope global = r.rope(RopeStyle.HALVES, heads);
     Rope local =
         r.rope(
-            RopeStyle.HALVES,
-            r.ropeDims(heads),
-            r.ropeBase(),
-            new RopeScaling.Uniform(1, 1),
-            null);
+            RopeStyle.HALVES, r.ropeDims(heads), r.ropeBase(), new RopeScaling.Uniform(1, 1), null);
     int window = r.int32("attention.sliding_window", 0);
     WeightMatrix tokens = r.tokenEmbedding();
     List<Block> blocks = new ArrayList<>();

@@ -33,6 +33,7 @@ final class Phi2Model {
               null,
               Pieces.ungated(r, b, r.feedForwardLength(), Activation.GELU)));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

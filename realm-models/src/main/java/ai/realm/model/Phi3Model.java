@@ -32,8 +32,7 @@ final class Phi3Model {
           Pieces.preNorm(
               r,
               b,
-              Pieces.attention(
-                  r, b, l, heads, rope, heads.windowed(heads.usualScale(), window)),
+              Pieces.attention(r, b, l, heads, rope, heads.windowed(heads.usualScale(), window)),
               Pieces.gatedFused(r, b, r.feedForwardLength(), Activation.SILU)));
     }
     return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));

@@ -61,8 +61,7 @@ final class Pieces {
   }
 
   /// Layer norm of each head with weights of its own, or null when the file has none.
-  static @Nullable HeadNorm layerHeadNorm(
-      ModelReader r, String name, int headLength, int heads) {
+  static @Nullable HeadNorm layerHeadNorm(ModelReader r, String name, int headLength, int heads) {
     if (!r.hasTensor(name + ".weight")) {
       return null;
     }

@@ -42,9 +42,9 @@ final class StableLmModel {
       blocks.add(
           feedForwardNorm == null
               ? new Block.Parallel(norm, attention, null, feedForward)
-              : new Block.Sequential(
-                  norm, attention, null, feedForwardNorm, feedForward, null, 1));
+              : new Block.Sequential(norm, attention, null, feedForwardNorm, feedForward, null, 1));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

@@ -58,8 +58,7 @@ record ReferenceModel(Path folder, int contextLength, List<Prompt> prompts) {
     boolean embedding = node.has("embedding");
     int width = embedding ? EMBEDDING_LENGTH : root.required("n_vocab").intValue();
     int rows = embedding ? 1 : node.required("positions").size();
-    int offset =
-        embedding ? index * EMBEDDING_LENGTH : node.required("offset_floats").intValue();
+    int offset = embedding ? index * EMBEDDING_LENGTH : node.required("offset_floats").intValue();
     float[][] logits = new float[rows][width];
     floats.position(offset * Float.BYTES);
     for (float[] row : logits) {
