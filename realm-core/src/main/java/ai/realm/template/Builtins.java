@@ -130,7 +130,8 @@ final class Builtins {
       }
       case Map<?, ?> m -> {
         Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
-        m.forEach((k, item) -> map.put(value(k, depth + 1, limits), value(item, depth + 1, limits)));
+        m.forEach(
+            (k, item) -> map.put(value(k, depth + 1, limits), value(item, depth + 1, limits)));
         yield map;
       }
       default ->

@@ -70,7 +70,8 @@ public final class ChatTemplate {
     Scope globals = new Scope(null);
     Builtins.define(globals, interpreter.limits, () -> LocalDateTime.now(clock));
     Scope given = new Scope(globals);
-    variables.forEach((name, value) -> given.set(name, Builtins.value(value, 0, interpreter.limits)));
+    variables.forEach(
+        (name, value) -> given.set(name, Builtins.value(value, 0, interpreter.limits)));
     return interpreter.render(body, given);
   }
 }

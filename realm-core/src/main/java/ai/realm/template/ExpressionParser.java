@@ -24,7 +24,8 @@ final class ExpressionParser {
     this.tokens = tokens;
   }
 
-  // ---- tokens -------------------------------------------------------------------------------------
+  // ---- tokens
+  // -------------------------------------------------------------------------------------
 
   Token peek() {
     return tokens.get(at);
@@ -86,11 +87,11 @@ final class ExpressionParser {
   }
 
   TemplateException unexpected(String expected) {
-    return TemplateException.invalid(
-        peek().line(), "expected " + expected + ", found " + peek());
+    return TemplateException.invalid(peek().line(), "expected " + expected + ", found " + peek());
   }
 
-  // ---- expressions --------------------------------------------------------------------------------
+  // ---- expressions
+  // --------------------------------------------------------------------------------
 
   Expression expression() {
     return condition(true);

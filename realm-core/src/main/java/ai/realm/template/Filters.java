@@ -1,7 +1,5 @@
 package ai.realm.template;
 
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -13,9 +11,33 @@ import org.jspecify.annotations.Nullable;
 final class Filters {
   private static final Set<String> NAMES =
       Set.of(
-          "abs", "attr", "capitalize", "center", "count", "d", "default", "e", "escape", "float",
-          "forceescape", "format", "indent", "int", "length", "lower", "replace", "round", "safe",
-          "string", "striptags", "title", "tojson", "trim", "truncate", "upper", "urlencode",
+          "abs",
+          "attr",
+          "capitalize",
+          "center",
+          "count",
+          "d",
+          "default",
+          "e",
+          "escape",
+          "float",
+          "forceescape",
+          "format",
+          "indent",
+          "int",
+          "length",
+          "lower",
+          "replace",
+          "round",
+          "safe",
+          "string",
+          "striptags",
+          "title",
+          "tojson",
+          "trim",
+          "truncate",
+          "upper",
+          "urlencode",
           "wordcount");
 
   private final Interpreter interpreter;

@@ -30,7 +30,8 @@ final class Interpreter {
     return out.toString();
   }
 
-  // ---- statements ---------------------------------------------------------------------------------
+  // ---- statements
+  // ---------------------------------------------------------------------------------
 
   private Flow run(List<Statement> statements, Scope scope) {
     for (int i = 0; i < statements.size(); i++) {
@@ -148,15 +149,16 @@ final class Interpreter {
           scope.set(name, rest.get(name));
         } else {
           scope.set(
-              name,
-              fallback >= 0 ? eval(m.defaults().get(fallback), scope) : new Undefined(name));
+              name, fallback >= 0 ? eval(m.defaults().get(fallback), scope) : new Undefined(name));
         }
         rest.remove(name);
       }
-      scope.set("caller", rest.containsKey("caller") ? rest.remove("caller") : new Undefined("caller"));
+      scope.set(
+          "caller", rest.containsKey("caller") ? rest.remove("caller") : new Undefined("caller"));
       scope.set(
           "varargs",
-          new Values.Tuple(arguments.subList(Math.min(parameters, arguments.size()), arguments.size())));
+          new Values.Tuple(
+              arguments.subList(Math.min(parameters, arguments.size()), arguments.size())));
       scope.set("kwargs", rest);
       String text = capture(m.body(), scope);
       calls--;
@@ -260,7 +262,8 @@ final class Interpreter {
     }
   }
 
-  // ---- expressions --------------------------------------------------------------------------------
+  // ---- expressions
+  // --------------------------------------------------------------------------------
 
   @Nullable Object eval(Expression expression, Scope scope) {
     limits.step();
@@ -444,7 +447,8 @@ final class Interpreter {
     };
   }
 
-  // ---- calls --------------------------------------------------------------------------------------
+  // ---- calls
+  // --------------------------------------------------------------------------------------
 
   private record Call(
       Callable callee, List<@Nullable Object> arguments, Map<String, @Nullable Object> named) {

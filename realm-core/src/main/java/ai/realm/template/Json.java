@@ -126,8 +126,7 @@ final class Json {
       case Boolean b -> b ? "true" : "false";
       case Long n -> Long.toString(n);
       case Double d -> number(d);
-      default ->
-          throw TemplateException.value("keys must be str, not " + Values.typeName(key));
+      default -> throw TemplateException.value("keys must be str, not " + Values.typeName(key));
     };
   }
 

@@ -13,17 +13,59 @@ import org.jspecify.annotations.Nullable;
 final class Methods {
   private static final Set<String> STRING =
       Set.of(
-          "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith",
-          "replace", "upper", "lower", "title", "capitalize", "swapcase", "casefold", "find",
-          "rfind", "index", "rindex", "count", "join", "format", "isdigit", "isnumeric",
-          "isdecimal", "isalpha", "isalnum", "isspace", "isupper", "islower", "zfill", "ljust",
-          "rjust", "center", "removeprefix", "removesuffix", "partition", "rpartition");
+          "strip",
+          "lstrip",
+          "rstrip",
+          "split",
+          "rsplit",
+          "splitlines",
+          "startswith",
+          "endswith",
+          "replace",
+          "upper",
+          "lower",
+          "title",
+          "capitalize",
+          "swapcase",
+          "casefold",
+          "find",
+          "rfind",
+          "index",
+          "rindex",
+          "count",
+          "join",
+          "format",
+          "isdigit",
+          "isnumeric",
+          "isdecimal",
+          "isalpha",
+          "isalnum",
+          "isspace",
+          "isupper",
+          "islower",
+          "zfill",
+          "ljust",
+          "rjust",
+          "center",
+          "removeprefix",
+          "removesuffix",
+          "partition",
+          "rpartition");
   private static final Set<String> MAP = Set.of("items", "keys", "values", "get", "copy");
   private static final Set<String> LIST = Set.of("index", "count", "copy");
   private static final Set<String> MUTATING =
       Set.of(
-          "append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear", "update",
-          "setdefault", "popitem");
+          "append",
+          "extend",
+          "insert",
+          "pop",
+          "remove",
+          "reverse",
+          "sort",
+          "clear",
+          "update",
+          "setdefault",
+          "popitem");
 
   private final Limits limits;
 
@@ -35,8 +77,7 @@ final class Methods {
   @Nullable Callable find(@Nullable Object v, String name) {
     return switch (v) {
       case String s when STRING.contains(name) ->
-          (positional, named) ->
-              string(s, name, new Arguments("str." + name, positional, named));
+          (positional, named) -> string(s, name, new Arguments("str." + name, positional, named));
       case Map<?, ?> m when MAP.contains(name) ->
           (positional, named) -> map(m, name, new Arguments("dict." + name, positional, named));
       case List<?> l when LIST.contains(name) ->
@@ -144,7 +185,8 @@ final class Methods {
     };
   }
 
-  // ---- strings ------------------------------------------------------------------------------------
+  // ---- strings
+  // ------------------------------------------------------------------------------------
 
   static boolean isSpace(int c) {
     return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == 0x85;
@@ -207,8 +249,7 @@ final class Methods {
     return parts;
   }
 
-  private void splitAtSpaces(
-      String s, long most, boolean fromRight, List<@Nullable Object> parts) {
+  private void splitAtSpaces(String s, long most, boolean fromRight, List<@Nullable Object> parts) {
     String rest = strip(s, null, true, true);
     while (!rest.isEmpty()) {
       limits.step();
@@ -361,10 +402,9 @@ final class Methods {
   private static String swapCase(String s) {
     StringBuilder out = new StringBuilder();
     s.codePoints()
-        .forEach(
-            c ->
-                out.appendCodePoint(
-                    Character.isUpperCase(c) ? Character.toLowerCase(c) : Character.toUpperCase(c)));
+        .forEach(c ->
+            out.appendCodePoint(
+                Character.isUpperCase(c) ? Character.toLowerCase(c) : Character.toUpperCase(c)));
     return out.toString();
   }
 

@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The syntax tree of a template.
 sealed interface Node {
-  // ---- statements ---------------------------------------------------------------------------------
+  // ---- statements
+  // ---------------------------------------------------------------------------------
 
   /// Something that is executed.
   sealed interface Statement extends Node {}
@@ -36,7 +37,8 @@ sealed interface Node {
   record With(List<Expression> targets, List<Expression> values, List<Statement> body)
       implements Statement {}
 
-  record Macro(String name, List<String> parameters, List<Expression> defaults, List<Statement> body)
+  record Macro(
+      String name, List<String> parameters, List<Expression> defaults, List<Statement> body)
       implements Statement {}
 
   /// `{% call(parameters) call %}body{% endcall %}`
@@ -51,7 +53,8 @@ sealed interface Node {
 
   record Continue() implements Statement {}
 
-  // ---- expressions --------------------------------------------------------------------------------
+  // ---- expressions
+  // --------------------------------------------------------------------------------
 
   /// Something that has a value.
   sealed interface Expression extends Node {}

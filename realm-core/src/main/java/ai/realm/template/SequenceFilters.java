@@ -13,8 +13,25 @@ import org.jspecify.annotations.Nullable;
 final class SequenceFilters {
   static final Set<String> NAMES =
       Set.of(
-          "batch", "dictsort", "first", "groupby", "items", "join", "last", "list", "map", "max",
-          "min", "reject", "rejectattr", "reverse", "select", "selectattr", "slice", "sort", "sum",
+          "batch",
+          "dictsort",
+          "first",
+          "groupby",
+          "items",
+          "join",
+          "last",
+          "list",
+          "map",
+          "max",
+          "min",
+          "reject",
+          "rejectattr",
+          "reverse",
+          "select",
+          "selectattr",
+          "slice",
+          "sort",
+          "sum",
           "unique");
 
   private final Interpreter interpreter;
@@ -120,8 +137,7 @@ final class SequenceFilters {
     long by = a.string(1, "by", "key").equals("value") ? 1 : 0;
     boolean reverse = a.flag(2, "reverse", false);
     List<@Nullable Object> pairs = Values.items(items(v), limits);
-    Comparator<@Nullable Object> order =
-        (x, y) -> Values.order(key(x, by, fold), key(y, by, fold));
+    Comparator<@Nullable Object> order = (x, y) -> Values.order(key(x, by, fold), key(y, by, fold));
     pairs.sort(reverse ? order.reversed() : order);
     return pairs;
   }
@@ -167,8 +183,7 @@ final class SequenceFilters {
     Object attribute = a.get(0, "attribute", null);
     Object total = a.get(1, "start", 0L);
     for (Object item : Values.items(v, limits)) {
-      total =
-          Values.binary("+", total, attribute == null ? item : lookUp(item, attribute), limits);
+      total = Values.binary("+", total, attribute == null ? item : lookUp(item, attribute), limits);
     }
     return total;
   }

@@ -9,10 +9,39 @@ import org.jspecify.annotations.Nullable;
 final class Tests {
   private static final Set<String> NAMES =
       Set.of(
-          "boolean", "callable", "defined", "divisibleby", "eq", "equalto", "escaped", "even",
-          "false", "filter", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le",
-          "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sameas", "sequence",
-          "string", "test", "true", "undefined", "upper");
+          "boolean",
+          "callable",
+          "defined",
+          "divisibleby",
+          "eq",
+          "equalto",
+          "escaped",
+          "even",
+          "false",
+          "filter",
+          "float",
+          "ge",
+          "greaterthan",
+          "gt",
+          "in",
+          "integer",
+          "iterable",
+          "le",
+          "lessthan",
+          "lower",
+          "lt",
+          "mapping",
+          "ne",
+          "none",
+          "number",
+          "odd",
+          "sameas",
+          "sequence",
+          "string",
+          "test",
+          "true",
+          "undefined",
+          "upper");
 
   private final Interpreter interpreter;
 
@@ -40,9 +69,9 @@ final class Tests {
       case "sequence", "iterable" ->
           (!(v instanceof Values.Generator) || name.equals("iterable"))
               && (v instanceof String
-              || v instanceof List<?>
-              || v instanceof Map<?, ?>
-              || v instanceof Undefined);
+                  || v instanceof List<?>
+                  || v instanceof Map<?, ?>
+                  || v instanceof Undefined);
       case "callable" -> v instanceof Callable;
       case "escaped" -> false;
       case "odd" -> Math.floorMod(Values.integer(defined(v)), 2L) == 1;

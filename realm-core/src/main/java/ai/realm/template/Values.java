@@ -65,7 +65,8 @@ final class Values {
     };
   }
 
-  // ---- text ---------------------------------------------------------------------------------------
+  // ---- text
+  // ---------------------------------------------------------------------------------------
 
   /// `str(v)`.
   static String string(@Nullable Object v, Limits limits) {
@@ -149,9 +150,7 @@ final class Values {
       mantissa = mantissa.substring(0, mantissa.length() - 2);
     }
     String digits = Integer.toString(Math.abs(exponent));
-    return mantissa
-        + (exponent < 0 ? "e-" : "e+")
-        + (digits.length() < 2 ? "0" + digits : digits);
+    return mantissa + (exponent < 0 ? "e-" : "e+") + (digits.length() < 2 ? "0" + digits : digits);
   }
 
   private static String plain(double d) {
@@ -163,28 +162,28 @@ final class Values {
     char quote = s.indexOf('\'') >= 0 && s.indexOf('"') < 0 ? '"' : '\'';
     out.append(quote);
     s.codePoints()
-        .forEach(
-            c -> {
-              switch (c) {
-                case '\n' -> out.append("\\n");
-                case '\t' -> out.append("\\t");
-                case '\r' -> out.append("\\r");
-                case '\\' -> out.append("\\\\");
-                default -> {
-                  if (c == quote) {
-                    out.append('\\').append(quote);
-                  } else if (c < 32 || c == 127) {
-                    out.append("\\x").append(String.format("%02x", c));
-                  } else {
-                    out.appendCodePoint(c);
-                  }
-                }
+        .forEach(c -> {
+          switch (c) {
+            case '\n' -> out.append("\\n");
+            case '\t' -> out.append("\\t");
+            case '\r' -> out.append("\\r");
+            case '\\' -> out.append("\\\\");
+            default -> {
+              if (c == quote) {
+                out.append('\\').append(quote);
+              } else if (c < 32 || c == 127) {
+                out.append("\\x").append(String.format("%02x", c));
+              } else {
+                out.appendCodePoint(c);
               }
-            });
+            }
+          }
+        });
     out.append(quote);
   }
 
-  // ---- numbers ------------------------------------------------------------------------------------
+  // ---- numbers
+  // ------------------------------------------------------------------------------------
 
   static boolean isNumber(@Nullable Object v) {
     return v instanceof Long || v instanceof Double || v instanceof Boolean;
@@ -327,7 +326,8 @@ final class Values {
     return result;
   }
 
-  // ---- comparison ---------------------------------------------------------------------------------
+  // ---- comparison
+  // ---------------------------------------------------------------------------------
 
   /// `a == b`.
   static boolean equal(@Nullable Object a, @Nullable Object b) {
@@ -389,8 +389,7 @@ final class Values {
     if (b instanceof Undefined u) {
       throw u.error();
     }
-    throw TemplateException.value(
-        "cannot order " + typeName(a) + " and " + typeName(b));
+    throw TemplateException.value("cannot order " + typeName(a) + " and " + typeName(b));
   }
 
   private static int compareCodePoints(String s, String t) {
@@ -428,11 +427,13 @@ final class Values {
       case Map<?, ?> m -> m.containsKey(needle);
       case Undefined u -> false;
       case null, default ->
-          throw TemplateException.value("argument of type " + typeName(haystack) + " is not iterable");
+          throw TemplateException.value(
+              "argument of type " + typeName(haystack) + " is not iterable");
     };
   }
 
-  // ---- iteration ----------------------------------------------------------------------------------
+  // ---- iteration
+  // ----------------------------------------------------------------------------------
 
   /// The items of what Python can iterate over: characters of a string, keys of a dict.
   static List<@Nullable Object> items(@Nullable Object v, Limits limits) {
@@ -453,8 +454,7 @@ final class Values {
         yield characters;
       }
       case Undefined u -> new ArrayList<>();
-      case null, default ->
-          throw TemplateException.value(typeName(v) + " object is not iterable");
+      case null, default -> throw TemplateException.value(typeName(v) + " object is not iterable");
     };
   }
 
