@@ -9,10 +9,19 @@ package ai.realm.compute;
 /// @param valueLength elements of a value head
 /// @param blockSize positions per block
 /// @param type how elements are stored
+/// @param stateFloats floats of running state that recurrent layers leave in each block: the state
+///     after the block's last written position, so that a full block can be shared and a copied one
+///     continued; 0 for models without such layers
 public record KvLayout(
-    int layers, int kvHeads, int keyLength, int valueLength, int blockSize, KvType type) {
+    int layers,
+    int kvHeads,
+    int keyLength,
+    int valueLength,
+    int blockSize,
+    KvType type,
+    int stateFloats) {
   public KvLayout {
-    if (layers < 1 || kvHeads < 1 || keyLength < 1 || valueLength < 1 || blockSize < 1) {
+    if (layers < 0 || stateFloats < 0 || (layers == 0 && stateFloats == 0) || kvHeads < 1 || keyLength < 1 || valueLength < 1 || blockSize < 1) {
       throw new IllegalArgumentException(
           "expected positive layers, heads, lengths and block size, found %d, %d, %d, %d, %d"
               .formatted(layers, kvHeads, keyLength, valueLength, blockSize));
@@ -22,6 +31,12 @@ public record KvLayout(
           "Q8_0 KV needs head lengths that are multiples of 32, found keys %d, values %d"
               .formatted(keyLength, valueLength));
     }
+  }
+
+  /// A layout without running state.
+  public KvLayout(
+      int layers, int kvHeads, int keyLength, int valueLength, int blockSize, KvType type) {
+    this(layers, kvHeads, keyLength, valueLength, blockSize, type, 0);
   }
 
   /// Bytes of the keys of one layer of one block.
@@ -34,8 +49,8 @@ public record KvLayout(
     return type.byteSize((long) kvHeads * blockSize * valueLength);
   }
 
-  /// Bytes of one block: keys and values of all layers.
+  /// Bytes of one block: keys and values of all layers, then the running state.
   public long blockBytes() {
-    return layers * (keyBytes() + valueBytes());
+    return layers * (keyBytes() + valueBytes()) + (long) stateFloats * Float.BYTES;
   }
 }

@@ -12,6 +12,17 @@ public interface KvStore extends AutoCloseable {
   /// Copies all layers of block `from` over block `to` (copy-on-write after a fork).
   void copyBlock(int from, int to);
 
+  /// Copies running state of block `block` to `to`: `count` floats from `offset` of the
+  /// [KvLayout#stateFloats].
+  default void readState(int block, int offset, float[] to, int count) {
+    throw new UnsupportedOperationException("this store keeps no running state");
+  }
+
+  /// Copies `count` floats of running state into block `block` at `offset`.
+  default void writeState(int block, int offset, float[] from, int count) {
+    throw new UnsupportedOperationException("this store keeps no running state");
+  }
+
   /// Zeroes a block, so that nothing of its last owner remains.
   void clearBlock(int block);
 

@@ -33,6 +33,7 @@ public final class Architectures {
               Map.entry("qwen2", Qwen2Model::load),
               Map.entry("qwen2moe", Qwen2Model::loadExperts),
               Map.entry("qwen3", Qwen3Model::load),
+              Map.entry("qwen35", Qwen35Model::load),
               Map.entry("qwen3moe", Qwen3Model::load),
               Map.entry("smollm3", SmolLm3Model::load),
               Map.entry("stablelm", StableLmModel::load),

@@ -44,28 +44,32 @@ final class Decoder implements CausalLm {
   private final Output output;
   private final Heads heads;
   private final int kvLayers;
+  private final int stateFloats;
   private final Rope[] ropes;
   private final List<Runnable> weights;
 
   Decoder(ModelReader reader, Heads heads, Embedding embedding, List<Block> blocks, Output output) {
-    this(reader, heads, blocks.size(), embedding, blocks, output);
+    this(reader, heads, blocks.size(), 0, embedding, blocks, output);
   }
 
   /// @param kvLayers layers that keep keys and values, where not all do
+  /// @param stateFloats floats of running state of the recurrent ones
   Decoder(
       ModelReader reader,
       Heads heads,
       int kvLayers,
+      int stateFloats,
       Embedding embedding,
       List<Block> blocks,
       Output output) {
     backend = reader.backend();
-    config = reader.config(output.projection != null, kvLayers < blocks.size());
+    config = reader.config(output.projection != null, stateFloats > 0);
     this.embedding = embedding;
     this.blocks = blocks.toArray(Block[]::new);
     this.output = output;
     this.heads = heads;
     this.kvLayers = kvLayers;
+    this.stateFloats = stateFloats;
     ropes = reader.ropes();
     weights = reader.finish();
   }
@@ -78,7 +82,13 @@ final class Decoder implements CausalLm {
   @Override
   public KvLayout kvLayout(int blockSize, KvType type) {
     return new KvLayout(
-        kvLayers, heads.kvHeads(), heads.keyLength(), heads.valueLength(), blockSize, type);
+        kvLayers,
+        heads.kvHeads(),
+        heads.keyLength(),
+        heads.valueLength(),
+        blockSize,
+        type,
+        stateFloats);
   }
 
   @Override

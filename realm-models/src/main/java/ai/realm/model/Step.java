@@ -57,6 +57,7 @@ final class Step implements ForwardPass {
   private @Nullable Batch batch;
   private @Nullable KvStore kv;
   private @Nullable Routing routing;
+  private GatedDeltaNet.@Nullable Scratch deltaScratch;
 
   Step(Decoder model, Backend backend, int maxRows, int maxSequences) {
     if (maxRows < 1 || maxSequences < 1) {
@@ -174,6 +175,16 @@ final class Step implements ForwardPass {
     if (current == null || !current.fits(experts, used, width)) {
       current = new Routing(maxRows, experts, used, width);
       routing = current;
+    }
+    return current;
+  }
+
+  /// Heap scratch of recurrent layers, which are all of one shape.
+  GatedDeltaNet.Scratch deltaScratch(GatedDeltaNet layer) {
+    GatedDeltaNet.Scratch current = deltaScratch;
+    if (current == null) {
+      current = layer.newScratch(maxRows);
+      deltaScratch = current;
     }
     return current;
   }

@@ -14,6 +14,7 @@ import java.util.Objects;
 /// block 0 | block 1 | …
 ///   layer 0 | layer 1 | …
 ///     keys (kvHeads, blockSize, keyLength) | values (kvHeads, blockSize, valueLength)
+///   running state (stateFloats)
 /// ```
 ///
 /// One head's keys (or values) of one position are a row: F32, F16 (native byte order), or Q8_0 blocks
@@ -160,6 +161,22 @@ final class CpuKvStore implements KvStore {
         }
       }
     }
+  }
+
+  @Override
+  public void readState(int block, int offset, float[] to, int count) {
+    MemorySegment.copy(segment, F32, stateOffset(block, offset, count), to, 0, count);
+  }
+
+  @Override
+  public void writeState(int block, int offset, float[] from, int count) {
+    MemorySegment.copy(from, 0, segment, F32, stateOffset(block, offset, count), count);
+  }
+
+  private long stateOffset(int block, int offset, int count) {
+    Objects.checkIndex(block, blocks);
+    Objects.checkFromIndexSize(offset, count, layout.stateFloats());
+    return block * blockBytes + layout.layers() * layerBytes + (long) offset * Float.BYTES;
   }
 
   /// Type of the stored elements.
