@@ -21,7 +21,13 @@ public record KvLayout(
     KvType type,
     int stateFloats) {
   public KvLayout {
-    if (layers < 0 || stateFloats < 0 || (layers == 0 && stateFloats == 0) || kvHeads < 1 || keyLength < 1 || valueLength < 1 || blockSize < 1) {
+    if (layers < 0
+        || stateFloats < 0
+        || (layers == 0 && stateFloats == 0)
+        || kvHeads < 1
+        || keyLength < 1
+        || valueLength < 1
+        || blockSize < 1) {
       throw new IllegalArgumentException(
           "expected positive layers, heads, lengths and block size, found %d, %d, %d, %d, %d"
               .formatted(layers, kvHeads, keyLength, valueLength, blockSize));

@@ -84,8 +84,7 @@ final class Qwen35Model {
     int channels = (2 * keyHeads + valueHeads) * length;
     int valueWidth = valueHeads * length;
     return new GatedDeltaNet(
-        new RunningState(
-            stateOffset, GatedDeltaNet.stateSize(channels, taps, valueHeads, length)),
+        new RunningState(stateOffset, GatedDeltaNet.stateSize(channels, taps, valueHeads, length)),
         r.linear(b + "attn_qkv", r.width(), channels),
         r.linear(b + "attn_gate", r.width(), valueWidth),
         r.linear(b + "ssm_beta", r.width(), valueHeads),
