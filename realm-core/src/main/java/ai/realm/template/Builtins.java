@@ -15,7 +15,10 @@ final class Builtins {
   private Builtins() {}
 
   static void define(Scope scope, Limits limits, Supplier<LocalDateTime> now) {
-    scope.set("range", (Callable) (a, named) -> range(a, limits));
+    scope.set(
+        "range",
+        (Callable)
+            (List<@Nullable Object> a, Map<String, @Nullable Object> named) -> range(a, limits));
     scope.set(
         "dict",
         (Callable)

@@ -76,16 +76,23 @@ final class Methods {
   /// The method of that name bound to a value, or null.
   @Nullable Callable find(@Nullable Object v, String name) {
     return switch (v) {
-      case String s when STRING.contains(name) ->
-          (positional, named) -> string(s, name, new Arguments("str." + name, positional, named));
-      case Map<?, ?> m when MAP.contains(name) ->
-          (positional, named) -> map(m, name, new Arguments("dict." + name, positional, named));
-      case List<?> l when LIST.contains(name) ->
-          (positional, named) -> list(l, name, new Arguments("list." + name, positional, named));
+      case String s when STRING.contains(name) -> bound("str." + name, a -> string(s, name, a));
+      case Map<?, ?> m when MAP.contains(name) -> bound("dict." + name, a -> map(m, name, a));
+      case List<?> l when LIST.contains(name) -> bound("list." + name, a -> list(l, name, a));
       case Map<?, ?> m when MUTATING.contains(name) && !m.containsKey(name) -> refuse(name);
       case List<?> l when MUTATING.contains(name) -> refuse(name);
       case null, default -> null;
     };
+  }
+
+  /// A method body.
+  private interface Body {
+    @Nullable Object call(Arguments a);
+  }
+
+  private static Callable bound(String what, Body body) {
+    return (List<@Nullable Object> positional, Map<String, @Nullable Object> named) ->
+        body.call(new Arguments(what, positional, named));
   }
 
   private static Callable refuse(String name) {
