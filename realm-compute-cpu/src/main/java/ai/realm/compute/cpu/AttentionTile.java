@@ -28,14 +28,14 @@ final class AttentionTile implements AutoCloseable {
 
   private final GrowingMemory memory = new GrowingMemory();
   private final Scratch scratch;
+  private float[] packedQueries = new float[0];
+  private final float[] weights = new float[KEYS * GROUP];
   private float[] rows = new float[0];
   private float[] max = new float[0];
   private float[] sum = new float[0];
-  private long queriesAt;
   private long keysAt;
   private long valuesAt;
   private long scoresAt;
-  private long weightsAt;
   private long sumsAt;
   private long width;
   private int queries;
@@ -53,19 +53,19 @@ final class AttentionTile implements AutoCloseable {
     this.valueLength = valueLength;
     width = Math.ceilDiv(valueLength, KEYS) * (long) KEYS;
     int padded = Math.ceilDiv(queries, GROUP) * GROUP;
-    queriesAt = 0;
-    keysAt = queriesAt + (long) padded * keyLength * Float.BYTES;
-    keysAt = Math.ceilDiv(keysAt, CpuBuffer.ALIGNMENT) * CpuBuffer.ALIGNMENT;
+    keysAt = 0;
     valuesAt = keysAt + (long) keyLength * KEYS * Float.BYTES;
     scoresAt = valuesAt + KEYS * width * Float.BYTES;
-    weightsAt = scoresAt + (long) GROUP * KEYS * Float.BYTES;
-    sumsAt = weightsAt + (long) KEYS * GROUP * Float.BYTES;
+    sumsAt = scoresAt + (long) GROUP * KEYS * Float.BYTES;
     long end = sumsAt + padded * width * Float.BYTES;
     MemorySegment room = memory.reserve(end);
     room.asSlice(sumsAt, end - sumsAt).fill((byte) 0);
     int row = KEYS * Math.max(keyLength, valueLength);
     if (rows.length < row) {
       rows = new float[row];
+    }
+    if (packedQueries.length < padded * keyLength) {
+      packedQueries = new float[padded * keyLength];
     }
     if (max.length < padded) {
       max = new float[padded];
@@ -77,13 +77,9 @@ final class AttentionTile implements AutoCloseable {
 
   /// Takes query `i` from byte `offset` of `q`, times the factor on scores.
   void query(int i, MemorySegment q, long offset, float scale) {
-    MemorySegment m = memory.memory();
-    long to = queriesAt + ((long) (i / GROUP) * GROUP * keyLength + i % GROUP) * Float.BYTES;
+    int to = i / GROUP * GROUP * keyLength + i % GROUP;
     for (int k = 0; k < keyLength; k++) {
-      m.set(
-          Lanes.FLOAT,
-          to + (long) k * Panels.TOKEN_STRIDE,
-          scale * q.get(Lanes.FLOAT, offset + (long) k * Float.BYTES));
+      packedQueries[to + k * GROUP] = scale * q.get(Lanes.FLOAT, offset + (long) k * Float.BYTES);
     }
   }
 
@@ -152,8 +148,8 @@ final class AttentionTile implements AutoCloseable {
         m,
         keysAt,
         KEYS * (long) Float.BYTES,
-        m,
-        queriesAt + (long) group * GROUP * keyLength * Float.BYTES,
+        packedQueries,
+        group * GROUP * keyLength,
         keyLength,
         m,
         scoresAt,
@@ -176,8 +172,8 @@ final class AttentionTile implements AutoCloseable {
           m,
           valuesAt + column * Float.BYTES,
           width * Float.BYTES,
-          m,
-          weightsAt,
+          weights,
+          0,
           count,
           m,
           sumsAt + (group * GROUP * width + column) * Float.BYTES,
@@ -231,10 +227,7 @@ final class AttentionTile implements AutoCloseable {
     p.intoMemorySegment(m, scores, Lanes.ORDER);
     q.intoMemorySegment(m, second, Lanes.ORDER);
     for (int t = 0; t < KEYS; t++) {
-      m.set(
-          Lanes.FLOAT,
-          weightsAt + ((long) t * GROUP + column) * Float.BYTES,
-          m.get(Lanes.FLOAT, scores + (long) t * Float.BYTES));
+      weights[t * GROUP + column] = m.get(Lanes.FLOAT, scores + (long) t * Float.BYTES);
     }
   }
 

@@ -1,10 +1,21 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /// What the kernels share that unpack a row of weights into an array of floats first.
 abstract class FloatRows extends VectorKernel {
+  /// Columns that are scattered to a panel at a time: their lines of the panel stay in the first-level
+  /// cache for all rows. A block of the largest quant types.
+  private static final int RUN_COLUMNS = 256;
+
+  private final GgmlType type;
+
+  FloatRows(GgmlType type) {
+    this.type = type;
+  }
+
   /// Unpacks `count` weights at byte `offset` into `scratch.floats(count)`.
   abstract void load(MemorySegment w, long offset, int count, Scratch scratch);
 
@@ -62,11 +73,16 @@ abstract class FloatRows extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    for (int r = 0; r < Lanes.COUNT; r++) {
-      if (r < rows) {
-        load(w, offset + r * rowBytes, cols, scratch);
+    long bytes = type.byteSize(RUN_COLUMNS);
+    for (int run = 0; run * RUN_COLUMNS < cols; run++) {
+      int count = Math.min(RUN_COLUMNS, cols - run * RUN_COLUMNS);
+      long to = panelOffset + (long) run * RUN_COLUMNS * PANEL_STRIDE;
+      for (int r = 0; r < Lanes.COUNT; r++) {
+        if (r < rows) {
+          load(w, offset + r * rowBytes + run * bytes, count, scratch);
+        }
+        scatter(scratch.floats, count, scratch.panel, to + (long) r * Float.BYTES);
       }
-      scatter(scratch.floats, cols, scratch.panel, panelOffset + (long) r * Float.BYTES);
     }
   }
 

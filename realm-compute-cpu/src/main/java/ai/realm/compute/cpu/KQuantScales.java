@@ -2,8 +2,6 @@ package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorOperators;
 
 /// The head that Q4_K and Q5_K share: 16 bytes for 8 sub-blocks of 32 weights.
 ///
@@ -93,31 +91,27 @@ final class KQuantScales {
     return Lanes.sum(sum);
   }
 
-  /// Scale of sub-block `j` of each row from transposed words 0 to 3 of the head.
-  static FloatVector scale(MemorySegment words, int j) {
-    IntVector quant =
-        j < 4
-            ? bits(words, 1, 8 * j, 63)
-            : bits(words, 3, 8 * (j - 4), 15)
-                .or(bits(words, 1, 8 * (j - 4) + 6, 3).lanewise(VectorOperators.LSHL, 4));
-    return Lanes.toFloats(quant).mul(Lanes.halves(Lanes.ints(words, 0).and(0xFFFF)));
-  }
-
-  /// Min of sub-block `j` of each row, negated.
-  static FloatVector negatedMin(MemorySegment words, int j) {
-    IntVector quant =
-        j < 4
-            ? bits(words, 2, 8 * j, 63)
-            : bits(words, 3, 8 * (j - 4) + 4, 15)
-                .or(bits(words, 2, 8 * (j - 4) + 6, 3).lanewise(VectorOperators.LSHL, 4));
-    return Lanes.toFloats(quant)
-        .mul(Lanes.halves(Lanes.ints(words, 0).lanewise(VectorOperators.LSHR, 16)))
-        .neg();
-  }
-
-  private static IntVector bits(MemorySegment words, int word, int shift, int mask) {
-    return Lanes.ints(words, (long) word * Lanes.BYTES)
-        .lanewise(VectorOperators.LSHR, shift)
-        .and(mask);
+  /// Scales and negated mins of a block of each row, from the transposed words 0 to 3 of the head:
+  /// `(8, Lanes.COUNT)` each.
+  static void unpackColumns(int[] words, float[] scales, float[] bases) {
+    for (int r = 0; r < Lanes.COUNT; r++) {
+      int factors = words[r];
+      float scale = Float.float16ToFloat((short) factors);
+      float min = -Float.float16ToFloat((short) (factors >>> 16));
+      int first = words[Lanes.COUNT + r];
+      int second = words[2 * Lanes.COUNT + r];
+      int third = words[3 * Lanes.COUNT + r];
+      int low = first & SIX_BITS;
+      int high = (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4;
+      int lowMin = second & SIX_BITS;
+      int highMin = (third >>> 4 & FOUR_BITS) | (second >>> 6 & TWO_BITS) << 4;
+      for (int j = 0; j < 4; j++) {
+        int at = j * Lanes.COUNT + r;
+        scales[at] = scale * (low >>> 8 * j & 255);
+        scales[at + 4 * Lanes.COUNT] = scale * (high >>> 8 * j & 255);
+        bases[at] = min * (lowMin >>> 8 * j & 255);
+        bases[at + 4 * Lanes.COUNT] = min * (highMin >>> 8 * j & 255);
+      }
+    }
   }
 }

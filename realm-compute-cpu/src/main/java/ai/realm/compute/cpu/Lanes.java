@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -28,6 +29,12 @@ final class Lanes {
   static final VectorSpecies<Byte> QUANTS =
       COUNT >= 16 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
 
+  /// As many 16-bit numbers as a vector has floats.
+  static final VectorSpecies<Short> HALVES =
+      COUNT >= 16
+          ? ShortVector.SPECIES_256
+          : COUNT >= 8 ? ShortVector.SPECIES_128 : ShortVector.SPECIES_64;
+
   /// GGUF and these machines are little-endian.
   static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
@@ -45,9 +52,14 @@ final class Lanes {
     return FloatVector.fromMemorySegment(FLOATS, memory, offset, ORDER);
   }
 
-  /// Ints at byte `offset`.
-  static IntVector ints(MemorySegment memory, long offset) {
-    return IntVector.fromMemorySegment(INTS, memory, offset, ORDER);
+  /// Ints from index `i`.
+  static IntVector ints(int[] array, int i) {
+    return IntVector.fromArray(INTS, array, i);
+  }
+
+  /// Floats from index `i`.
+  static FloatVector floats(float[] array, int i) {
+    return FloatVector.fromArray(FLOATS, array, i);
   }
 
   /// Unsigned bytes at `offset`, one per lane.
@@ -55,6 +67,13 @@ final class Lanes {
     return (IntVector)
         ByteVector.fromMemorySegment(QUANTS, memory, offset, ORDER)
             .convertShape(VectorOperators.ZERO_EXTEND_B2I, INTS, 0);
+  }
+
+  /// Unsigned 16-bit numbers at byte `offset`, one per lane.
+  static IntVector unsignedShorts(MemorySegment memory, long offset) {
+    return (IntVector)
+        ShortVector.fromMemorySegment(HALVES, memory, offset, ORDER)
+            .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
   }
 
   /// Signed bytes at `offset` as floats, one per lane.
@@ -77,22 +96,5 @@ final class Lanes {
   /// Sum of the lanes.
   static float sum(FloatVector v) {
     return v.reduceLanes(VectorOperators.ADD);
-  }
-
-  /// F16 numbers in the low 16 bits of each lane as floats, exactly: the exponent is rebiased by
-  /// integer addition, and subnormals are renormalized by subtracting the float that the rebiased
-  /// exponent of zero stands for.
-  static FloatVector halves(IntVector bits) {
-    IntVector magnitude = bits.and(0x7FFF).lanewise(VectorOperators.LSHL, 13);
-    IntVector sign = bits.and(0x8000).lanewise(VectorOperators.LSHL, 16);
-    FloatVector normal = magnitude.add(112 << 23).reinterpretAsFloats();
-    FloatVector subnormal =
-        magnitude.add(113 << 23).reinterpretAsFloats().sub(Float.intBitsToFloat(113 << 23));
-    FloatVector special = magnitude.or(0x7F800000).reinterpretAsFloats();
-    FloatVector value =
-        normal
-            .blend(subnormal, magnitude.compare(VectorOperators.LT, 1 << 23).cast(FLOATS))
-            .blend(special, magnitude.compare(VectorOperators.GE, 31 << 23).cast(FLOATS));
-    return value.reinterpretAsInts().or(sign).reinterpretAsFloats();
   }
 }

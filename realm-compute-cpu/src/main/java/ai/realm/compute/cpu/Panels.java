@@ -9,7 +9,8 @@ import jdk.incubator.vector.FloatVector;
 ///
 /// ```
 /// panel    (columns, 2 · lanes)     column k of two vectors' worth of rows
-/// x        (columns, 8)             column k of 8 inputs, each broadcast from memory
+/// x        (columns, 8)             column k of 8 inputs, each broadcast from an array: reading a
+///                                   segment takes the JIT compiler too many nodes to inline it all
 /// out      (inputs, 2 · lanes)      rows outStride apart
 /// ```
 ///
@@ -19,13 +20,10 @@ final class Panels {
   /// Inputs of a full tile.
   static final int TOKENS = 8;
 
-  /// Bytes from one column of packed inputs to the next.
-  static final int TOKEN_STRIDE = TOKENS * Float.BYTES;
-
   private Panels() {}
 
-  private static FloatVector broadcast(MemorySegment x, long offset) {
-    return FloatVector.broadcast(Lanes.FLOATS, x.get(Lanes.FLOAT, offset));
+  private static FloatVector broadcast(float x) {
+    return FloatVector.broadcast(Lanes.FLOATS, x);
   }
 
   /// `out (inputs, 2 · lanes) = or += x (inputs, columns) · panel`, with up to 8 inputs; fewer than 8
@@ -35,41 +33,36 @@ final class Panels {
       MemorySegment panel,
       long panelOffset,
       long panelStride,
-      MemorySegment x,
-      long xOffset,
+      float[] x,
+      int xOffset,
       int columns,
       MemorySegment out,
       long outOffset,
       long outStride,
       boolean accumulate) {
+    if (!accumulate) {
+      clear(out, outOffset, outStride, inputs > 4 ? TOKENS : 4);
+    }
     if (inputs > 4) {
-      multiply8(
-          panel,
-          panelOffset,
-          panelStride,
-          x,
-          xOffset,
-          columns,
-          out,
-          outOffset,
-          outStride,
-          accumulate);
+      multiply8(panel, panelOffset, panelStride, x, xOffset, columns, out, outOffset, outStride);
     } else {
-      multiply4(
-          panel,
-          panelOffset,
-          panelStride,
-          x,
-          xOffset,
-          columns,
-          out,
-          outOffset,
-          outStride,
-          accumulate);
+      multiply4(panel, panelOffset, panelStride, x, xOffset, columns, out, outOffset, outStride);
     }
   }
 
-  /// Packs rows of inputs for [#multiply]: `to[k][t] = from[t][k]`, zeros where there are fewer than 8.
+  /// Zeroes a tile. The kernels always add: a choice between zeros and what is there would make the
+  /// JIT compiler box the accumulators.
+  private static void clear(MemorySegment out, long offset, long stride, int inputs) {
+    FloatVector zero = FloatVector.zero(Lanes.FLOATS);
+    for (int t = 0; t < inputs; t++) {
+      long row = offset + t * stride;
+      zero.intoMemorySegment(out, row, Lanes.ORDER);
+      zero.intoMemorySegment(out, row + Lanes.BYTES, Lanes.ORDER);
+    }
+  }
+
+  /// Packs rows of inputs for [#multiply]: `to[8 k + t] = from[t][k]`, zeros where there are fewer than
+  /// 8.
   ///
   /// @param fromOffset byte of the first input's first column
   /// @param fromStride bytes from one input to the next
@@ -79,107 +72,85 @@ final class Panels {
       long fromStride,
       int inputs,
       int columns,
-      MemorySegment to,
-      long toOffset) {
+      float[] to,
+      int toIndex) {
     for (int t = 0; t < TOKENS; t++) {
-      long out = toOffset + (long) t * Float.BYTES;
       long in = fromOffset + t * fromStride;
+      int out = toIndex + t;
       if (t < inputs) {
         for (int k = 0; k < columns; k++) {
-          to.set(
-              Lanes.FLOAT,
-              out + (long) k * TOKEN_STRIDE,
-              from.get(Lanes.FLOAT, in + (long) k * Float.BYTES));
+          to[out + k * TOKENS] = from.get(Lanes.FLOAT, in + (long) k * Float.BYTES);
         }
       } else {
         for (int k = 0; k < columns; k++) {
-          to.set(Lanes.FLOAT, out + (long) k * TOKEN_STRIDE, 0);
+          to[out + k * TOKENS] = 0;
         }
       }
     }
   }
 
-  /// 8 inputs. The accumulators are named by input and half of the row vector; they stay in registers.
+  /// Adds 8 inputs. The accumulators are named by input and half of the row vector; they stay in registers.
   static void multiply8(
       MemorySegment panel,
       long panelOffset,
       long panelStride,
-      MemorySegment x,
-      long xOffset,
+      float[] x,
+      int xOffset,
       int columns,
       MemorySegment out,
       long outOffset,
-      long outStride,
-      boolean accumulate) {
-    FloatVector a0 = FloatVector.zero(Lanes.FLOATS);
-    FloatVector b0 = a0;
-    FloatVector a1 = a0;
-    FloatVector b1 = a0;
-    FloatVector a2 = a0;
-    FloatVector b2 = a0;
-    FloatVector a3 = a0;
-    FloatVector b3 = a0;
-    FloatVector a4 = a0;
-    FloatVector b4 = a0;
-    FloatVector a5 = a0;
-    FloatVector b5 = a0;
-    FloatVector a6 = a0;
-    FloatVector b6 = a0;
-    FloatVector a7 = a0;
-    FloatVector b7 = a0;
-    if (accumulate) {
-      long from = outOffset;
-      a0 = Lanes.floats(out, from);
-      b0 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a1 = Lanes.floats(out, from);
-      b1 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a2 = Lanes.floats(out, from);
-      b2 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a3 = Lanes.floats(out, from);
-      b3 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a4 = Lanes.floats(out, from);
-      b4 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a5 = Lanes.floats(out, from);
-      b5 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a6 = Lanes.floats(out, from);
-      b6 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a7 = Lanes.floats(out, from);
-      b7 = Lanes.floats(out, from + Lanes.BYTES);
-    }
+      long outStride) {
+    long from = outOffset;
+    FloatVector a0 = Lanes.floats(out, from);
+    FloatVector b0 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a1 = Lanes.floats(out, from);
+    FloatVector b1 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a2 = Lanes.floats(out, from);
+    FloatVector b2 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a3 = Lanes.floats(out, from);
+    FloatVector b3 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a4 = Lanes.floats(out, from);
+    FloatVector b4 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a5 = Lanes.floats(out, from);
+    FloatVector b5 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a6 = Lanes.floats(out, from);
+    FloatVector b6 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a7 = Lanes.floats(out, from);
+    FloatVector b7 = Lanes.floats(out, from + Lanes.BYTES);
     for (int k = 0; k < columns; k++) {
       long w = panelOffset + k * panelStride;
       FloatVector a = Lanes.floats(panel, w);
       FloatVector b = Lanes.floats(panel, w + Lanes.BYTES);
-      long i = xOffset + (long) k * TOKEN_STRIDE;
-      FloatVector y = broadcast(x, i);
+      int i = xOffset + k * TOKENS;
+      FloatVector y = broadcast(x[i]);
       a0 = a.fma(y, a0);
       b0 = b.fma(y, b0);
-      y = broadcast(x, i + 4);
+      y = broadcast(x[i + 1]);
       a1 = a.fma(y, a1);
       b1 = b.fma(y, b1);
-      y = broadcast(x, i + 8);
+      y = broadcast(x[i + 2]);
       a2 = a.fma(y, a2);
       b2 = b.fma(y, b2);
-      y = broadcast(x, i + 12);
+      y = broadcast(x[i + 3]);
       a3 = a.fma(y, a3);
       b3 = b.fma(y, b3);
-      y = broadcast(x, i + 16);
+      y = broadcast(x[i + 4]);
       a4 = a.fma(y, a4);
       b4 = b.fma(y, b4);
-      y = broadcast(x, i + 20);
+      y = broadcast(x[i + 5]);
       a5 = a.fma(y, a5);
       b5 = b.fma(y, b5);
-      y = broadcast(x, i + 24);
+      y = broadcast(x[i + 6]);
       a6 = a.fma(y, a6);
       b6 = b.fma(y, b6);
-      y = broadcast(x, i + 28);
+      y = broadcast(x[i + 7]);
       a7 = a.fma(y, a7);
       b7 = b.fma(y, b7);
     }
@@ -209,55 +180,44 @@ final class Panels {
     b7.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
   }
 
-  /// 4 inputs. The accumulators are named by input and half of the row vector; they stay in registers.
+  /// Adds 4 inputs. The accumulators are named by input and half of the row vector; they stay in registers.
   static void multiply4(
       MemorySegment panel,
       long panelOffset,
       long panelStride,
-      MemorySegment x,
-      long xOffset,
+      float[] x,
+      int xOffset,
       int columns,
       MemorySegment out,
       long outOffset,
-      long outStride,
-      boolean accumulate) {
-    FloatVector a0 = FloatVector.zero(Lanes.FLOATS);
-    FloatVector b0 = a0;
-    FloatVector a1 = a0;
-    FloatVector b1 = a0;
-    FloatVector a2 = a0;
-    FloatVector b2 = a0;
-    FloatVector a3 = a0;
-    FloatVector b3 = a0;
-    if (accumulate) {
-      long from = outOffset;
-      a0 = Lanes.floats(out, from);
-      b0 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a1 = Lanes.floats(out, from);
-      b1 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a2 = Lanes.floats(out, from);
-      b2 = Lanes.floats(out, from + Lanes.BYTES);
-      from += outStride;
-      a3 = Lanes.floats(out, from);
-      b3 = Lanes.floats(out, from + Lanes.BYTES);
-    }
+      long outStride) {
+    long from = outOffset;
+    FloatVector a0 = Lanes.floats(out, from);
+    FloatVector b0 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a1 = Lanes.floats(out, from);
+    FloatVector b1 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a2 = Lanes.floats(out, from);
+    FloatVector b2 = Lanes.floats(out, from + Lanes.BYTES);
+    from += outStride;
+    FloatVector a3 = Lanes.floats(out, from);
+    FloatVector b3 = Lanes.floats(out, from + Lanes.BYTES);
     for (int k = 0; k < columns; k++) {
       long w = panelOffset + k * panelStride;
       FloatVector a = Lanes.floats(panel, w);
       FloatVector b = Lanes.floats(panel, w + Lanes.BYTES);
-      long i = xOffset + (long) k * TOKEN_STRIDE;
-      FloatVector y = broadcast(x, i);
+      int i = xOffset + k * TOKENS;
+      FloatVector y = broadcast(x[i]);
       a0 = a.fma(y, a0);
       b0 = b.fma(y, b0);
-      y = broadcast(x, i + 4);
+      y = broadcast(x[i + 1]);
       a1 = a.fma(y, a1);
       b1 = b.fma(y, b1);
-      y = broadcast(x, i + 8);
+      y = broadcast(x[i + 2]);
       a2 = a.fma(y, a2);
       b2 = b.fma(y, b2);
-      y = broadcast(x, i + 12);
+      y = broadcast(x[i + 3]);
       a3 = a.fma(y, a3);
       b3 = b.fma(y, b3);
     }

@@ -9,8 +9,14 @@ final class Scratch implements AutoCloseable {
   /// A panel of unpacked weights, `(VectorKernel.PANEL_COLUMNS, VectorKernel.PANEL_ROWS)`.
   final MemorySegment panel;
 
-  /// Words of a block of each row, `(words, Lanes.COUNT)` ints.
-  final MemorySegment words;
+  /// Words of a block of each row, `(words, Lanes.COUNT)`.
+  final int[] words = new int[64 * Lanes.COUNT];
+
+  /// Scales of a block of each row, `(scales, Lanes.COUNT)`.
+  final float[] columnScales = new float[16 * Lanes.COUNT];
+
+  /// What is added to each scaled quant, `(scales, Lanes.COUNT)`.
+  final float[] columnBases = new float[16 * Lanes.COUNT];
 
   /// A tile of results where rows or inputs are fewer than a tile has.
   final MemorySegment tile;
@@ -26,7 +32,6 @@ final class Scratch implements AutoCloseable {
     panel =
         arena.allocate(
             (long) VectorKernel.PANEL_COLUMNS * VectorKernel.PANEL_STRIDE, CpuBuffer.ALIGNMENT);
-    words = arena.allocate(64L * Lanes.BYTES, CpuBuffer.ALIGNMENT);
     tile = arena.allocate((long) Panels.TOKENS * VectorKernel.PANEL_STRIDE, CpuBuffer.ALIGNMENT);
   }
 

@@ -1,19 +1,27 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.VectorOperators;
 
 /// BF16 weights: the high halves of floats.
 final class VectorBF16 extends FloatRows {
-  @Override
-  void load(MemorySegment w, long offset, int count, Scratch scratch) {
-    short[] bits = scratch.shorts(count);
-    MemorySegment.copy(w, Lanes.SHORT, offset, bits, 0, count);
-    convert(bits, scratch.floats(count), count);
+  VectorBF16() {
+    super(GgmlType.BF16);
   }
 
-  private static void convert(short[] from, float[] to, int count) {
-    for (int i = 0; i < count; i++) {
-      to[i] = Float.intBitsToFloat(from[i] << 16);
+  @Override
+  void load(MemorySegment w, long offset, int count, Scratch scratch) {
+    float[] to = scratch.floats(count);
+    int whole = Lanes.FLOATS.loopBound(count);
+    for (int i = 0; i < whole; i += Lanes.COUNT) {
+      Lanes.unsignedShorts(w, offset + (long) i * Short.BYTES)
+          .lanewise(VectorOperators.LSHL, 16)
+          .reinterpretAsFloats()
+          .intoArray(to, i);
+    }
+    for (int i = whole; i < count; i++) {
+      to[i] = Float.intBitsToFloat(w.get(Lanes.SHORT, offset + (long) i * Short.BYTES) << 16);
     }
   }
 }

@@ -62,7 +62,6 @@ final class VectorBackend extends CpuBackend {
   @Override
   public void close() {
     pool.close();
-    products.close();
     attention.close();
     for (Scratch memory : scratch) {
       memory.close();

@@ -15,6 +15,7 @@ final class VectorDequantized extends FloatRows {
   private volatile @Nullable BlockCodec codec;
 
   VectorDequantized(GgmlType type) {
+    super(type);
     this.type = type;
   }
 

@@ -1,10 +1,15 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
 
 /// F16 weights. The conversion is a loop over arrays, because that is what C2 compiles to the machine's
 /// own conversion instruction; the Vector API has no half floats in JDK 25.
 final class VectorF16 extends FloatRows {
+  VectorF16() {
+    super(GgmlType.F16);
+  }
+
   @Override
   void load(MemorySegment w, long offset, int count, Scratch scratch) {
     short[] bits = scratch.shorts(count);

@@ -1,11 +1,51 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
 
 /// F32 weights.
 final class VectorF32 extends FloatRows {
+  VectorF32() {
+    super(GgmlType.F32);
+  }
+
   @Override
   void load(MemorySegment w, long offset, int count, Scratch scratch) {
     MemorySegment.copy(w, Lanes.FLOAT, offset, scratch.floats(count), 0, count);
+  }
+
+  @Override
+  void multiply(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int cols,
+      Input x,
+      Scratch scratch,
+      MemorySegment out,
+      long outOffset) {
+    for (int r = 0; r < rows; r++) {
+      float dot = dot(w, offset + r * rowBytes, cols, x.memory, x.offset);
+      out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot);
+    }
+  }
+
+  private static float dot(MemorySegment w, long row, int cols, MemorySegment x, long xs) {
+    FloatVector a = FloatVector.zero(Lanes.FLOATS);
+    FloatVector b = a;
+    int i = 0;
+    for (; i + 2 * Lanes.COUNT <= cols; i += 2 * Lanes.COUNT) {
+      long at = (long) i * Float.BYTES;
+      a = Lanes.floats(w, row + at).fma(Lanes.floats(x, xs + at), a);
+      b = Lanes.floats(w, row + at + Lanes.BYTES).fma(Lanes.floats(x, xs + at + Lanes.BYTES), b);
+    }
+    float tail = 0;
+    for (; i < cols; i++) {
+      long at = (long) i * Float.BYTES;
+      tail += w.get(Lanes.FLOAT, row + at) * x.get(Lanes.FLOAT, xs + at);
+    }
+    return Lanes.sum(a.add(b)) + tail;
   }
 }

@@ -2,6 +2,9 @@ package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
 
 /// How the vector backend computes with weights of one type, as they lie in the file. Two ways:
 ///
@@ -118,31 +121,44 @@ abstract class VectorKernel {
       Scratch scratch,
       long panelOffset);
 
-  /// Gathers `count` ints at `offset` of each row into vectors: lane r of vector `toWord + j` becomes
-  /// word j of row r. The transposition at the quantized size is what makes panels cheap.
+  /// Gathers `count` ints at `offset` of each row: lane r of vector `toWord + j` of `words` becomes word
+  /// j of row r. Transposing before unpacking, at the quantized size, is what makes panels cheap.
   static void transpose(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int count,
-      MemorySegment words,
-      int toWord) {
+      MemorySegment w, long offset, long rowBytes, int rows, int count, int[] words, int toWord) {
     for (int r = 0; r < Lanes.COUNT; r++) {
       long from = offset + Math.min(r, rows - 1) * rowBytes;
-      long to = ((long) toWord * Lanes.COUNT + r) * Integer.BYTES;
+      int to = toWord * Lanes.COUNT + r;
       for (int j = 0; j < count; j++) {
-        words.set(Lanes.INT, to + (long) j * Lanes.BYTES, w.get(Lanes.INT, from + 4L * j));
+        words[to + j * Lanes.COUNT] = w.get(Lanes.INT, from + 4L * j);
       }
     }
   }
 
-  /// Gathers an F16 number at `offset` of each row, as its bits in an int.
+  /// Gathers an F16 number at `offset` of each row, as a float.
   static void transposeHalf(
-      MemorySegment w, long offset, long rowBytes, int rows, MemorySegment words, int toWord) {
+      MemorySegment w, long offset, long rowBytes, int rows, float[] to, int at) {
     for (int r = 0; r < Lanes.COUNT; r++) {
-      short bits = w.get(Lanes.SHORT, offset + Math.min(r, rows - 1) * rowBytes);
-      words.set(Lanes.INT, ((long) toWord * Lanes.COUNT + r) * Integer.BYTES, bits & 0xFFFF);
+      to[at + r] = Lanes.half(w, offset + Math.min(r, rows - 1) * rowBytes);
     }
+  }
+
+  /// Unpacks the 4 unsigned bytes of each lane into 4 columns of a panel as `scale · byte + base`.
+  static void bytes(
+      IntVector word, FloatVector scale, FloatVector base, MemorySegment panel, long to) {
+    put(word.and(255), scale, base, panel, to);
+    put(word.lanewise(VectorOperators.LSHR, 8).and(255), scale, base, panel, to + PANEL_STRIDE);
+    put(
+        word.lanewise(VectorOperators.LSHR, 16).and(255),
+        scale,
+        base,
+        panel,
+        to + 2 * PANEL_STRIDE);
+    put(word.lanewise(VectorOperators.LSHR, 24), scale, base, panel, to + 3 * PANEL_STRIDE);
+  }
+
+  /// Writes `scale · quant + base` to a column of a panel.
+  static void put(
+      IntVector quant, FloatVector scale, FloatVector base, MemorySegment panel, long to) {
+    Lanes.toFloats(quant).fma(scale, base).intoMemorySegment(panel, to, Lanes.ORDER);
   }
 }

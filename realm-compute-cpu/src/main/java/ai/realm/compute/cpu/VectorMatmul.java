@@ -8,7 +8,7 @@ import java.util.Arrays;
 /// panel, so that each weight is unpacked once for all of them.
 ///
 /// Used by one thread at a time; the workers see what it prepared through the pool's barrier.
-final class VectorMatmul implements AutoCloseable {
+final class VectorMatmul {
   /// With more inputs than this, panels are faster than reading the rows once per input.
   private static final int MAX_ROW_INPUTS = 2;
 
@@ -34,7 +34,7 @@ final class VectorMatmul implements AutoCloseable {
   private int n;
   private int cols;
   private MemorySegment x = MemorySegment.NULL;
-  private final GrowingMemory packed = new GrowingMemory();
+  private float[] packed = new float[0];
 
   VectorMatmul(WorkerPool pool, Scratch[] scratch) {
     this.pool = pool;
@@ -125,7 +125,10 @@ final class VectorMatmul implements AutoCloseable {
 
   private void byPanels() {
     int groups = Math.ceilDiv(n, Panels.TOKENS);
-    packed.reserve((long) groups * Panels.TOKENS * cols * Float.BYTES);
+    int floats = Math.toIntExact((long) groups * Panels.TOKENS * cols);
+    if (packed.length < floats) {
+      packed = new float[floats];
+    }
     int chunks = 0;
     long work = 0;
     for (int i = 0; i < matrices; i++) {
@@ -156,8 +159,8 @@ final class VectorMatmul implements AutoCloseable {
         rowBytes,
         Math.min(Panels.TOKENS, n - first),
         cols,
-        packed.memory(),
-        group * rowBytes * Panels.TOKENS);
+        packed,
+        first * cols);
   }
 
   private void panelChunk(int chunk, int worker) {
@@ -202,7 +205,7 @@ final class VectorMatmul implements AutoCloseable {
       int count,
       Scratch memory) {
     int tokens = Math.min(Panels.TOKENS, n - token);
-    long packedAt = ((long) token * cols + (long) col * Panels.TOKENS) * Float.BYTES;
+    int packedAt = token * cols + col * Panels.TOKENS;
     long rowBytes = (long) w.rows() * Float.BYTES;
     long outAt = token * rowBytes + (long) first * Float.BYTES;
     boolean whole = rows == VectorKernel.PANEL_ROWS && (tokens == Panels.TOKENS || tokens == 4);
@@ -211,7 +214,7 @@ final class VectorMatmul implements AutoCloseable {
         memory.panel,
         0,
         VectorKernel.PANEL_STRIDE,
-        packed.memory(),
+        packed,
         packedAt,
         count,
         whole ? out : memory.tile,
@@ -237,11 +240,5 @@ final class VectorMatmul implements AutoCloseable {
       i--;
     }
     return i;
-  }
-
-  /// Frees the packed inputs.
-  @Override
-  public void close() {
-    packed.close();
   }
 }

@@ -92,29 +92,25 @@ final class VectorQ4_0 extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    MemorySegment words = scratch.words;
+    int[] words = scratch.words;
+    float[] scale = scratch.columnScales;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       long block = offset + (long) b * BYTES;
-      transposeHalf(w, block, rowBytes, rows, words, 0);
-      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 8, words, 1);
-      unpack(words, scratch.panel, panelOffset + (long) b * WEIGHTS * PANEL_STRIDE);
+      transposeHalf(w, block, rowBytes, rows, scale, 0);
+      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 8, words, 0);
+      long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
+      unpack(words, scale, 0, scratch.panel, to);
+      unpack(words, scale, 4, scratch.panel, to + WEIGHTS / 2 * PANEL_STRIDE);
     }
   }
 
-  private static void unpack(MemorySegment words, MemorySegment panel, long to) {
-    FloatVector scale = Lanes.halves(Lanes.ints(words, 0));
+  /// The half of the block that lies at bit `shift` of each byte.
+  private static void unpack(int[] words, float[] scales, int shift, MemorySegment panel, long to) {
+    FloatVector scale = Lanes.floats(scales, 0);
     FloatVector base = scale.mul(-OFFSET);
     for (int j = 0; j < WEIGHTS / 8; j++) {
-      IntVector word = Lanes.ints(words, (1L + j) * Lanes.BYTES);
-      for (int i = 0; i < 4; i++) {
-        long low = to + (4L * j + i) * PANEL_STRIDE;
-        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i).and(15))
-            .fma(scale, base)
-            .intoMemorySegment(panel, low, Lanes.ORDER);
-        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i + 4).and(15))
-            .fma(scale, base)
-            .intoMemorySegment(panel, low + WEIGHTS / 2 * PANEL_STRIDE, Lanes.ORDER);
-      }
+      IntVector word = Lanes.ints(words, j * Lanes.COUNT).lanewise(VectorOperators.LSHR, shift);
+      bytes(word.and(0x0F0F0F0F), scale, base, panel, to + 4L * j * PANEL_STRIDE);
     }
   }
 }

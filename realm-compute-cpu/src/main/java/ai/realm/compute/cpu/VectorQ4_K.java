@@ -76,35 +76,27 @@ final class VectorQ4_K extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    MemorySegment words = scratch.words;
+    int[] words = scratch.words;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, words, 0);
+      KQuantScales.unpackColumns(words, scratch.columnScales, scratch.columnBases);
       long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
-      for (int p = 0; p < 4; p++) {
-        unpack(words, p, scratch.panel, to + (long) p * 2 * SUB_BLOCK * PANEL_STRIDE);
+      for (int s = 0; s < KQuantScales.COUNT; s++) {
+        unpack(scratch, s, to + (long) s * SUB_BLOCK * PANEL_STRIDE);
       }
     }
   }
 
-  /// Pair `p` of sub-blocks.
-  private static void unpack(MemorySegment words, int p, MemorySegment panel, long to) {
-    FloatVector scale = KQuantScales.scale(words, 2 * p);
-    FloatVector min = KQuantScales.negatedMin(words, 2 * p);
-    FloatVector scale2 = KQuantScales.scale(words, 2 * p + 1);
-    FloatVector min2 = KQuantScales.negatedMin(words, 2 * p + 1);
+  /// Sub-block `s`.
+  private static void unpack(Scratch scratch, int s, long to) {
+    FloatVector scale = Lanes.floats(scratch.columnScales, s * Lanes.COUNT);
+    FloatVector base = Lanes.floats(scratch.columnBases, s * Lanes.COUNT);
+    int words = (KQuantScales.BYTES / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;
+    int shift = s % 2 * 4;
     for (int j = 0; j < PAIR_BYTES / 4; j++) {
       IntVector word =
-          Lanes.ints(
-              words, (KQuantScales.BYTES / 4 + p * (PAIR_BYTES / 4) + j) * (long) Lanes.BYTES);
-      for (int i = 0; i < 4; i++) {
-        long low = to + (4L * j + i) * PANEL_STRIDE;
-        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i).and(15))
-            .fma(scale, min)
-            .intoMemorySegment(panel, low, Lanes.ORDER);
-        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i + 4).and(15))
-            .fma(scale2, min2)
-            .intoMemorySegment(panel, low + (long) SUB_BLOCK * PANEL_STRIDE, Lanes.ORDER);
-      }
+          Lanes.ints(scratch.words, words + j * Lanes.COUNT).lanewise(VectorOperators.LSHR, shift);
+      bytes(word.and(0x0F0F0F0F), scale, base, scratch.panel, to + 4L * j * PANEL_STRIDE);
     }
   }
 }

@@ -84,40 +84,35 @@ final class VectorQ5_K extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    MemorySegment words = scratch.words;
+    int[] words = scratch.words;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, words, 0);
+      KQuantScales.unpackColumns(words, scratch.columnScales, scratch.columnBases);
       long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
-      for (int p = 0; p < 4; p++) {
-        unpack(words, p, scratch.panel, to + (long) p * 2 * SUB_BLOCK * PANEL_STRIDE);
+      for (int s = 0; s < 8; s++) {
+        unpack(scratch, s, to + (long) s * SUB_BLOCK * PANEL_STRIDE);
       }
     }
   }
 
-  /// Pair `p` of sub-blocks.
-  private static void unpack(MemorySegment words, int p, MemorySegment panel, long to) {
-    FloatVector scale = KQuantScales.scale(words, 2 * p);
-    FloatVector min = KQuantScales.negatedMin(words, 2 * p);
-    FloatVector scale2 = KQuantScales.scale(words, 2 * p + 1);
-    FloatVector min2 = KQuantScales.negatedMin(words, 2 * p + 1);
+  /// Sub-block `s`.
+  private static void unpack(Scratch scratch, int s, long to) {
+    FloatVector scale = Lanes.floats(scratch.columnScales, s * Lanes.COUNT);
+    FloatVector base = Lanes.floats(scratch.columnBases, s * Lanes.COUNT);
+    int words = (QUANTS / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;
+    int bits = HIGH_BITS / 4 * Lanes.COUNT;
+    int shift = s % 2 * 4;
     for (int j = 0; j < PAIR_BYTES / 4; j++) {
-      IntVector word =
-          Lanes.ints(words, (QUANTS / 4 + p * (PAIR_BYTES / 4) + j) * (long) Lanes.BYTES);
-      IntVector bits =
-          Lanes.ints(words, (HIGH_BITS / 4 + j) * (long) Lanes.BYTES)
-              .lanewise(VectorOperators.LSHR, 2 * p);
-      for (int i = 0; i < 4; i++) {
-        IntVector h = bits.lanewise(VectorOperators.LSHR, 8 * i);
-        IntVector fifth = h.and(1).lanewise(VectorOperators.LSHL, 4);
-        IntVector fifth2 = h.and(2).lanewise(VectorOperators.LSHL, 3);
-        long low = to + (4L * j + i) * PANEL_STRIDE;
-        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i).and(15).or(fifth))
-            .fma(scale, min)
-            .intoMemorySegment(panel, low, Lanes.ORDER);
-        Lanes.toFloats(word.lanewise(VectorOperators.LSHR, 8 * i + 4).and(15).or(fifth2))
-            .fma(scale2, min2)
-            .intoMemorySegment(panel, low + (long) SUB_BLOCK * PANEL_STRIDE, Lanes.ORDER);
-      }
+      IntVector low =
+          Lanes.ints(scratch.words, words + j * Lanes.COUNT)
+              .lanewise(VectorOperators.LSHR, shift)
+              .and(0x0F0F0F0F);
+      IntVector high =
+          Lanes.ints(scratch.words, bits + j * Lanes.COUNT)
+              .lanewise(VectorOperators.LSHR, s)
+              .and(0x01010101)
+              .lanewise(VectorOperators.LSHL, 4);
+      bytes(low.or(high), scale, base, scratch.panel, to + 4L * j * PANEL_STRIDE);
     }
   }
 }

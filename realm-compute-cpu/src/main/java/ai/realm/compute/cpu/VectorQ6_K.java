@@ -27,7 +27,6 @@ final class VectorQ6_K extends VectorKernel {
   private static final int OFFSET = 32;
   private static final int SUB_BLOCKS = 16;
   private static final int SUB_BLOCK = 16;
-  private static final int SCALE_WORD = SCALE / 4;
 
   @Override
   int sumLength() {
@@ -50,7 +49,9 @@ final class VectorQ6_K extends VectorKernel {
     for (int r = 0; r < rows; r++) {
       long row = offset + r * rowBytes;
       float offsets = offsets(w, row, blocks, scales, x.sums16);
-      float dot = row(w, row, blocks, scales, x.memory, x.offset);
+      float dot =
+          row(w, row, blocks, scales, 0, x.memory, x.offset)
+              + row(w, row, blocks, scales, 1, x.memory, x.offset);
       out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot - OFFSET * offsets);
     }
   }
@@ -71,30 +72,26 @@ final class VectorQ6_K extends VectorKernel {
     return Lanes.sum(sum);
   }
 
+  /// The weights of one half of each half's low bytes: two quarters of the row, which keeps the method
+  /// small enough for the JIT compiler to inline all of it.
   private static float row(
-      MemorySegment w, long row, int blocks, float[] scales, MemorySegment x, long xs) {
+      MemorySegment w, long row, int blocks, float[] scales, int part, MemorySegment x, long xs) {
     FloatVector a = FloatVector.zero(Lanes.FLOATS);
     FloatVector b = a;
     for (int half = 0; half < blocks * 2; half++) {
       long block = row + (half >> 1) * (long) BYTES;
-      long l = block + (half & 1) * 64;
+      long l = block + (half & 1) * 64 + part * 32;
       long h = block + HIGH_BITS + (half & 1) * 32;
+      long in = xs + (half * 128L + part * 32) * Float.BYTES;
       for (int i = 0; i < 32; i += Lanes.COUNT) {
-        int s = half * 8 + i / SUB_BLOCK;
-        long in = xs + ((long) half * 128 + i) * Float.BYTES;
+        int s = half * 8 + part * 2 + i / SUB_BLOCK;
+        long at = in + (long) i * Float.BYTES;
         IntVector low = Lanes.unsignedBytes(w, l + i);
-        IntVector low2 = Lanes.unsignedBytes(w, l + 32 + i);
-        IntVector high = Lanes.unsignedBytes(w, h + i);
-        IntVector q0 = low.and(15).or(high.lanewise(VectorOperators.LSHL, 4).and(48));
-        IntVector q1 = low2.and(15).or(high.lanewise(VectorOperators.LSHL, 2).and(48));
-        IntVector q2 = low.lanewise(VectorOperators.LSHR, 4).or(high.and(48));
-        IntVector q3 =
-            low2.lanewise(VectorOperators.LSHR, 4)
-                .or(high.lanewise(VectorOperators.LSHR, 2).and(48));
-        a = product(q0, x, in).fma(broadcast(scales[s]), a);
-        b = product(q1, x, in + 32 * Float.BYTES).fma(broadcast(scales[s + 2]), b);
-        a = product(q2, x, in + 64 * Float.BYTES).fma(broadcast(scales[s + 4]), a);
-        b = product(q3, x, in + 96 * Float.BYTES).fma(broadcast(scales[s + 6]), b);
+        IntVector high = Lanes.unsignedBytes(w, h + i).lanewise(VectorOperators.LSHR, 2 * part);
+        IntVector first = low.and(15).or(high.lanewise(VectorOperators.LSHL, 4).and(48));
+        IntVector second = low.lanewise(VectorOperators.LSHR, 4).or(high.and(48));
+        a = product(first, x, at).fma(broadcast(scales[s]), a);
+        b = product(second, x, at + 64 * Float.BYTES).fma(broadcast(scales[s + 4]), b);
       }
     }
     return Lanes.sum(a.add(b));
@@ -117,68 +114,51 @@ final class VectorQ6_K extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    MemorySegment words = scratch.words;
+    int[] words = scratch.words;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       long block = offset + (long) b * BYTES;
-      transpose(w, block, rowBytes, rows, SCALE_WORD, words, 0);
-      transposeHalf(w, block + SCALE, rowBytes, rows, words, SCALE_WORD);
+      transpose(w, block, rowBytes, rows, SCALE / 4, words, 0);
+      transposeHalf(w, block + SCALE, rowBytes, rows, scratch.columnBases, 0);
+      unpackScales(words, scratch.columnScales, scratch.columnBases);
       long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
-      for (int part = 0; part < 4; part++) {
-        unpack(words, part, scratch.panel, to);
+      for (int s = 0; s < SUB_BLOCKS; s++) {
+        unpack(scratch, s, to + (long) s * SUB_BLOCK * PANEL_STRIDE);
       }
     }
   }
 
-  /// Sub-blocks of one parity in one half of the block: `part` is `2 · half + parity`.
-  private static void unpack(MemorySegment words, int part, MemorySegment panel, long block) {
-    int half = part >> 1;
-    int parity = part & 1;
-    FloatVector scale = Lanes.halves(Lanes.ints(words, (long) SCALE_WORD * Lanes.BYTES));
-    FloatVector s0 = subScale(words, half * 8 + parity).mul(scale);
-    FloatVector s1 = subScale(words, half * 8 + parity + 2).mul(scale);
-    FloatVector s2 = subScale(words, half * 8 + parity + 4).mul(scale);
-    FloatVector s3 = subScale(words, half * 8 + parity + 6).mul(scale);
-    for (int j = 0; j < 4; j++) {
-      int word = half * 16 + parity * 4 + j;
-      IntVector low = Lanes.ints(words, (long) word * Lanes.BYTES);
-      IntVector low2 = Lanes.ints(words, (word + 8L) * Lanes.BYTES);
-      IntVector high =
-          Lanes.ints(words, (HIGH_BITS / 4 + half * 8L + parity * 4 + j) * Lanes.BYTES);
-      for (int i = 0; i < 4; i++) {
-        long to = block + (half * 128L + parity * 16 + 4 * j + i) * PANEL_STRIDE;
-        IntVector h = high.lanewise(VectorOperators.LSHR, 8 * i);
-        IntVector l = low.lanewise(VectorOperators.LSHR, 8 * i);
-        IntVector l2 = low2.lanewise(VectorOperators.LSHR, 8 * i);
-        store(l.and(15).or(h.and(3).lanewise(VectorOperators.LSHL, 4)), s0, panel, to);
-        store(
-            l2.and(15).or(h.and(12).lanewise(VectorOperators.LSHL, 2)),
-            s1,
-            panel,
-            to + 32L * PANEL_STRIDE);
-        store(
-            l.lanewise(VectorOperators.LSHR, 4).and(15).or(h.and(48)),
-            s2,
-            panel,
-            to + 64L * PANEL_STRIDE);
-        store(
-            l2.lanewise(VectorOperators.LSHR, 4)
-                .and(15)
-                .or(h.lanewise(VectorOperators.LSHR, 2).and(48)),
-            s3,
-            panel,
-            to + 96L * PANEL_STRIDE);
+  private static void unpackScales(int[] words, float[] scales, float[] scale) {
+    for (int j = 0; j < SUB_BLOCKS / 4; j++) {
+      for (int r = 0; r < Lanes.COUNT; r++) {
+        int word = words[(SCALES / 4 + j) * Lanes.COUNT + r];
+        for (int i = 0; i < 4; i++) {
+          scales[(4 * j + i) * Lanes.COUNT + r] = scale[r] * (byte) (word >>> 8 * i);
+        }
       }
     }
   }
 
-  private static FloatVector subScale(MemorySegment words, int s) {
-    return Lanes.toFloats(
-        Lanes.ints(words, (SCALES / 4 + s / 4) * (long) Lanes.BYTES)
-            .lanewise(VectorOperators.LSHL, 24 - 8 * (s % 4))
-            .lanewise(VectorOperators.ASHR, 24));
-  }
-
-  private static void store(IntVector q, FloatVector scale, MemorySegment panel, long to) {
-    Lanes.toFloats(q.sub(OFFSET)).mul(scale).intoMemorySegment(panel, to, Lanes.ORDER);
+  /// Sub-block `s`, in the order of the weights.
+  private static void unpack(Scratch scratch, int s, long to) {
+    int half = s >> 3;
+    int quarter = s >> 1 & 3;
+    int parity = s & 1;
+    FloatVector scale = Lanes.floats(scratch.columnScales, s * Lanes.COUNT);
+    FloatVector base = scale.mul(-OFFSET);
+    int low = (half * 16 + (quarter & 1) * 8 + parity * 4) * Lanes.COUNT;
+    int high = (HIGH_BITS / 4 + half * 8 + parity * 4) * Lanes.COUNT;
+    int shift = quarter / 2 * 4;
+    for (int j = 0; j < SUB_BLOCK / 4; j++) {
+      IntVector l =
+          Lanes.ints(scratch.words, low + j * Lanes.COUNT)
+              .lanewise(VectorOperators.LSHR, shift)
+              .and(0x0F0F0F0F);
+      IntVector h =
+          Lanes.ints(scratch.words, high + j * Lanes.COUNT)
+              .lanewise(VectorOperators.LSHR, 2 * quarter)
+              .and(0x03030303)
+              .lanewise(VectorOperators.LSHL, 4);
+      bytes(l.or(h), scale, base, scratch.panel, to + 4L * j * PANEL_STRIDE);
+    }
   }
 }

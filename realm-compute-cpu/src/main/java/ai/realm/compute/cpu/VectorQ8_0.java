@@ -65,25 +65,36 @@ final class VectorQ8_0 extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    MemorySegment words = scratch.words;
+    int[] words = scratch.words;
+    float[] scale = scratch.columnScales;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       long block = offset + (long) b * BYTES;
-      transposeHalf(w, block, rowBytes, rows, words, 0);
-      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 4, words, 1);
-      unpack(words, scratch.panel, panelOffset + (long) b * WEIGHTS * PANEL_STRIDE);
+      transposeHalf(w, block, rowBytes, rows, scale, 0);
+      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 4, words, 0);
+      unpack(words, scale, scratch.panel, panelOffset + (long) b * WEIGHTS * PANEL_STRIDE);
     }
   }
 
-  private static void unpack(MemorySegment words, MemorySegment panel, long to) {
-    FloatVector scale = Lanes.halves(Lanes.ints(words, 0));
+  private static void unpack(int[] words, float[] scales, MemorySegment panel, long to) {
+    FloatVector scale = Lanes.floats(scales, 0);
+    FloatVector zero = FloatVector.zero(Lanes.FLOATS);
     for (int j = 0; j < WEIGHTS / 4; j++) {
-      IntVector word = Lanes.ints(words, (1L + j) * Lanes.BYTES);
-      for (int i = 0; i < 4; i++) {
-        Lanes.toFloats(
-                word.lanewise(VectorOperators.LSHL, 24 - 8 * i).lanewise(VectorOperators.ASHR, 24))
-            .mul(scale)
-            .intoMemorySegment(panel, to + (4L * j + i) * PANEL_STRIDE, Lanes.ORDER);
-      }
+      IntVector word = Lanes.ints(words, j * Lanes.COUNT);
+      long at = to + 4L * j * PANEL_STRIDE;
+      put(signed(word.lanewise(VectorOperators.LSHL, 24)), scale, zero, panel, at);
+      put(signed(word.lanewise(VectorOperators.LSHL, 16)), scale, zero, panel, at + PANEL_STRIDE);
+      put(
+          signed(word.lanewise(VectorOperators.LSHL, 8)),
+          scale,
+          zero,
+          panel,
+          at + 2 * PANEL_STRIDE);
+      put(signed(word), scale, zero, panel, at + 3 * PANEL_STRIDE);
     }
+  }
+
+  /// The signed byte at the top of each lane.
+  private static IntVector signed(IntVector word) {
+    return word.lanewise(VectorOperators.ASHR, 24);
   }
 }
