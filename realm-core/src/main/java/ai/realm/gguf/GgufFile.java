@@ -9,75 +9,105 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// A GGUF model file, mapped into memory. Tensors are views of the mapping; closing the file ends
-/// them, and an access afterwards throws.
+/// A GGUF model, mapped into memory: one file, or the parts of a split one, named
+/// `NAME-00001-of-0000N.gguf`. Tensors are views of the mapping; closing the file ends them, and an
+/// access afterwards throws.
 public final class GgufFile implements AutoCloseable {
   private final Path path;
   private final Arena arena;
-  private final MemorySegment mapping;
+  private final List<MemorySegment> parts;
   private final GgufMetadata metadata;
   private final List<TensorInfo> tensors;
   private final Map<String, TensorInfo> byName;
   private final int version;
 
-  private GgufFile(Path path, Arena arena, MemorySegment mapping, GgufReader reader) {
+  private GgufFile(Path path, Arena arena, List<MemorySegment> parts, GgufReader first) {
     this.path = path;
     this.arena = arena;
-    this.mapping = mapping;
-    this.metadata = GgufMetadata.of(reader.metadata);
-    this.tensors = Collections.unmodifiableList(reader.tensors);
-    this.version = reader.version;
+    this.parts = parts;
+    this.metadata = GgufMetadata.of(first.metadata);
+    this.tensors = Collections.unmodifiableList(first.tensors);
+    this.version = first.version;
     this.byName = HashMap.newHashMap(tensors.size());
     for (TensorInfo t : tensors) {
-      byName.put(t.name(), t);
+      if (byName.put(t.name(), t) != null) {
+        throw new GgufFormatException(
+            "model file %s: expected each tensor in one part, found %s in two"
+                .formatted(path, t.name()));
+      }
     }
   }
 
-  /// Maps a file and reads its directory; no tensor data is touched.
+  /// Maps a file and reads its directory; no tensor data is touched. For a split model `path` is its
+  /// first part, and the others must lie beside it.
   ///
   /// @throws GgufFormatException when it is no regular readable file, or malformed
   public static GgufFile open(Path path) {
-    if (!Files.isRegularFile(path)) {
-      throw new GgufFormatException(
-          "model file %s: expected a regular file, found %s"
-              .formatted(path, Files.isDirectory(path) ? "a directory" : kind(path)));
-    }
     Arena arena = Arena.ofShared();
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      MemorySegment mapping =
-          channel.size() == 0
-              ? MemorySegment.NULL
-              : channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-      GgufReader reader = new GgufReader(mapping, 0);
-      reader.read();
-      return new GgufFile(path, arena, mapping, reader);
-    } catch (GgufFormatException e) {
-      arena.close();
-      throw new GgufFormatException("model file " + path + ": " + e.getMessage(), e);
-    } catch (NoSuchFileException e) {
-      arena.close();
-      throw new GgufFormatException("model file " + path + ": expected a file, found none", e);
-    } catch (IOException e) {
-      arena.close();
-      throw new GgufFormatException(
-          "model file " + path + ": expected a readable file, found: " + e.getMessage(), e);
+    try {
+      List<MemorySegment> parts = new ArrayList<>();
+      GgufReader first = read(path, 0, arena, parts);
+      SplitModel split = SplitModel.of(path, first);
+      for (int part = 1; part < split.parts(); part++) {
+        GgufReader next = read(split.path(part), part, arena, parts);
+        split.check(part, next);
+        first.tensors.addAll(next.tensors);
+      }
+      split.checkTensors(first.tensors.size());
+      return new GgufFile(path, arena, parts, first);
     } catch (RuntimeException e) {
       arena.close();
       throw e;
     }
   }
 
-  private static String kind(Path path) {
-    return Files.exists(path) ? "a special file" : "none";
+  private static GgufReader read(Path path, int part, Arena arena, List<MemorySegment> parts) {
+    if (!Files.isRegularFile(path)) {
+      throw new GgufFormatException(
+          "model file %s: expected a regular file, found %s".formatted(path, kind(path)));
+    }
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      long size = channel.size();
+      MemorySegment mapping =
+          size == 0
+              ? MemorySegment.NULL
+              : channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
+      MemorySegment directory = mapping.asSlice(0, Math.min(size, GgufInput.MAX_DIRECTORY_BYTES));
+      GgufReader reader = new GgufReader(new GgufInput(directory.asByteBuffer(), size), part);
+      reader.read();
+      parts.add(mapping);
+      return reader;
+    } catch (GgufFormatException e) {
+      throw new GgufFormatException("model file " + path + ": " + e.getMessage(), e);
+    } catch (IOException e) {
+      throw new GgufFormatException(
+          "model file " + path + ": expected a readable file, found: " + e.getMessage(), e);
+    }
   }
 
-  /// The key-value pairs.
+  private static String kind(Path path) {
+    if (Files.isDirectory(path)) {
+      return "a directory";
+    }
+    try {
+      return Files.readAttributes(path, java.nio.file.attribute.BasicFileAttributes.class).isOther()
+          ? "a special file"
+          : "none";
+    } catch (NoSuchFileException e) {
+      return Files.isSymbolicLink(path) ? "a link to nothing" : "none";
+    } catch (IOException e) {
+      return "none that can be read: " + e.getMessage();
+    }
+  }
+
+  /// The key-value pairs; those of the first part of a split model.
   public GgufMetadata metadata() {
     return metadata;
   }
@@ -101,21 +131,27 @@ public final class GgufFile implements AutoCloseable {
 
   /// The tensor called `name`, if the file has it.
   public Optional<Tensor> findTensor(String name) {
-    return Optional.ofNullable(byName.get(name)).map(this::view);
+    TensorInfo t = byName.get(name);
+    return t == null ? Optional.empty() : Optional.of(view(t));
   }
 
   private Tensor view(TensorInfo t) {
-    return new Tensor(t.name(), t.type(), t.shape(), mapping.asSlice(t.offset(), t.byteSize()));
+    MemorySegment data = parts.get(t.part()).asSlice(t.offset(), t.byteSize());
+    return new Tensor(t.name(), t.type(), t.shape(), data);
   }
 
-  /// Where the file lies.
+  /// Where the file lies; of a split model the first part.
   public Path path() {
     return path;
   }
 
-  /// Bytes of the file.
+  /// Bytes of the file, or of all parts.
   public long byteSize() {
-    return mapping.byteSize();
+    long bytes = 0;
+    for (MemorySegment part : parts) {
+      bytes += part.byteSize();
+    }
+    return bytes;
   }
 
   /// Version of the format: 2 or 3.

@@ -54,28 +54,15 @@ public final class GgufMetadata {
   /// The integer at `key`.
   public long integer(String key) {
     GgufValue v = require(key, "an integer");
-    return switch (v) {
-      case GgufValue.U8 u -> Byte.toUnsignedLong(u.value());
-      case GgufValue.I8 i -> i.value();
-      case GgufValue.U16 u -> Short.toUnsignedLong(u.value());
-      case GgufValue.I16 i -> i.value();
-      case GgufValue.U32 u -> Integer.toUnsignedLong(u.value());
-      case GgufValue.I32 i -> i.value();
-      case GgufValue.I64 i -> i.value();
-      case GgufValue.U64 u -> {
-        if (u.value() < 0) {
-          throw new GgufFormatException(
-              "key %s: expected an integer below 2^63, found %s"
-                  .formatted(key, Long.toUnsignedString(u.value())));
-        }
-        yield u.value();
-      }
-      case GgufValue.F32 f -> throw wrongType(key, "an integer", v);
-      case GgufValue.F64 f -> throw wrongType(key, "an integer", v);
-      case GgufValue.Bool b -> throw wrongType(key, "an integer", v);
-      case GgufValue.Str s -> throw wrongType(key, "an integer", v);
-      case GgufValue.Arr a -> throw wrongType(key, "an integer", v);
-    };
+    if (!(v instanceof GgufValue.Whole whole)) {
+      throw wrongType(key, "an integer", v);
+    }
+    if (v instanceof GgufValue.U64 u && u.value() < 0) {
+      throw new GgufFormatException(
+          "key %s: expected an integer below 2^63, found %s"
+              .formatted(key, Long.toUnsignedString(u.value())));
+    }
+    return whole.toLong();
   }
 
   /// The integer at `key`, which must fit 31 bits and not be negative.
@@ -147,9 +134,21 @@ public final class GgufMetadata {
     return numbers(key).floats();
   }
 
-  /// The array of integers at `key`.
+  /// The array of integers at `key`, each of which must fit 32 bits.
   public int[] ints(String key) {
-    return numbers(key).ints();
+    GgufArray a = array(key);
+    if (!a.isIntegers()) {
+      throw wrongType(key, "an array of integers", values.get(key));
+    }
+    int[] ints = a.ints();
+    for (int i = 0; i < ints.length; i++) {
+      if (ints[i] != a.integer(i)) {
+        throw new GgufFormatException(
+            "key %s, element %d: expected an integer of 32 bits, found %d"
+                .formatted(key, i, a.integer(i)));
+      }
+    }
+    return ints;
   }
 
   private GgufArray numbers(String key) {

@@ -2,11 +2,6 @@ package ai.realm.gguf;
 
 import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Shape;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.CodingErrorAction;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -40,9 +35,15 @@ final class GgufReader {
   static final int I64 = 11;
   static final int F64 = 12;
 
-  private static final int MAGIC = 0x46554747;
-  private static final int MAX_NAME_BYTES = 65_535;
+  static final int MAGIC = 0x46554747;
+  static final int HEADER_BYTES = 24;
+  static final int DEFAULT_ALIGNMENT = 32;
+  static final int MAX_ALIGNMENT = 1 << 20;
+  static final int MAX_KEY_BYTES = 65_535;
+  static final int MAX_TENSOR_NAME_BYTES = 1024;
+
   private static final int MAX_NESTING = 4;
+  private static final int MAX_BOOLS = 1 << 24;
 
   /// A key, a type and the shortest value.
   private static final int MIN_KV_BYTES = 8 + 4 + 1;
@@ -50,18 +51,21 @@ final class GgufReader {
   /// A name, one dimension, a type and an offset.
   private static final int MIN_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8;
 
-  private final MemorySegment file;
-  private final long size;
+  // What an entry takes on the heap, about, apart from its text.
+  private static final int KV_HEAP_BYTES = 128;
+  private static final int TENSOR_HEAP_BYTES = 256;
+  private static final int ARRAY_HEAP_BYTES = 128;
+
+  private final GgufInput in;
   private final int part;
-  private long at;
 
   final Map<String, GgufValue> metadata = new LinkedHashMap<>();
   final List<TensorInfo> tensors = new ArrayList<>();
   int version;
 
-  GgufReader(MemorySegment file, int part) {
-    this.file = file;
-    this.size = file.byteSize();
+  /// @param part which file of a split model this is, from 0
+  GgufReader(GgufInput in, int part) {
+    this.in = in;
     this.part = part;
   }
 
@@ -85,148 +89,145 @@ final class GgufReader {
   }
 
   void read() {
-    if (size < 24) {
+    if (in.fileSize() < HEADER_BYTES) {
       throw new GgufFormatException(
-          "header at offset 0: expected at least 24 bytes, found a file of " + size);
+          "header at offset 0: expected at least 24 bytes, found a file of " + in.fileSize());
     }
-    int magic = u32("magic");
+    int magic = in.u32("magic");
     if (magic != MAGIC) {
       throw new GgufFormatException(
-          "magic at offset 0: expected \"GGUF\", found 0x" + Integer.toHexString(magic));
+          "magic at offset 0: expected \"GGUF\", found 0x%08x".formatted(magic));
     }
-    version = u32("version");
+    version = in.u32("version");
     if (version != 2 && version != 3) {
       boolean swapped = Integer.reverseBytes(version) == 2 || Integer.reverseBytes(version) == 3;
       throw new GgufFormatException(
           "version at offset 4: expected 2 or 3, found "
               + (swapped ? "a big-endian file" : Integer.toUnsignedString(version)));
     }
-    long nTensors = count("n_tensors", MIN_TENSOR_BYTES);
-    long nKv = count("n_kv", MIN_KV_BYTES);
-    for (long i = 0; i < nKv; i++) {
+    int nTensors = in.count("n_tensors", MIN_TENSOR_BYTES, Integer.MAX_VALUE);
+    int nKv = in.count("n_kv", MIN_KV_BYTES, Integer.MAX_VALUE);
+    for (int i = 0; i < nKv; i++) {
       readPair(i);
     }
     Set<String> names = new HashSet<>();
-    for (long i = 0; i < nTensors; i++) {
+    for (int i = 0; i < nTensors; i++) {
       tensors.add(readTensor(i, names));
     }
     placeTensors(alignment());
   }
 
-  private void readPair(long i) {
-    long start = at;
-    String key = name("key " + i);
-    GgufValue value = readValue(key, u32(key));
-    if (metadata.put(key, value) != null) {
-      throw new GgufFormatException("key at offset " + start + ": found \"" + key + "\" twice");
+  private void readPair(int i) {
+    int start = in.at();
+    String key = in.name("key", i, MAX_KEY_BYTES);
+    in.charge(key, KV_HEAP_BYTES);
+    if (metadata.put(key, readValue(key, in.u32(key))) != null) {
+      throw new GgufFormatException(
+          "key at offset %d: expected each key once, found \"%s\" again".formatted(start, key));
     }
   }
 
   private GgufValue readValue(String key, int type) {
     return switch (type) {
-      case U8 -> new GgufValue.U8(u8(key));
-      case I8 -> new GgufValue.I8(u8(key));
-      case U16 -> new GgufValue.U16(u16(key));
-      case I16 -> new GgufValue.I16(u16(key));
-      case U32 -> new GgufValue.U32(u32(key));
-      case I32 -> new GgufValue.I32(u32(key));
-      case F32 -> new GgufValue.F32(Float.intBitsToFloat(u32(key)));
-      case BOOL -> new GgufValue.Bool(bool(key));
-      case STRING -> new GgufValue.Str(utf8(key, size));
+      case U8 -> new GgufValue.U8(in.u8(key));
+      case I8 -> new GgufValue.I8(in.u8(key));
+      case U16 -> new GgufValue.U16(in.u16(key));
+      case I16 -> new GgufValue.I16(in.u16(key));
+      case U32 -> new GgufValue.U32(in.u32(key));
+      case I32 -> new GgufValue.I32(in.u32(key));
+      case F32 -> new GgufValue.F32(Float.intBitsToFloat(in.u32(key)));
+      case BOOL -> new GgufValue.Bool(in.bool(key));
+      case STRING -> in.string(key);
       case ARRAY -> new GgufValue.Arr(readArray(key, 1));
-      case U64 -> new GgufValue.U64(u64(key));
-      case I64 -> new GgufValue.I64(u64(key));
-      case F64 -> new GgufValue.F64(Double.longBitsToDouble(u64(key)));
+      case U64 -> new GgufValue.U64(in.u64(key));
+      case I64 -> new GgufValue.I64(in.u64(key));
+      case F64 -> new GgufValue.F64(Double.longBitsToDouble(in.u64(key)));
       default ->
           throw new GgufFormatException(
               "type of key %s at offset %d: expected 0 to 12, found %s"
-                  .formatted(key, at - 4, Integer.toUnsignedString(type)));
+                  .formatted(key, in.at() - 4, Integer.toUnsignedString(type)));
+    };
+  }
+
+  /// Bytes of a value of a fixed-size type; of the others the fewest.
+  static int minBytes(int type) {
+    return switch (type) {
+      case U8, I8, BOOL -> 1;
+      case U16, I16 -> 2;
+      case U32, I32, F32 -> 4;
+      case STRING, U64, I64, F64 -> 8;
+      case ARRAY -> 12;
+      default -> 0;
     };
   }
 
   private GgufArray readArray(String key, int depth) {
-    int type = u32(key);
-    long countAt = at;
-    long n = u64(key);
-    int minBytes =
-        switch (type) {
-          case U8, I8, BOOL -> 1;
-          case U16, I16 -> 2;
-          case U32, I32, F32 -> 4;
-          case STRING, U64, I64, F64 -> 8;
-          case ARRAY -> 12;
-          default ->
-              throw new GgufFormatException(
-                  "element type of key %s at offset %d: expected 0 to 12, found %s"
-                      .formatted(key, countAt - 4, Integer.toUnsignedString(type)));
-        };
-    if (n < 0 || n > (size - at) / minBytes || n > Integer.MAX_VALUE - 8) {
+    in.charge(key, ARRAY_HEAP_BYTES);
+    int type = in.u32(key);
+    int minBytes = minBytes(type);
+    if (minBytes == 0) {
       throw new GgufFormatException(
-          "length of key %s at offset %d: expected at most %d elements in what remains, found %s"
-              .formatted(key, countAt, (size - at) / minBytes, Long.toUnsignedString(n)));
+          "element type of key %s at offset %d: expected 0 to 12, found %s"
+              .formatted(key, in.at() - 4, Integer.toUnsignedString(type)));
     }
-    int count = (int) n;
-    long start = at;
+    if (type == ARRAY && depth == MAX_NESTING) {
+      throw new GgufFormatException(
+          "key %s at offset %d: expected arrays nested at most %d deep, found more"
+              .formatted(key, in.at() - 4, MAX_NESTING));
+    }
+    int n = in.count(key, minBytes, type == BOOL ? MAX_BOOLS : Integer.MAX_VALUE);
+    int start = in.at();
+    if (type == STRING) {
+      return readStrings(key, n, start);
+    }
     if (type == ARRAY) {
-      if (depth == MAX_NESTING) {
-        throw new GgufFormatException(
-            "key %s at offset %d: expected arrays nested at most %d deep"
-                .formatted(key, countAt, MAX_NESTING));
-      }
       List<GgufArray> nested = new ArrayList<>();
-      for (int i = 0; i < count; i++) {
+      for (int i = 0; i < n; i++) {
         nested.add(readArray(key, depth + 1));
       }
-      return new GgufArray(type, count, file.asSlice(start, at - start), new int[0], nested);
+      return new GgufArray(type, n, in.slice(start, in.at() - start), new int[0], nested);
     }
-    if (type == STRING) {
-      return readStrings(key, count, start);
-    }
-    at += (long) count * minBytes;
+    in.skip(n * minBytes);
     if (type == BOOL) {
-      for (int i = 0; i < count; i++) {
-        checkBool(key, start + i);
-      }
+      in.checkBools(key, start, n);
     }
-    return new GgufArray(type, count, file.asSlice(start, at - start), new int[0], List.of());
+    return new GgufArray(type, n, in.slice(start, n * minBytes), new int[0], List.of());
   }
 
-  private GgufArray readStrings(String key, int count, long start) {
-    int[] offsets = new int[count + 1];
-    for (int i = 0; i < count; i++) {
-      offsets[i] = (int) (at - start);
-      long bytes = length(key);
-      at += bytes;
-      if (at - start > Integer.MAX_VALUE) {
-        throw new GgufFormatException(
-            "key %s at offset %d: expected less than 2 GiB of strings".formatted(key, start));
-      }
+  private GgufArray readStrings(String key, int n, int start) {
+    in.charge(key, 4L * n);
+    int[] offsets = new int[n + 1];
+    for (int i = 0; i < n; i++) {
+      int bytes = in.length(key);
+      offsets[i] = in.at() - start;
+      in.skip(bytes);
     }
-    offsets[count] = (int) (at - start);
-    return new GgufArray(STRING, count, file.asSlice(start, at - start), offsets, List.of());
+    offsets[n] = in.at() - start + 8;
+    return new GgufArray(STRING, n, in.slice(start, in.at() - start), offsets, List.of());
   }
 
-  private TensorInfo readTensor(long i, Set<String> names) {
-    long start = at;
-    String name = name("name of tensor " + i);
+  private TensorInfo readTensor(int i, Set<String> names) {
+    int start = in.at();
+    String name = in.name("name of tensor", i, MAX_TENSOR_NAME_BYTES);
+    in.charge(name, TENSOR_HEAP_BYTES);
     if (!names.add(name)) {
-      throw new GgufFormatException("tensor at offset " + start + ": found \"" + name + "\" twice");
+      throw new GgufFormatException(
+          "tensor at offset %d: expected each name once, found \"%s\" again"
+              .formatted(start, name));
     }
-    String place = "tensor " + name;
-    int dims = u32(place);
+    int dims = in.u32(name);
     if (dims < 1 || dims > Shape.MAX_DIMENSIONS) {
       throw new GgufFormatException(
           "n_dims of tensor %s at offset %d: expected 1 to 4, found %s"
-              .formatted(name, at - 4, Integer.toUnsignedString(dims)));
+              .formatted(name, in.at() - 4, Integer.toUnsignedString(dims)));
     }
-    long shapeAt = at;
+    int shapeAt = in.at();
     long[] ne = new long[dims];
     for (int d = 0; d < dims; d++) {
-      ne[d] = u64(place);
+      ne[d] = in.u64(name);
     }
-    int typeId = u32(place);
-    GgmlType type = type(name, typeId);
-    long offset = u64(place);
+    GgmlType type = type(name, in.u32(name));
+    long offset = in.u64(name);
     try {
       Shape shape = Shape.of(ne);
       if (shape.cols() % type.blockSize() != 0) {
@@ -238,7 +239,14 @@ final class GgufReader {
       return new TensorInfo(name, type, shape, offset, part);
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw new GgufFormatException(
-          "shape of tensor %s at offset %d: %s".formatted(name, shapeAt, e.getMessage()), e);
+          "shape of tensor %s at offset %d: %s"
+              .formatted(
+                  name,
+                  shapeAt,
+                  e instanceof ArithmeticException
+                      ? "expected fewer than 2^63 bytes, found more"
+                      : e.getMessage()),
+          e);
     }
   }
 
@@ -250,19 +258,19 @@ final class GgufReader {
     }
     throw new GgufFormatException(
         "type of tensor %s at offset %d: expected a known ggml type, found %s"
-            .formatted(name, at - 4, Integer.toUnsignedString(id)));
+            .formatted(name, in.at() - 4, Integer.toUnsignedString(id)));
   }
 
   private long alignment() {
     GgufValue value = metadata.get("general.alignment");
     if (value == null) {
-      return 32;
+      return DEFAULT_ALIGNMENT;
     }
-    long alignment = value instanceof GgufValue.U32 u ? Integer.toUnsignedLong(u.value()) : -1;
-    if (alignment < 8 || alignment > 1 << 20 || Long.bitCount(alignment) != 1) {
+    long alignment = value instanceof GgufValue.U32 u ? u.toLong() : -1;
+    if (alignment < 8 || alignment > MAX_ALIGNMENT || Long.bitCount(alignment) != 1) {
       throw new GgufFormatException(
-          "general.alignment: expected a power of two from 8 to 1048576 as u32, found "
-              + (alignment < 0 ? value.typeName() : alignment));
+          "key general.alignment: expected a power of two from 8 to %d as u32, found %s"
+              .formatted(MAX_ALIGNMENT, alignment < 0 ? value.typeName() : alignment));
     }
     return alignment;
   }
@@ -270,8 +278,10 @@ final class GgufReader {
   /// Turns offsets into the data section into offsets into the file, and checks that every tensor lies
   /// inside it and that none overlap.
   private void placeTensors(long alignment) {
-    long data = (at + alignment - 1) / alignment * alignment;
-    List<TensorInfo> order = new ArrayList<>();
+    long size = in.fileSize();
+    long data = (in.at() + alignment - 1) / alignment * alignment;
+    boolean ascending = true;
+    long end = data;
     for (int i = 0; i < tensors.size(); i++) {
       TensorInfo t = tensors.get(i);
       long offset = t.offset();
@@ -282,122 +292,29 @@ final class GgufReader {
       }
       if (offset > size - data || t.byteSize() > size - data - offset) {
         throw new GgufFormatException(
-            "tensor %s: expected %d bytes of data at offset %s, found a file of %d bytes"
-                .formatted(t.name(), t.byteSize(), Long.toUnsignedString(data + offset), size));
+            "data of tensor %s at offset %s: expected %d bytes, found a file of %d bytes"
+                .formatted(t.name(), Long.toUnsignedString(data + offset), t.byteSize(), size));
       }
-      TensorInfo placed = new TensorInfo(t.name(), t.type(), t.shape(), data + offset, part);
-      tensors.set(i, placed);
-      order.add(placed);
+      ascending &= data + offset >= end;
+      end = data + offset + t.byteSize();
+      tensors.set(i, new TensorInfo(t.name(), t.type(), t.shape(), data + offset, part));
     }
+    if (!ascending) {
+      checkOverlaps();
+    }
+  }
+
+  private void checkOverlaps() {
+    List<TensorInfo> order = new ArrayList<>(tensors);
     order.sort((a, b) -> Long.compare(a.offset(), b.offset()));
     for (int i = 1; i < order.size(); i++) {
       TensorInfo before = order.get(i - 1);
-      if (before.offset() + before.byteSize() > order.get(i).offset()) {
+      TensorInfo t = order.get(i);
+      if (before.offset() + before.byteSize() > t.offset()) {
         throw new GgufFormatException(
-            "tensor %s at offset %d: found its data overlapping that of %s"
-                .formatted(order.get(i).name(), order.get(i).offset(), before.name()));
+            "data of tensor %s at offset %d: expected its own place, found it overlapping %s"
+                .formatted(t.name(), t.offset(), before.name()));
       }
-    }
-  }
-
-  // ---- primitives
-  // ---------------------------------------------------------------------------------
-
-  private long take(String field, int bytes) {
-    if (size - at < bytes) {
-      throw new GgufFormatException(
-          "%s at offset %d: expected %d bytes, found %d before the end of the file"
-              .formatted(field, at, bytes, size - at));
-    }
-    long start = at;
-    at += bytes;
-    return start;
-  }
-
-  private byte u8(String field) {
-    return file.get(ValueLayout.JAVA_BYTE, take(field, 1));
-  }
-
-  private short u16(String field) {
-    return file.get(GgufArray.SHORT, take(field, 2));
-  }
-
-  private int u32(String field) {
-    return file.get(GgufArray.INT, take(field, 4));
-  }
-
-  private long u64(String field) {
-    return file.get(GgufArray.LONG, take(field, 8));
-  }
-
-  private boolean bool(String key) {
-    return checkBool(key, take(key, 1));
-  }
-
-  private boolean checkBool(String key, long offset) {
-    byte value = file.get(ValueLayout.JAVA_BYTE, offset);
-    if (value != 0 && value != 1) {
-      throw new GgufFormatException(
-          "bool of key %s at offset %d: expected 0 or 1, found %d"
-              .formatted(key, offset, value & 0xff));
-    }
-    return value == 1;
-  }
-
-  private long count(String field, int minBytes) {
-    long n = u64(field);
-    long most = (size - 24) / minBytes;
-    if (n < 0 || n > most) {
-      throw new GgufFormatException(
-          "%s at offset %d: expected at most %d in a file of %d bytes, found %s"
-              .formatted(field, at - 8, most, size, Long.toUnsignedString(n)));
-    }
-    return n;
-  }
-
-  private long length(String field) {
-    long n = u64(field);
-    if (n < 0 || n > size - at) {
-      throw new GgufFormatException(
-          "string length of %s at offset %d: expected at most the %d bytes that remain, found %s"
-              .formatted(field, at - 8, size - at, Long.toUnsignedString(n)));
-    }
-    return n;
-  }
-
-  private String name(String field) {
-    long start = at;
-    String name = utf8(field, MAX_NAME_BYTES);
-    if (name.isEmpty() || name.indexOf('\0') >= 0) {
-      throw new GgufFormatException(
-          "%s at offset %d: expected a name, found %s"
-              .formatted(field, start, name.isEmpty() ? "an empty string" : "a NUL character"));
-    }
-    return name;
-  }
-
-  private String utf8(String field, long maxBytes) {
-    long start = at;
-    long n = length(field);
-    if (n > maxBytes || n > Integer.MAX_VALUE - 8) {
-      throw new GgufFormatException(
-          "string length of %s at offset %d: expected at most %d bytes, found %d"
-              .formatted(field, start, Math.min(maxBytes, Integer.MAX_VALUE - 8), n));
-    }
-    byte[] bytes = file.asSlice(at, n).toArray(ValueLayout.JAVA_BYTE);
-    at += n;
-    try {
-      return StandardCharsets.UTF_8
-          .newDecoder()
-          .onMalformedInput(CodingErrorAction.REPORT)
-          .onUnmappableCharacter(CodingErrorAction.REPORT)
-          .decode(java.nio.ByteBuffer.wrap(bytes))
-          .toString();
-    } catch (CharacterCodingException e) {
-      throw new GgufFormatException(
-          "string of %s at offset %d: expected UTF-8, found malformed bytes"
-              .formatted(field, start),
-          e);
     }
   }
 }

@@ -2,8 +2,6 @@ package ai.realm.tokenizer;
 
 import ai.realm.gguf.GgufArray;
 import ai.realm.gguf.GgufMetadata;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -77,7 +75,7 @@ public final class Vocabulary {
     long total = 0;
     for (int i = 0; i < tokens.size(); i++) {
       offsets[i] = (int) total;
-      total += tokens.stringBytes(i).byteSize();
+      total += tokens.stringLength(i);
       if (total > Integer.MAX_VALUE - 8) {
         throw new TokenizerException("tokenizer.ggml.tokens: expected less than 2 GiB of text");
       }
@@ -85,13 +83,7 @@ public final class Vocabulary {
     offsets[tokens.size()] = (int) total;
     byte[] texts = new byte[(int) total];
     for (int i = 0; i < tokens.size(); i++) {
-      MemorySegment.copy(
-          tokens.stringBytes(i),
-          ValueLayout.JAVA_BYTE,
-          0,
-          texts,
-          offsets[i],
-          offsets[i + 1] - offsets[i]);
+      tokens.copyString(i, texts, offsets[i]);
     }
     return texts;
   }

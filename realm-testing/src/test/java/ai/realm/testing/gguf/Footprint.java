@@ -1,0 +1,24 @@
+package ai.realm.testing.gguf;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+
+/// What an action took on this thread: the best of three runs, for other processes disturb times.
+///
+/// @param millis wall-clock milliseconds
+/// @param heapBytes bytes of heap that it allocated, garbage included
+record Footprint(long millis, long heapBytes) {
+  static Footprint of(Runnable action) {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long nanos = Long.MAX_VALUE;
+    long bytes = Long.MAX_VALUE;
+    for (int run = 0; run < 3; run++) {
+      long allocated = threads.getCurrentThreadAllocatedBytes();
+      long start = System.nanoTime();
+      action.run();
+      nanos = Math.min(nanos, System.nanoTime() - start);
+      bytes = Math.min(bytes, threads.getCurrentThreadAllocatedBytes() - allocated);
+    }
+    return new Footprint(nanos / 1_000_000, bytes);
+  }
+}
