@@ -67,47 +67,10 @@ public final class GgufArray {
     return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  /// An array of strings that lies on the heap, for writers and tests.
-  public static GgufArray ofStrings(List<String> strings) {
-    byte[][] texts = new byte[strings.size()][];
-    long total = 0;
-    for (int i = 0; i < texts.length; i++) {
-      texts[i] = strings.get(i).getBytes(StandardCharsets.UTF_8);
-      total += 8L + texts[i].length;
-    }
-    MemorySegment data = MemorySegment.ofArray(new byte[Math.toIntExact(total)]);
-    int[] offsets = new int[texts.length + 1];
-    for (int i = 0; i < texts.length; i++) {
-      data.set(LONG, offsets[i], texts[i].length);
-      MemorySegment.copy(
-          texts[i], 0, data, ValueLayout.JAVA_BYTE, offsets[i] + 8L, texts[i].length);
-      offsets[i + 1] = offsets[i] + 8 + texts[i].length;
-    }
-    return new GgufArray(GgufReader.STRING, texts.length, data, offsets, List.of());
-  }
-
-  /// An array of f32 on the heap.
-  public static GgufArray ofFloats(float... values) {
-    MemorySegment data = MemorySegment.ofArray(new byte[4 * values.length]);
-    for (int i = 0; i < values.length; i++) {
-      data.set(FLOAT, 4L * i, values[i]);
-    }
-    return new GgufArray(GgufReader.F32, values.length, data, new int[0], List.of());
-  }
-
-  /// An array of i32 on the heap.
-  public static GgufArray ofInts(int... values) {
-    MemorySegment data = MemorySegment.ofArray(new byte[4 * values.length]);
-    for (int i = 0; i < values.length; i++) {
-      data.set(INT, 4L * i, values[i]);
-    }
-    return new GgufArray(GgufReader.I32, values.length, data, new int[0], List.of());
-  }
-
   /// An array of u8 on the heap.
   public static GgufArray ofBytes(byte... values) {
-    return new GgufArray(
-        GgufReader.U8, values.length, MemorySegment.ofArray(values.clone()), new int[0], List.of());
+    ByteBuffer data = allocate(values.length).put(values);
+    return new GgufArray(GgufReader.U8, values.length, data, new int[0], List.of());
   }
 
   /// Number of elements.

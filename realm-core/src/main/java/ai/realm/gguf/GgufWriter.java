@@ -104,16 +104,10 @@ public final class GgufWriter {
       try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
         directory.force(true);
       }
-    } catch (IOException e) {
-      throw notWritten(e);
-    } catch (UncheckedIOException e) {
-      throw notWritten(e.getCause());
+    } catch (IOException | UncheckedIOException e) {
+      throw new GgufWriteException(
+          "model file %s: expected to write it, found: %s".formatted(target, e.getMessage()), e);
     }
-  }
-
-  private GgufWriteException notWritten(IOException e) {
-    return new GgufWriteException(
-        "model file %s: expected to write it, found: %s".formatted(target, e), e);
   }
 
   private static void move(Path from, Path to) throws IOException {
