@@ -32,7 +32,7 @@ record Arguments(
   }
 
   String string(int i, String name) {
-    Object v = require(i, name);
+    Object v = Values.plain(require(i, name));
     if (v instanceof String s) {
       return s;
     }

@@ -68,7 +68,7 @@ final class Filters {
               ? a.get(0, "default_value", "")
               : v;
       case "string" -> Values.string(v, limits);
-      case "safe" -> v;
+      case "safe" -> new Values.Markup(text(v));
       case "upper" -> text(v).toUpperCase(Locale.ROOT);
       case "lower" -> text(v).toLowerCase(Locale.ROOT);
       case "capitalize" -> Methods.capitalize(text(v));
@@ -99,7 +99,8 @@ final class Filters {
           v instanceof Double d ? (Object) Math.abs(d) : (Object) Math.absExact(Values.integer(v));
       case "round" -> round(v, a);
       case "format" -> format(text(v), a);
-      case "escape", "e", "forceescape" -> escape(text(v));
+      case "escape", "e" -> v instanceof Values.Markup ? v : new Values.Markup(escape(text(v)));
+      case "forceescape" -> new Values.Markup(escape(text(v)));
       case "striptags" -> stripTags(text(v));
       case "center" -> {
         long width = a.integer(0, "width", 80);
@@ -213,7 +214,7 @@ final class Filters {
     return PercentFormat.format(s, a.positional(), interpreter.limits);
   }
 
-  private static String escape(String s) {
+  static String escape(String s) {
     return s.replace("&", "&amp;")
         .replace(">", "&gt;")
         .replace("<", "&lt;")

@@ -285,7 +285,7 @@ final class Interpreter {
       case Node.Item i -> item(eval(i.object(), scope), eval(i.index(), scope));
       case Node.Slice s ->
           Values.slice(
-              eval(s.object(), scope),
+              Values.plain(eval(s.object(), scope)),
               evalOptional(s.start(), scope),
               evalOptional(s.stop(), scope),
               evalOptional(s.step(), scope),
@@ -364,12 +364,7 @@ final class Interpreter {
     return switch (b.operator()) {
       case "and" -> Values.truth(left) ? eval(b.right(), scope) : left;
       case "or" -> Values.truth(left) ? left : eval(b.right(), scope);
-      case "~" -> {
-        String text = Values.string(left, limits);
-        String more = Values.string(eval(b.right(), scope), limits);
-        limits.size((long) text.length() + more.length());
-        yield text + more;
-      }
+      case "~" -> Values.concatenate(left, eval(b.right(), scope), limits);
       default -> Values.binary(b.operator(), left, eval(b.right(), scope), limits);
     };
   }
@@ -398,7 +393,8 @@ final class Interpreter {
   }
 
   /// `object.name`: a method of the value's type, else an entry.
-  @Nullable Object attribute(@Nullable Object object, String name) {
+  @Nullable Object attribute(@Nullable Object value, String name) {
+    Object object = Values.plain(value);
     if (object instanceof Undefined u) {
       throw u.error();
     }
@@ -419,7 +415,9 @@ final class Interpreter {
   }
 
   /// `object[index]`: an entry, else a method.
-  @Nullable Object item(@Nullable Object object, @Nullable Object index) {
+  @Nullable Object item(@Nullable Object value, @Nullable Object key) {
+    Object object = Values.plain(value);
+    Object index = Values.plain(key);
     return switch (object) {
       case Undefined u -> throw u.error();
       case Map<?, ?> map -> {

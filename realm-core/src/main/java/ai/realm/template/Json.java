@@ -64,6 +64,7 @@ final class Json {
       case Long n -> out.append((long) n);
       case Double d -> out.append(number(d));
       case String s -> string(s);
+      case Values.Markup m -> string(m.text());
       case Values.Generator g ->
           throw TemplateException.value("Object of type generator is not JSON serializable");
       case List<?> l -> list(l, depth);

@@ -374,7 +374,7 @@ final class Methods {
   static String join(String separator, List<@Nullable Object> items, Limits limits) {
     StringBuilder out = new StringBuilder();
     for (int i = 0; i < items.size(); i++) {
-      if (!(items.get(i) instanceof String s)) {
+      if (!(Values.plain(items.get(i)) instanceof String s)) {
         throw TemplateException.value(
             "sequence item %d: expected str instance, %s found"
                 .formatted(i, Values.typeName(items.get(i))));

@@ -64,7 +64,7 @@ final class Tests {
       case "integer" -> v instanceof Long;
       case "float" -> v instanceof Double;
       case "number" -> Values.isNumber(v);
-      case "string" -> v instanceof String;
+      case "string" -> Values.plain(v) instanceof String;
       case "mapping" -> v instanceof Map<?, ?>;
       case "sequence", "iterable" ->
           (!(v instanceof Values.Generator) || name.equals("iterable"))
@@ -73,7 +73,7 @@ final class Tests {
                   || v instanceof Map<?, ?>
                   || v instanceof Undefined);
       case "callable" -> v instanceof Callable;
-      case "escaped" -> false;
+      case "escaped" -> v instanceof Values.Markup;
       case "odd" -> Math.floorMod(Values.integer(defined(v)), 2L) == 1;
       case "even" -> Math.floorMod(Values.integer(defined(v)), 2L) == 0;
       case "divisibleby" -> {

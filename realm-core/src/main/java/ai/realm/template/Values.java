@@ -31,6 +31,19 @@ final class Values {
     }
   }
 
+  /// Text that counts as HTML (`safe`, `escape`): what is joined to it is escaped first.
+  record Markup(String text) {
+    /// The text of a value as part of a markup.
+    static String escaped(@Nullable Object v, Limits limits) {
+      return v instanceof Markup m ? m.text() : Filters.escape(string(v, limits));
+    }
+  }
+
+  /// A markup as the text that it holds, any other value as it is.
+  static @Nullable Object plain(@Nullable Object v) {
+    return v instanceof Markup m ? m.text() : v;
+  }
+
   /// The mutable object that `namespace()` makes.
   record Namespace(Map<String, @Nullable Object> attributes) {}
 
@@ -41,6 +54,7 @@ final class Values {
       case Long n -> n != 0;
       case Double d -> d != 0;
       case String s -> !s.isEmpty();
+      case Markup m -> !m.text().isEmpty();
       case Generator g -> true;
       case List<?> l -> !l.isEmpty();
       case Map<?, ?> m -> !m.isEmpty();
@@ -56,6 +70,7 @@ final class Values {
       case Long n -> "int";
       case Double d -> "float";
       case String s -> "str";
+      case Markup m -> "Markup";
       case Tuple t -> "tuple";
       case Generator g -> "generator";
       case List<?> l -> "list";
@@ -70,7 +85,7 @@ final class Values {
 
   /// `str(v)`.
   static String string(@Nullable Object v, Limits limits) {
-    if (v instanceof String s) {
+    if (plain(v) instanceof String s) {
       return s;
     }
     StringBuilder out = new StringBuilder();
@@ -101,6 +116,7 @@ final class Values {
           out.append(s);
         }
       }
+      case Markup m -> quote(m.text(), out);
       case Generator g -> out.append("<generator object>");
       case List<?> l -> {
         boolean tuple = l instanceof Tuple;
@@ -220,6 +236,13 @@ final class Values {
     if (isNumber(a) && isNumber(b)) {
       return arithmetic(operator, a, b);
     }
+    if (a instanceof Markup || b instanceof Markup) {
+      boolean texts = plain(a) instanceof String && plain(b) instanceof String;
+      if (texts && operator.equals("+")) {
+        return concatenate(a, b, limits);
+      }
+      return binary(operator, plain(a), plain(b), limits);
+    }
     if (operator.equals("+")) {
       if (a instanceof String s && b instanceof String t) {
         limits.size((long) s.length() + t.length());
@@ -254,6 +277,15 @@ final class Values {
     throw TemplateException.value(
         "unsupported operand types for %s: %s and %s"
             .formatted(operator, typeName(a), typeName(b)));
+  }
+
+  /// `a ~ b`, and `a + b` where one of them is a markup.
+  static Object concatenate(@Nullable Object a, @Nullable Object b, Limits limits) {
+    boolean markup = a instanceof Markup || b instanceof Markup;
+    String left = markup ? Markup.escaped(a, limits) : string(a, limits);
+    String right = markup ? Markup.escaped(b, limits) : string(b, limits);
+    limits.size((long) left.length() + right.length());
+    return markup ? new Markup(left + right) : left + right;
   }
 
   private static Object repeat(Object v, long times, Limits limits) {
@@ -331,6 +363,9 @@ final class Values {
 
   /// `a == b`.
   static boolean equal(@Nullable Object a, @Nullable Object b) {
+    if (a instanceof Markup || b instanceof Markup) {
+      return equal(plain(a), plain(b));
+    }
     if (isNumber(a) && isNumber(b)) {
       return isInteger(a) && isInteger(b) ? integer(a) == integer(b) : number(a) == number(b);
     }
@@ -367,6 +402,9 @@ final class Values {
 
   /// `a < b`, `a == b`, `a > b` as −1, 0, 1, for what Python orders.
   static int order(@Nullable Object a, @Nullable Object b) {
+    if (a instanceof Markup || b instanceof Markup) {
+      return order(plain(a), plain(b));
+    }
     if (isNumber(a) && isNumber(b)) {
       return isInteger(a) && isInteger(b)
           ? Long.compare(integer(a), integer(b))
@@ -407,7 +445,9 @@ final class Values {
   }
 
   /// `needle in haystack`.
-  static boolean contains(@Nullable Object haystack, @Nullable Object needle) {
+  static boolean contains(@Nullable Object in, @Nullable Object item) {
+    Object haystack = plain(in);
+    Object needle = plain(item);
     return switch (haystack) {
       case String s -> {
         if (needle instanceof String n) {
@@ -417,8 +457,8 @@ final class Values {
             "'in <string>' requires string as left operand, not " + typeName(needle));
       }
       case List<?> l -> {
-        for (Object item : l) {
-          if (equal(item, needle)) {
+        for (Object one : l) {
+          if (equal(one, needle)) {
             yield true;
           }
         }
@@ -437,7 +477,7 @@ final class Values {
 
   /// The items of what Python can iterate over: characters of a string, keys of a dict.
   static List<@Nullable Object> items(@Nullable Object v, Limits limits) {
-    return switch (v) {
+    return switch (plain(v)) {
       case Generator g -> {
         List<@Nullable Object> rest = new ArrayList<>(g);
         g.clear();
@@ -460,7 +500,7 @@ final class Values {
 
   /// `len(v)`.
   static long length(@Nullable Object v) {
-    return switch (v) {
+    return switch (plain(v)) {
       case String s -> s.codePointCount(0, s.length());
       case Generator g -> throw TemplateException.value("object of type 'generator' has no len()");
       case List<?> l -> l.size();
