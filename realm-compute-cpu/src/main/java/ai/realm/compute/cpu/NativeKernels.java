@@ -84,7 +84,7 @@ record NativeKernels(
     Tiles tiles =
         useTiles && variant.symbol().equals("avx512vnni")
             ? new Tiles(
-                own.bind("arrange_tiles", false, "llllll"),
+                own.bind("arrange_tiles", false, "lllllll"),
                 own.bind("mul_tiles", false, "lllllllllll"))
             : null;
     Products products =

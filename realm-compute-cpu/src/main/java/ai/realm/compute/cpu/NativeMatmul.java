@@ -13,7 +13,11 @@ final class NativeMatmul implements AutoCloseable {
   private static final int FORM_A32 = 1;
   private static final int FORM_A256 = 2;
   private static final int FORM_TILES = 3;
-  private static final int FORMS = 4;
+
+  /// Tiles in two parts: F16 and BF16 weights keep their precision.
+  private static final int FORM_SPLIT_TILES = 4;
+
+  private static final int FORMS = 5;
 
   /// Tokens that one chunk of quantization takes: whole tiles for every variant's tile size.
   private static final int TOKENS_PER_CHUNK = 24;
@@ -112,7 +116,7 @@ final class NativeMatmul implements AutoCloseable {
     for (int m = 0; m < count; m++) {
       firstChunk[m] = chunks;
       perChunk[m] =
-          formOf(matrices[m].packedType()) == FORM_TILES
+          isTiled(formOf(matrices[m].packedType()))
               ? Math.min(Math.max(chunk, TILED_PANELS), Math.ceilDiv(panels, pool.threads()))
               : chunk;
       chunks += Math.ceilDiv(Math.ceilDiv(matrices[m].rows(), PANEL), perChunk[m]);
@@ -124,7 +128,7 @@ final class NativeMatmul implements AutoCloseable {
   /// The form in which products with panels of a type read their input.
   private int formOf(GgmlType type) {
     if (n >= TILES_FROM && tiles != null && type != GgmlType.F32) {
-      return FORM_TILES;
+      return type.isQuantized() ? FORM_TILES : FORM_SPLIT_TILES;
     }
     return switch (type) {
       case Q8_0, Q4_0 -> FORM_A32;
@@ -137,9 +141,19 @@ final class NativeMatmul implements AutoCloseable {
     return switch (form) {
       case FORM_A32 -> (long) n * (cols / 32) * 44;
       case FORM_A256 -> (long) n * (cols / 256) * 340;
-      case FORM_TILES -> Math.ceilDiv(n, 32) * 32L * Math.ceilDiv(cols, 32) * 32 * Short.BYTES;
+      case FORM_TILES -> tileBytes();
+      case FORM_SPLIT_TILES -> 2 * tileBytes();
       default -> (long) n * cols * Float.BYTES;
     };
+  }
+
+  /// BF16, to whole tiles of 32 columns and pairs of tiles of 16 tokens.
+  private long tileBytes() {
+    return Math.ceilDiv(n, 32) * 32L * Math.ceilDiv(cols, 32) * 32 * Short.BYTES;
+  }
+
+  private static boolean isTiled(int form) {
+    return form == FORM_TILES || form == FORM_SPLIT_TILES;
   }
 
   private void quantize() {
@@ -152,7 +166,7 @@ final class NativeMatmul implements AutoCloseable {
   }
 
   private int tokensPerChunk() {
-    return form == FORM_TILES ? 32 : TOKENS_PER_CHUNK;
+    return isTiled(form) ? 32 : TOKENS_PER_CHUNK;
   }
 
   private void quantizeChunk(int chunk, int worker) {
@@ -162,8 +176,11 @@ final class NativeMatmul implements AutoCloseable {
 
   private void quantizeTokens(long first, long last) {
     try {
-      if (form == FORM_TILES && tiles != null) {
-        tiles.arrange().invokeExact(x, (long) n, (long) cols, inputAddress[form], first, last);
+      if (isTiled(form) && tiles != null) {
+        long split = form == FORM_SPLIT_TILES ? 1 : 0;
+        tiles
+            .arrange()
+            .invokeExact(x, (long) n, (long) cols, inputAddress[form], first, last, split);
       } else {
         kernels
             .products()
@@ -205,7 +222,8 @@ final class NativeMatmul implements AutoCloseable {
       PackedWeights weights, long panels, long rows, long out, long first, long last, int worker) {
     long stride = weights.rows();
     try {
-      if (formOf(weights.packedType()) == FORM_TILES && tiles != null) {
+      int read = formOf(weights.packedType());
+      if (isTiled(read) && tiles != null) {
         long bytes = kernels.packedBytes(weights.packedType(), cols, 1);
         long scratch = workers[worker].atLeast(bytes + TILE_SCRATCH).address() + bytes;
         tiles
@@ -215,7 +233,7 @@ final class NativeMatmul implements AutoCloseable {
                 panels,
                 (long) cols,
                 rows,
-                inputAddress[FORM_TILES],
+                inputAddress[read],
                 (long) n,
                 out,
                 stride,
@@ -224,15 +242,7 @@ final class NativeMatmul implements AutoCloseable {
                 (scratch + 63) & -64L);
       } else {
         byType[weights.packedType().ordinal()].invokeExact(
-            panels,
-            (long) cols,
-            rows,
-            inputAddress[formOf(weights.packedType())],
-            (long) n,
-            out,
-            stride,
-            first,
-            last);
+            panels, (long) cols, rows, inputAddress[read], (long) n, out, stride, first, last);
       }
     } catch (Throwable t) {
       throw NativeKernels.failed(t);
