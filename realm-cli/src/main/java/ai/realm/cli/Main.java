@@ -8,12 +8,12 @@ public final class Main {
 
   /// Runs one command and ends the process with its [ExitCode].
   public static void main(String[] args) {
-    System.exit(run(Console.ofProcess(), args));
+    System.exit(run(Console.ofProcess(), GuestSession::open, args));
   }
 
   /// Runs one command and returns its exit code.
-  static int run(Console console, String... args) {
-    CommandLine command = commandLine(console);
+  static int run(Console console, Sessions sessions, String... args) {
+    CommandLine command = commandLine(console, sessions);
     ErrorReporter errors = new ErrorReporter(console);
     command.setParameterExceptionHandler(errors).setExecutionExceptionHandler(errors);
     int code = command.execute(args);
@@ -21,9 +21,12 @@ public final class Main {
     return code;
   }
 
-  private static CommandLine commandLine(Console console) {
+  private static CommandLine commandLine(Console console, Sessions sessions) {
     return new CommandLine(new RealmCommand())
+        .addSubcommand(new RunCommand(console, sessions))
+        .addSubcommand(new ChatCommand(console, sessions))
         .addSubcommand(new InspectCommand(console))
+        .addSubcommand(new TokenizeCommand(console))
         .setOut(console.outWriter())
         .setErr(console.errWriter())
         .setUsageHelpAutoWidth(console.interactive())

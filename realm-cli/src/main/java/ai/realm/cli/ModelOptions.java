@@ -63,8 +63,8 @@ final class ModelOptions {
     return threads;
   }
 
-  /// The most tokens of a sequence, or 0 for the default.
-  int context() {
-    return context;
+  /// The most tokens of a sequence; the model's own bound holds as well.
+  int maxContext() {
+    return context > 0 ? context : DEFAULT_CONTEXT;
   }
 }

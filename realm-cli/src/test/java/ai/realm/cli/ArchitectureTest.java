@@ -46,7 +46,9 @@ final class ArchitectureTest {
             "ai.realm.model.CausalLm",
             "ai.realm.engine.Engine",
             "ai.realm.cli.Main",
-            "ai.realm.gguf.GgufFile")) {
+            "ai.realm.gguf.GgufFile",
+            "ai.realm.runtime.RealmRuntime",
+            "ai.realm.wasm.DefaultGuest")) {
       assertThat(classes.contain(known)).as(known).isTrue();
     }
   }
@@ -92,6 +94,17 @@ final class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(CPU, RUNTIME, WASM, CLI, "run.endive..")
+        .check(classes);
+  }
+
+  @Test
+  void runtimeKnowsNeitherBackendsNorTheCommandLine() {
+    noClasses()
+        .that()
+        .resideInAPackage(RUNTIME)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(CPU, WASM, CLI, "picocli..", "org.jline..")
         .check(classes);
   }
 

@@ -10,18 +10,18 @@ import java.nio.charset.StandardCharsets;
 /// @param out what it wrote to standard output
 /// @param err what it wrote to standard error
 record Invocation(int code, String out, String err) {
-  /// Runs with no input.
+  /// Runs with the real guest and no input.
   static Invocation of(String... args) {
-    return with("", args);
+    return with(GuestSession::open, "", args);
   }
 
-  static Invocation with(String input, String... args) {
+  static Invocation with(Sessions sessions, String input, String... args) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     ByteArrayOutputStream err = new ByteArrayOutputStream();
     Console console =
         new Console(
             new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), out, err, false);
-    int code = Main.run(console, args);
+    int code = Main.run(console, sessions, args);
     return new Invocation(
         code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
   }

@@ -82,14 +82,15 @@ public final class GuestProgram {
     }
     StopTexts stops = new StopTexts(config.stop);
     putRequest(request, sequence, out, config, stops.isEmpty() ? Host.EMIT : 0);
-    result = loop(model, request, tokens, count, most, stops, tokenText);
+    result = loop(request, tokens, count, most, stops, tokenText);
     Host.freeSequence(sequence);
     return result;
   }
 
   /// The loop itself: one crossing per token where there are no stop texts.
   private static int loop(
-      int model, int request, int tokens, int count, int most, StopTexts stops, int tokenText) {
+      int request, int tokens, int count, int most, StopTexts stops, int tokenText) {
+    int sequence = Arena.getInt(request + KV);
     int out = Arena.getInt(request + OUT);
     for (int produced = 0; produced < most; produced++) {
       Arena.putInt(request + TOKENS, produced == 0 ? tokens : out);
@@ -102,7 +103,7 @@ public final class GuestProgram {
         return flush(stops, tokenText, stops.length(), STOPPED);
       }
       if (!stops.isEmpty()) {
-        int result = emitUnlessStopped(model, Arena.getInt(out), stops, tokenText);
+        int result = emitUnlessStopped(sequence, Arena.getInt(out), stops, tokenText);
         if (result != LENGTH) {
           return result;
         }
@@ -112,8 +113,8 @@ public final class GuestProgram {
   }
 
   /// Emits what is surely not part of a stop text. Returns `LENGTH` to go on, `STOPPED` at a stop text.
-  private static int emitUnlessStopped(int model, int token, StopTexts stops, int tokenText) {
-    int bytes = Host.tokenBytes(model, token, tokenText, TOKEN_TEXT_BYTES);
+  private static int emitUnlessStopped(int sequence, int token, StopTexts stops, int tokenText) {
+    int bytes = Host.sequenceText(sequence, token, tokenText, TOKEN_TEXT_BYTES);
     if (bytes < 0) {
       return bytes;
     }

@@ -34,8 +34,8 @@ final class Host {
   @Import(module = "realm_host", name = "tokenize")
   static native int tokenize(int model, int text, int length, int flags, int to, int capacity);
 
-  @Import(module = "realm_host", name = "token_bytes")
-  static native int tokenBytes(int model, int token, int to, int capacity);
+  @Import(module = "realm_host", name = "kv_text")
+  static native int sequenceText(int sequence, int token, int to, int capacity);
 
   @Import(module = "realm_host", name = "chat_template")
   static native int chatTemplate(int model, int messages, int length, int to, int capacity);

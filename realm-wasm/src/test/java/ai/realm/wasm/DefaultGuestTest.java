@@ -50,7 +50,7 @@ final class DefaultGuestTest {
             "model_close",
             "model_info",
             "tokenize",
-            "token_bytes",
+            "kv_text",
             "chat_template",
             "kv_new",
             "kv_free",

@@ -1,0 +1,153 @@
+package ai.realm.cli;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.engine.AdmissionException;
+import ai.realm.runtime.CallResult;
+import ai.realm.runtime.GuestOutput;
+import ai.realm.runtime.RealmRuntime;
+import ai.realm.runtime.RuntimeConfig;
+import ai.realm.template.ChatMessage;
+import ai.realm.wasm.DefaultGuest;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+
+/// A model with the default guest, in this process.
+final class GuestSession implements Session {
+  private static final String MODEL = "model";
+
+  // Results of the default guest's `generate`, and the host's errors that have a meaning here.
+  private static final int STOPPED = 0;
+  private static final int LENGTH = 1;
+  private static final int TOO_LONG = -90;
+  private static final int CANCELLED = -125;
+
+  private final Backend backend;
+  private final RealmRuntime runtime;
+  private final List<String> notices;
+  private final long model;
+
+  private GuestSession(Backend backend, RealmRuntime runtime, List<String> notices, long model) {
+    this.backend = backend;
+    this.runtime = runtime;
+    this.notices = List.copyOf(notices);
+    this.model = model;
+  }
+
+  /// Loads the model and the default guest.
+  static Session open(ModelOptions options, ProgressLine progress) {
+    Path file = options.file();
+    ModelPages.read(file, progress);
+    Backends.Selection selection =
+        Backends.open(options.backend(), new BackendOptions(options.threads(), true));
+    Backend backend = selection.backend();
+    RealmRuntime runtime =
+        new RealmRuntime(
+            RuntimeConfig.of(MODEL, file, backend).withMaxContext(options.maxContext()));
+    try {
+      runtime.loadWasm(DefaultGuest.bytes());
+      long model = runtime.callFunction("load_model", MODEL, "{}").value();
+      if (model < 0) {
+        throw new IllegalStateException(file + ": " + RealmRuntime.describe(model));
+      }
+      return new GuestSession(backend, runtime, selection.passedOver(), model);
+    } catch (RuntimeException e) {
+      runtime.close();
+      backend.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public String backend() {
+    return backend.name();
+  }
+
+  @Override
+  public List<String> notices() {
+    return notices;
+  }
+
+  @Override
+  public Generation generate(GenerationRequest request, Consumer<String> text) {
+    GuestOutput output = text::accept;
+    String prompt = request.raw() ? request.messages().getFirst().content() : messages(request);
+    CallResult result = runtime.callFunction("generate", output, model, prompt, config(request));
+    return new Generation(
+        result.promptTokens(),
+        result.newTokens(),
+        result.firstTokenNanos(),
+        result.totalNanos(),
+        finish(result.value()));
+  }
+
+  private static Generation.Finish finish(long value) {
+    return switch ((int) value) {
+      case STOPPED -> Generation.Finish.STOP;
+      case LENGTH -> Generation.Finish.LENGTH;
+      case CANCELLED -> Generation.Finish.CANCELLED;
+      case TOO_LONG -> throw new AdmissionException("CONTEXT_FULL", RealmRuntime.describe(value));
+      default -> throw new IllegalStateException("guest: " + RealmRuntime.describe(value));
+    };
+  }
+
+  private static String messages(GenerationRequest request) {
+    return request.messages().stream()
+        .map(GuestSession::message)
+        .collect(Collectors.joining(",", "[", "]"));
+  }
+
+  private static String message(ChatMessage message) {
+    return "{\"role\":%s,\"content\":%s}"
+        .formatted(quote(message.role()), quote(message.content()));
+  }
+
+  private static String config(GenerationRequest request) {
+    SamplingOptions sampling = request.sampling();
+    return String.format(
+        Locale.ROOT,
+        "{\"raw\":%b,\"messages\":%b,\"max_tokens\":%d,\"temperature\":%s,\"top_k\":%d,"
+            + "\"top_p\":%s,\"min_p\":%s,\"repeat_penalty\":%s,\"seed\":%d,\"stop\":[%s]}",
+        request.raw(),
+        !request.raw(),
+        sampling.maxTokens(),
+        sampling.temperature(),
+        sampling.topK(),
+        sampling.topP(),
+        sampling.minP(),
+        sampling.repeatPenalty(),
+        (int) sampling.seed(),
+        sampling.stop().stream().map(GuestSession::quote).collect(Collectors.joining(",")));
+  }
+
+  /// A JSON string.
+  static String quote(String text) {
+    StringBuilder quoted = new StringBuilder(text.length() + 2).append('"');
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (c == '"' || c == '\\') {
+        quoted.append('\\').append(c);
+      } else if (c < 0x20) {
+        quoted.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
+      } else {
+        quoted.append(c);
+      }
+    }
+    return quoted.append('"').toString();
+  }
+
+  @Override
+  public void cancel() {
+    runtime.cancel();
+  }
+
+  @Override
+  public void close() {
+    runtime.close();
+    backend.close();
+  }
+}

@@ -1,0 +1,133 @@
+package ai.realm.engine;
+
+import ai.realm.compute.Backend;
+import ai.realm.error.RealmException;
+import ai.realm.gguf.GgufFile;
+import ai.realm.gguf.GgufMetadata;
+import ai.realm.model.Architectures;
+import ai.realm.model.CausalLm;
+import ai.realm.template.ChatTemplate;
+import ai.realm.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/// A model file ready to run: its tokenizer, its weights on a backend and its chat template. One copy
+/// serves all tenants. Who uses it holds a [ModelLease]; the memory goes when it was closed and the
+/// last lease has ended.
+public final class LoadedModel implements AutoCloseable {
+  private final GgufFile file;
+  private final Tokenizer tokenizer;
+  private final Backend backend;
+  private final CausalLm model;
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable ChatTemplate chatTemplate;
+  private int leases;
+  private boolean closed;
+
+  private LoadedModel(GgufFile file, Tokenizer tokenizer, Backend backend, CausalLm model) {
+    this.file = file;
+    this.tokenizer = tokenizer;
+    this.backend = backend;
+    this.model = model;
+  }
+
+  /// Maps a GGUF file and prepares its weights on a backend, which must outlive the model.
+  ///
+  /// @throws RealmException when the file is malformed or the model is not supported
+  public static LoadedModel open(Path path, Backend backend) {
+    GgufFile file = GgufFile.open(path);
+    try {
+      Tokenizer tokenizer = Tokenizer.of(file.metadata());
+      return new LoadedModel(file, tokenizer, backend, Architectures.load(file, backend));
+    } catch (RuntimeException e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  /// The file's metadata.
+  public GgufMetadata metadata() {
+    return file.metadata();
+  }
+
+  /// The mapped file.
+  public GgufFile file() {
+    return file;
+  }
+
+  /// Text to token ids and back.
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /// Where the weights are.
+  public Backend backend() {
+    return backend;
+  }
+
+  /// The architecture with its weights.
+  public CausalLm model() {
+    return model;
+  }
+
+  /// The model's own chat template, compiled on first use, or null when the file has none.
+  public @Nullable ChatTemplate chatTemplate() {
+    lock.lock();
+    try {
+      if (chatTemplate == null && metadata().contains("tokenizer.chat_template")) {
+        chatTemplate = ChatTemplate.compile(metadata().string("tokenizer.chat_template"));
+      }
+      return chatTemplate;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Keeps the model in memory until the lease ends.
+  ///
+  /// @throws IllegalStateException when the model was closed
+  public ModelLease lease() {
+    lock.lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("model " + file.path().getFileName() + " was unloaded");
+      }
+      leases++;
+      return new ModelLease(this);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void endLease() {
+    lock.lock();
+    try {
+      leases--;
+      freeIfUnused();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Lets no new lease begin; the memory goes with the last one.
+  @Override
+  public void close() {
+    lock.lock();
+    try {
+      if (!closed) {
+        closed = true;
+        freeIfUnused();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void freeIfUnused() {
+    if (closed && leases == 0) {
+      model.close();
+      file.close();
+    }
+  }
+}

@@ -1,0 +1,223 @@
+package ai.realm.runtime;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.ServiceLoader;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import run.endive.compiler.MachineFactoryCompiler;
+import run.endive.runtime.ByteArrayMemory;
+import run.endive.runtime.CompiledModule;
+import run.endive.runtime.ImportFunction;
+import run.endive.runtime.ImportValues;
+import run.endive.runtime.Machine;
+import run.endive.runtime.Memory;
+import run.endive.runtime.WasmInterruptedException;
+import run.endive.wasm.Parser;
+import run.endive.wasm.WasmEngineException;
+import run.endive.wasm.WasmModule;
+import run.endive.wasm.types.ExternalType;
+import run.endive.wasm.types.FunctionImport;
+import run.endive.wasm.types.FunctionType;
+import run.endive.wasm.types.Import;
+import run.endive.wasm.types.MemoryLimits;
+import run.endive.wasm.types.ValType;
+
+/// Guests on Endive, compiled to JVM bytecode: at build time for modules that come as a
+/// [CompiledModule] service with the digest of their bytes, else when they are loaded.
+final class EndiveGuestEngine implements GuestEngine {
+  private static final String HOST_MODULE = "realm_host";
+
+  @Override
+  public Module load(byte[] wasm, GuestLimits limits) {
+    if (wasm.length > limits.maxModuleBytes()) {
+      throw new GuestFormatException(
+          "guest: expected at most %d bytes, found %d"
+              .formatted(limits.maxModuleBytes(), wasm.length));
+    }
+    CompiledModule compiled = findCompiled(wasm);
+    try {
+      if (compiled != null) {
+        return new EndiveModule(compiled.wasmModule(), compiled.machineFactory(), true);
+      }
+      WasmModule module = Parser.parse(wasm);
+      return new EndiveModule(module, MachineFactoryCompiler.compile(module), false);
+    } catch (WasmEngineException e) {
+      throw new GuestFormatException("guest: " + e.getMessage(), e);
+    }
+  }
+
+  private static @Nullable CompiledModule findCompiled(byte[] wasm) {
+    String digest = sha256(wasm);
+    for (ServiceLoader.Provider<CompiledModule> provider :
+        ServiceLoader.load(CompiledModule.class).stream().toList()) {
+      if (digest.equals(digestOf(provider.type()))) {
+        return provider.get();
+      }
+    }
+    return null;
+  }
+
+  /// The build writes the digest of the WebAssembly beside the class that was made from it.
+  private static String digestOf(Class<?> type) {
+    try (InputStream in = type.getResourceAsStream(type.getSimpleName() + ".sha256")) {
+      return in == null ? "" : new String(in.readAllBytes(), StandardCharsets.US_ASCII).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JVM has SHA-256", e);
+    }
+  }
+
+  private record EndiveModule(
+      WasmModule module, Function<run.endive.runtime.Instance, Machine> machine, boolean builtIn)
+      implements Module {
+    @Override
+    public Instance instantiate(HostFunctions host, GuestLimits limits) {
+      ImportValues.Builder imports = ImportValues.builder();
+      Memory imported = builtIn ? TeaVmImports.addTo(imports) : null;
+      Map<String, HostFunction> functions = new HashMap<>();
+      host.functions().forEach(f -> functions.put(f.name(), f));
+      MemoryHolder memory = new MemoryHolder();
+      for (int i = 0; i < module.importSection().importCount(); i++) {
+        if (module.importSection().getImport(i) instanceof FunctionImport wanted) {
+          imports.addFunction(resolve(wanted, functions, memory));
+        } else if (!builtIn) {
+          throw refused(module.importSection().getImport(i), "only functions may be imported");
+        }
+      }
+      try {
+        var builder =
+            run.endive.runtime.Instance.builder(module)
+                .withImportValues(imports.build())
+                .withMachineFactory(machine);
+        memoryLimits(limits).ifPresent(builder::withMemoryLimits);
+        run.endive.runtime.Instance instance =
+            builder.withMemoryFactory(ByteArrayMemory::new).withStart(false).build();
+        memory.memory = imported == null ? instance.memory() : imported;
+        instance.initialize(true);
+        return new EndiveInstance(instance);
+      } catch (WasmEngineException e) {
+        throw new GuestFormatException("guest: " + e.getMessage(), e);
+      }
+    }
+
+    /// The module's own initial size, and its maximum under the cap.
+    private java.util.Optional<MemoryLimits> memoryLimits(GuestLimits limits) {
+      return module
+          .memorySection()
+          .filter(section -> section.memoryCount() > 0)
+          .map(section -> {
+            if (section.memoryCount() > 1) {
+              throw new GuestFormatException(
+                  "guest: expected at most one memory, found " + section.memoryCount());
+            }
+            MemoryLimits wanted = section.getMemory(0).limits();
+            int most = (int) (limits.maxMemoryBytes() / Memory.PAGE_SIZE);
+            if (wanted.initialPages() > most) {
+              throw new GuestFormatException(
+                  "guest memory: expected at most %d pages at start, found %d"
+                      .formatted(most, wanted.initialPages()));
+            }
+            return new MemoryLimits(wanted.initialPages(), Math.min(wanted.maximumPages(), most));
+          });
+    }
+
+    private ImportFunction resolve(
+        FunctionImport wanted, Map<String, HostFunction> functions, MemoryHolder memory) {
+      FunctionType type = module.typeSection().getType(wanted.typeIndex());
+      if (builtIn && TeaVmImports.isTeaVm(wanted.module())) {
+        return TeaVmImports.stub(wanted.module(), wanted.name(), type);
+      }
+      HostFunction function =
+          wanted.module().equals(HOST_MODULE) ? functions.get(wanted.name()) : null;
+      if (function == null) {
+        throw refused(wanted, "the host has no such function");
+      }
+      boolean fits =
+          type.params().size() == function.parameters()
+              && type.params().stream().allMatch(ValType.I32::equals)
+              && type.returns().size() == 1
+              && type.returns().getFirst().equals(ValType.I32);
+      if (!fits) {
+        throw refused(
+            wanted,
+            "expected %d i32 parameters and an i32 result, found %s"
+                .formatted(function.parameters(), type));
+      }
+      return new ImportFunction(
+          wanted.module(),
+          wanted.name(),
+          type,
+          (instance, arguments) ->
+              new long[] {function.body().call(memory.get(), ints(arguments))});
+    }
+
+    private static GuestFormatException refused(Import wanted, String reason) {
+      return new GuestFormatException(
+          "guest import %s.%s: %s".formatted(wanted.module(), wanted.name(), reason));
+    }
+
+    private static int[] ints(long[] values) {
+      int[] cut = new int[values.length];
+      for (int i = 0; i < values.length; i++) {
+        cut[i] = (int) values[i];
+      }
+      return cut;
+    }
+  }
+
+  /// Host functions are made before the memory that they work on.
+  private static final class MemoryHolder {
+    private @Nullable Memory memory;
+
+    GuestMemory get() {
+      Memory present = memory;
+      if (present == null) {
+        throw new GuestTrapException(
+            "GUEST_TRAP", "guest: a host function was called before the memory was there");
+      }
+      return new GuestMemory(present);
+    }
+  }
+
+  private record EndiveInstance(run.endive.runtime.Instance instance) implements Instance {
+    @Override
+    public int parameters(String function) {
+      for (int i = 0; i < instance.module().exportSection().exportCount(); i++) {
+        var export = instance.module().exportSection().getExport(i);
+        if (export.name().equals(function) && export.exportType() == ExternalType.FUNCTION) {
+          return instance.exportType(function).params().size();
+        }
+      }
+      return -1;
+    }
+
+    @Override
+    public long call(String function, long... arguments) {
+      try {
+        long[] results = instance.export(function).apply(arguments);
+        return results == null || results.length == 0 ? 0 : (int) results[0];
+      } catch (WasmInterruptedException e) {
+        throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted", e);
+      } catch (WasmEngineException e) {
+        throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage(), e);
+      } catch (StackOverflowError e) {
+        throw new GuestTrapException("GUEST_TRAP", "guest: its calls nest too deep", e);
+      }
+    }
+  }
+}

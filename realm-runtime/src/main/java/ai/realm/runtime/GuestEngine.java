@@ -1,0 +1,29 @@
+package ai.realm.runtime;
+
+/// What runs WebAssembly: the seam between Realm and an engine for it.
+interface GuestEngine {
+  /// Reads a module; it can be instantiated many times.
+  ///
+  /// @throws GuestFormatException when it cannot be a guest
+  Module load(byte[] wasm, GuestLimits limits);
+
+  /// A module that was read.
+  interface Module {
+    /// A fresh instance over these host functions.
+    ///
+    /// @throws GuestFormatException when it imports what the host does not have
+    /// @throws GuestTrapException when its start function traps
+    Instance instantiate(HostFunctions host, GuestLimits limits);
+  }
+
+  /// A running module, used by one thread.
+  interface Instance {
+    /// Number of parameters of an exported function, or -1 when there is none of that name.
+    int parameters(String function);
+
+    /// Calls an exported function with i32 arguments.
+    ///
+    /// @throws GuestTrapException when it traps or is interrupted
+    long call(String function, long... arguments);
+  }
+}

@@ -1,0 +1,112 @@
+package ai.realm.runtime;
+
+import ai.realm.engine.Engine;
+import ai.realm.engine.EngineConfig;
+import ai.realm.engine.LoadedModel;
+import ai.realm.template.ChatMessage;
+import ai.realm.template.ChatTemplate;
+import ai.realm.tokenizer.Tokenizer;
+import ai.realm.tokenizer.Vocabulary;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/// A model with the engine that runs it, loaded once however many guests open it.
+final class ModelHost implements AutoCloseable {
+  private static final char ZERO_WIDTH_SPACE = '\u200b';
+
+  private final LoadedModel model;
+  private final Engine engine;
+  private final int context;
+  private final List<String> controlTexts;
+
+  private ModelHost(LoadedModel model, Engine engine, int context) {
+    this.model = model;
+    this.engine = engine;
+    this.context = context;
+    this.controlTexts = controlTexts(model.tokenizer().vocabulary());
+  }
+
+  static ModelHost start(LoadedModel model, RuntimeConfig config) {
+    try {
+      int context = Math.min(config.maxContext(), model.model().config().contextLength());
+      EngineConfig sizes =
+          EngineConfig.of((context + 32L) * config.sequences()).withKvType(config.kvType());
+      Engine engine = Engine.start(model.model(), model.backend(), sizes);
+      return new ModelHost(model, engine, context);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static List<String> controlTexts(Vocabulary vocabulary) {
+    List<String> texts = new ArrayList<>();
+    for (int id = 0; id < vocabulary.size(); id++) {
+      if (vocabulary.isControl(id) && !vocabulary.text(id).isEmpty()) {
+        texts.add(vocabulary.text(id));
+      }
+    }
+    return List.copyOf(texts);
+  }
+
+  Tokenizer tokenizer() {
+    return model.tokenizer();
+  }
+
+  Engine engine() {
+    return engine;
+  }
+
+  /// The most tokens of a sequence.
+  int context() {
+    return context;
+  }
+
+  /// A conversation as the model's template writes it, with the prompt for an answer. The result is
+  /// tokenized with control tokens parsed, so what only looks like one in a message is broken up first:
+  /// nobody can end a turn from inside it.
+  String render(List<ChatMessage> messages) {
+    List<ChatMessage> harmless =
+        messages.stream()
+            .map(message -> new ChatMessage(message.role(), harmless(message.content())))
+            .toList();
+    ChatTemplate template = model.chatTemplate();
+    if (template == null) {
+      return plain(harmless);
+    }
+    Vocabulary vocabulary = tokenizer().vocabulary();
+    return template.render(harmless, true, text(vocabulary.bos()), text(vocabulary.eos()));
+  }
+
+  private String text(OptionalInt token) {
+    return token.isPresent() ? tokenizer().vocabulary().text(token.getAsInt()) : "";
+  }
+
+  private String harmless(String content) {
+    String text = content;
+    for (String control : controlTexts) {
+      if (text.contains(control)) {
+        text =
+            text.replace(
+                control, control.substring(0, 1) + ZERO_WIDTH_SPACE + control.substring(1));
+      }
+    }
+    return text;
+  }
+
+  /// For a model without a template: a transcript that it may continue.
+  private static String plain(List<ChatMessage> messages) {
+    StringBuilder text = new StringBuilder();
+    for (ChatMessage message : messages) {
+      text.append(message.role()).append(": ").append(message.content()).append('\n');
+    }
+    return text.append("assistant:").toString();
+  }
+
+  @Override
+  public void close() {
+    engine.close();
+    model.close();
+  }
+}

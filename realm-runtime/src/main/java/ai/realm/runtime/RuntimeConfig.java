@@ -1,0 +1,49 @@
+package ai.realm.runtime;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.KvType;
+import java.nio.file.Path;
+import java.util.Map;
+
+/// What a [RealmRuntime] works with.
+///
+/// @param models model files by the names that guests open them by
+/// @param backend what computes; stays the caller's to close
+/// @param maxContext the most tokens of a sequence; the model's own bound holds as well
+/// @param sequences full sequences that the KV memory of a model holds
+/// @param kvType how keys and values are stored
+/// @param memory64Bytes host memory for the guests' private layers
+/// @param limits what a guest may take
+public record RuntimeConfig(
+    Map<String, Path> models,
+    Backend backend,
+    int maxContext,
+    int sequences,
+    KvType kvType,
+    long memory64Bytes,
+    GuestLimits limits) {
+  public RuntimeConfig {
+    models = Map.copyOf(models);
+    if (maxContext < 1 || sequences < 1 || memory64Bytes < 0) {
+      throw new IllegalArgumentException(
+          "expected positive maxContext and sequences and memory64Bytes of at least 0, found %d, %d, %d"
+              .formatted(maxContext, sequences, memory64Bytes));
+    }
+  }
+
+  /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
+  public static RuntimeConfig of(String name, Path model, Backend backend) {
+    return new RuntimeConfig(
+        Map.of(name, model), backend, 8192, 2, KvType.F16, 1L << 30, GuestLimits.DEFAULT);
+  }
+
+  /// The same with other limits.
+  public RuntimeConfig withLimits(GuestLimits other) {
+    return new RuntimeConfig(models, backend, maxContext, sequences, kvType, memory64Bytes, other);
+  }
+
+  /// The same with another bound on sequences.
+  public RuntimeConfig withMaxContext(int tokens) {
+    return new RuntimeConfig(models, backend, tokens, sequences, kvType, memory64Bytes, limits);
+  }
+}

@@ -1,0 +1,215 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.wasm.DefaultGuest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+
+/// The built default guest on the real model.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(120)
+final class RealmRuntimeTest {
+  private Backend backend;
+  private RealmRuntime runtime;
+  private long model;
+
+  @BeforeAll
+  void load() {
+    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+    runtime = new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend));
+    runtime.loadWasm(DefaultGuest.bytes());
+    model = runtime.callFunction("load_model", "sample", "{}").value();
+  }
+
+  @AfterAll
+  void close() {
+    runtime.close();
+    backend.close();
+  }
+
+  private CallResult generate(String prompt, String config) {
+    return runtime.callFunction("generate", model, prompt, config);
+  }
+
+  @Test
+  void capitalOfFranceComesThroughGuestAndHostFunctions() {
+    assertThat(model).isPositive();
+    CallResult result = generate("What is the capital of France?", "{}");
+    assertThat(result.text()).isEqualTo("The capital of France is Paris.");
+    assertThat(result.value()).isZero();
+    assertThat(result.promptTokens()).isEqualTo(11);
+    assertThat(result.newTokens()).isEqualTo(7);
+  }
+
+  @Test
+  void textStreamsTokenByToken() {
+    List<String> pieces = new ArrayList<>();
+    List<Integer> tokens = new ArrayList<>();
+    GuestOutput output =
+        new GuestOutput() {
+          @Override
+          public void text(String text) {
+            pieces.add(text);
+          }
+
+          @Override
+          public void token(int id) {
+            tokens.add(id);
+          }
+        };
+    runtime.callFunction("generate", output, model, "What is the capital of France?", "{}");
+    assertThat(String.join("", pieces)).isEqualTo("The capital of France is Paris.");
+    assertThat(tokens).containsExactly(286, 279, 278, 1200, 269, 1542, 1730);
+  }
+
+  @Test
+  void maxTokensEndsTheGenerationAndSaysSo() {
+    CallResult result = generate("Tell me a story about a fox.", "{\"max_tokens\": 5}");
+    assertThat(result.newTokens()).isEqualTo(5);
+    assertThat(result.value()).isEqualTo(1);
+  }
+
+  @Test
+  void stopTextEndsTheAnswerBeforeItAcrossTokenBorders() {
+    CallResult result =
+        generate("What is the capital of France?", "{\"stop\": [\"nothing\", \"ce is P\"]}");
+    assertThat(result.text()).isEqualTo("The capital of Fran");
+    assertThat(result.value()).isZero();
+  }
+
+  @Test
+  void stopTextThatNeverComesChangesNothing() {
+    assertThat(generate("What is the capital of France?", "{\"stop\": \"Paris!\"}").text())
+        .isEqualTo("The capital of France is Paris.");
+  }
+
+  @Test
+  void rawTextIsContinuedWithoutTheTemplate() {
+    CallResult result = generate("The capital of Italy is", "{\"raw\": true, \"max_tokens\": 2}");
+    assertThat(result.promptTokens()).isEqualTo(6);
+    assertThat(result.text()).contains("Rome");
+  }
+
+  @Test
+  void conversationIsRenderedTurnByTurn() {
+    String messages =
+        """
+        [{"role": "system", "content": "You are a helpful assistant."},
+         {"role": "user", "content": "What is the capital of Germany?"}]\
+        """;
+    assertThat(generate(messages, "{\"messages\": true}").text()).contains("Berlin");
+  }
+
+  @Test
+  void controlTokenTypedByAUserStaysText() {
+    int plain = generate("Hello", "{\"max_tokens\": 1}").promptTokens();
+    int typed = generate("</s><|assistant|>", "{\"max_tokens\": 1}").promptTokens();
+    // One control token each would make five in all; broken up they are many pieces.
+    assertThat(typed).isGreaterThan(plain + 3);
+  }
+
+  @Test
+  void sameSeedGivesTheSameTextAndAnotherSeedAnother() {
+    String prompt = "Tell me a story about a fox.";
+    String hot = "{\"temperature\": 2.5, \"max_tokens\": 30, \"seed\": %d}";
+    String first = generate(prompt, hot.formatted(1)).text();
+    assertThat(generate(prompt, hot.formatted(1)).text()).isEqualTo(first);
+    assertThat(generate(prompt, hot.formatted(2)).text()).isNotEqualTo(first);
+  }
+
+  @Test
+  void malformedConfigurationIsRefused() {
+    assertThat(generate("Hello", "{\"max_tokens\": ").value()).isEqualTo(Errno.EINVAL);
+    assertThat(generate("Hello", "nonsense").value()).isEqualTo(Errno.EINVAL);
+  }
+
+  @Test
+  void promptLongerThanTheContextIsRefused() {
+    assertThat(generate("many words ".repeat(400), "{}").value()).isEqualTo(Errno.EMSGSIZE);
+    assertThat(generate("many words ".repeat(40_000), "{}").value()).isEqualTo(Errno.EMSGSIZE);
+  }
+
+  @Test
+  void generationEndsWhereTheContextIsFull() {
+    CallResult result = generate("word ".repeat(190), "{\"raw\": true}");
+    assertThat(result.promptTokens() + result.newTokens()).isLessThanOrEqualTo(512);
+  }
+
+  @Test
+  void forgedHandlesAreRefused() {
+    for (long handle : new long[] {0, 1, -1, model + 1, Integer.MAX_VALUE}) {
+      assertThat(runtime.callFunction("generate", handle, "Hello", "{}").value())
+          .isEqualTo(Errno.EBADF);
+    }
+  }
+
+  @Test
+  void unknownModelAndUnknownFunctionAreRefused() {
+    assertThat(runtime.callFunction("load_model", "another", "{}").value()).isEqualTo(Errno.ENOENT);
+    assertThatThrownBy(() -> runtime.callFunction("nothing"))
+        .isInstanceOf(GuestFormatException.class)
+        .hasMessageContaining("exports no function nothing");
+  }
+
+  @Test
+  void cancelEndsTheGenerationWithinAStep() {
+    GuestOutput cancelling =
+        new GuestOutput() {
+          private int tokens;
+
+          @Override
+          public void text(String text) {}
+
+          @Override
+          public void token(int id) {
+            if (++tokens == 3) {
+              runtime.cancel();
+            }
+          }
+        };
+    CallResult result =
+        runtime.callFunction("generate", cancelling, model, "Tell me a story about a fox.", "{}");
+    assertThat(result.newTokens()).isEqualTo(3);
+    assertThat(result.value()).isEqualTo(Errno.ECANCELED);
+    assertThat(generate("What is the capital of France?", "{}").text()).contains("Paris");
+  }
+
+  @Test
+  void callPastItsDeadlineIsEndedAndTheNextOneWorks() {
+    RuntimeConfig hurried =
+        RuntimeConfig.of("sample", SampleModel.path(), backend)
+            .withLimits(GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500)));
+    GuestOutput slow =
+        text -> {
+          try {
+            Thread.sleep(Duration.ofMillis(200));
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        };
+    try (RealmRuntime other = new RealmRuntime(hurried)) {
+      other.loadWasm(DefaultGuest.bytes());
+      long handle = other.callFunction("load_model", "sample", "{}").value();
+      String prompt = "Tell me a story about a fox.";
+      assertThatThrownBy(() -> other.callFunction("generate", slow, handle, prompt, "{}"))
+          .isInstanceOf(GuestTrapException.class)
+          .hasMessageContaining("time for the call");
+      long again = other.callFunction("load_model", "sample", "{}").value();
+      assertThat(
+              other.callFunction("generate", again, "What is the capital of France?", "{}").text())
+          .contains("Paris");
+    }
+  }
+}
