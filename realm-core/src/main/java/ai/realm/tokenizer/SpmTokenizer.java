@@ -1,79 +1,75 @@
 package ai.realm.tokenizer;
 
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /// SentencePiece BPE: spaces become ▁, the text is cut into characters, and the neighbours whose union
 /// is the token of highest score merge until none are left; what is no token falls back to its bytes.
-/// Merges come from a heap: n log n for a text of n characters. See Kudo & Richardson 2018, and
-/// `llm_tokenizer_spm` in llama.cpp for the order of ties (leftmost first).
+/// See Kudo & Richardson 2018, and `llm_tokenizer_spm` in llama.cpp for the order of ties (leftmost
+/// first).
+///
+/// Merges come from a heap: n log n for a text of n characters. Where no token has a ▁ after another
+/// character, no merge crosses the begin of a word, and the words are merged one by one.
 final class SpmTokenizer extends Tokenizer {
-  private static final byte[] SPACE = {(byte) 0xe2, (byte) 0x96, (byte) 0x81};
-
-  private static final byte[] NOTHING = {};
-
-  private final int[] byteTokens = new int[256];
+  private final int[] byteTokens;
+  private final boolean byWords;
 
   SpmTokenizer(Vocabulary vocabulary) {
     super(vocabulary);
-    int unknown = vocabulary.unknown().orElse(-1);
-    byte[] name = "<0x00>".getBytes(StandardCharsets.US_ASCII);
-    String hex = "0123456789ABCDEF";
-    for (int b = 0; b < 256; b++) {
-      name[3] = (byte) hex.charAt(b >> 4);
-      name[4] = (byte) hex.charAt(b & 15);
-      int token = vocabulary.find(name, 0, name.length);
-      if (token < 0) {
-        byte[] raw = {(byte) b};
-        token = vocabulary.find(raw, 0, 1);
-      }
-      byteTokens[b] = token >= 0 ? token : unknown;
-    }
+    byteTokens = ByteTokens.of(vocabulary, vocabulary.unknown().orElse(-1));
+    byWords = !hasTokenAcrossWords(vocabulary);
+  }
+
+  private static boolean hasTokenAcrossWords(Vocabulary vocabulary) {
     for (int id = 0; id < vocabulary.size(); id++) {
-      if (vocabulary.type(id) == TokenType.BYTE) {
-        byteValue(id);
+      if (vocabulary.texts().length(id) < 4) {
+        continue;
+      }
+      byte[] text = vocabulary.texts().copy(id);
+      for (int i = 1; i < text.length; i++) {
+        if (beginsWord(text, i)) {
+          return true;
+        }
       }
     }
+    return false;
+  }
+
+  /// Whether there is a ▁ at `at` and another character before it.
+  private static boolean beginsWord(byte[] text, int at) {
+    return EscapedSpaces.isAt(text, at) && (at < 3 || !EscapedSpaces.isAt(text, at - 3));
   }
 
   @Override
-  void encodeText(String text, boolean afterSpecial, IntList out) {
-    byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+  void encodeText(byte[] utf8, int from, int to, boolean afterSpecial, IntList out) {
     boolean prefix = afterSpecial && vocabulary().addSpacePrefix();
-    new Merger(escape(utf8, prefix)).run(out);
-  }
-
-  private static byte[] escape(byte[] utf8, boolean prefix) {
-    int spaces = prefix ? 1 : 0;
-    for (byte b : utf8) {
-      spaces += b == ' ' ? 1 : 0;
-    }
-    byte[] out = new byte[utf8.length + 2 * spaces + (prefix ? 1 : 0)];
-    int n = 0;
-    if (prefix) {
-      System.arraycopy(SPACE, 0, out, 0, 3);
-      n = 3;
-    }
-    for (byte b : utf8) {
-      if (b == ' ') {
-        System.arraycopy(SPACE, 0, out, n, 3);
-        n += 3;
-      } else {
-        out[n++] = b;
+    byte[] bytes = EscapedSpaces.escape(utf8, from, to, prefix);
+    Merger merger = new Merger(bytes);
+    int start = 0;
+    if (byWords) {
+      for (int at = 1; at < bytes.length; at++) {
+        if (bytes[at] == (byte) 0xe2 && beginsWord(bytes, at)) {
+          merger.run(start, at, out);
+          start = at;
+        }
       }
     }
-    return out;
+    merger.run(start, bytes.length, out);
   }
 
-  /// The merging of one text. Symbols are a doubly linked list over `bytes`; a merge extends the left
-  /// one and empties the right one. A heap entry is stale when a length has changed since.
+  static int characterLength(byte first) {
+    int b = first & 0xff;
+    return b < 0xc0 ? 1 : b < 0xe0 ? 2 : b < 0xf0 ? 3 : 4;
+  }
+
+  /// The merging of one piece of text after another. Symbols are a doubly linked list over `bytes`; a
+  /// merge extends the left one and empties the right one. A heap entry is stale when a length has
+  /// changed since.
   private final class Merger {
     private final byte[] bytes;
-    private final int[] start;
-    private final int[] length;
-    private final int[] previous;
-    private final int[] next;
-    private int symbols;
+    private int[] start = new int[64];
+    private int[] length = new int[64];
+    private int[] previous = new int[64];
+    private int[] next = new int[64];
 
     private float[] heapScore = new float[64];
     private int[] heapLeft = new int[64];
@@ -82,22 +78,20 @@ final class SpmTokenizer extends Tokenizer {
 
     Merger(byte[] bytes) {
       this.bytes = bytes;
-      start = new int[bytes.length];
-      length = new int[bytes.length];
-      previous = new int[bytes.length];
-      next = new int[bytes.length];
     }
 
-    void run(IntList out) {
-      for (int at = 0; at < bytes.length; symbols++) {
+    void run(int from, int to, IntList out) {
+      if (from == to) {
+        return;
+      }
+      ensureCapacity(to - from);
+      int symbols = 0;
+      for (int at = from; at < to; symbols++) {
         start[symbols] = at;
-        length[symbols] = Math.min(characterLength(bytes[at]), bytes.length - at);
+        length[symbols] = Math.min(characterLength(bytes[at]), to - at);
         previous[symbols] = symbols - 1;
         next[symbols] = symbols + 1;
         at += length[symbols];
-      }
-      if (symbols == 0) {
-        return;
       }
       next[symbols - 1] = -1;
       for (int i = 0; i + 1 < symbols; i++) {
@@ -127,8 +121,18 @@ final class SpmTokenizer extends Tokenizer {
       }
     }
 
+    private void ensureCapacity(int n) {
+      if (start.length < n) {
+        int capacity = Math.max(n, 2 * start.length);
+        start = new int[capacity];
+        length = new int[capacity];
+        previous = new int[capacity];
+        next = new int[capacity];
+      }
+    }
+
     private void emit(int s, IntList out) {
-      int token = vocabulary().find(bytes, start[s], start[s] + length[s]);
+      int token = vocabulary().texts().find(bytes, start[s], start[s] + length[s]);
       if (token >= 0) {
         out.add(token);
         return;
@@ -141,16 +145,11 @@ final class SpmTokenizer extends Tokenizer {
       }
     }
 
-    private static int characterLength(byte first) {
-      int b = first & 0xff;
-      return b < 0xc0 ? 1 : b < 0xe0 ? 2 : b < 0xf0 ? 3 : 4;
-    }
-
     /// Puts symbol `left` and its right neighbour into the heap if together they are a token.
     private void offer(int left) {
       int right = next[left];
       int total = length[left] + length[right];
-      int token = vocabulary().find(bytes, start[left], start[left] + total);
+      int token = vocabulary().texts().find(bytes, start[left], start[left] + total);
       if (token < 0) {
         return;
       }
@@ -165,9 +164,7 @@ final class SpmTokenizer extends Tokenizer {
         move((i - 1) / 2, i);
         i = (i - 1) / 2;
       }
-      heapScore[i] = score;
-      heapLeft[i] = left;
-      heapLength[i] = total;
+      set(i, score, left, total);
     }
 
     private boolean before(float score, int left, int entry) {
@@ -175,9 +172,13 @@ final class SpmTokenizer extends Tokenizer {
     }
 
     private void move(int from, int to) {
-      heapScore[to] = heapScore[from];
-      heapLeft[to] = heapLeft[from];
-      heapLength[to] = heapLength[from];
+      set(to, heapScore[from], heapLeft[from], heapLength[from]);
+    }
+
+    private void set(int entry, float score, int left, int total) {
+      heapScore[entry] = score;
+      heapLeft[entry] = left;
+      heapLength[entry] = total;
     }
 
     private void pop() {
@@ -187,66 +188,24 @@ final class SpmTokenizer extends Tokenizer {
       }
       float score = heapScore[last];
       int left = heapLeft[last];
-      int total = heapLength[last];
       int i = 0;
       while (2 * i + 1 < heapSize) {
         int child = 2 * i + 1;
         if (child + 1 < heapSize && before(heapScore[child + 1], heapLeft[child + 1], child)) {
           child++;
         }
-        if (!before(heapScore[child], heapLeft[child], score, left)) {
+        if (before(score, left, child)) {
           break;
         }
         move(child, i);
         i = child;
       }
-      heapScore[i] = score;
-      heapLeft[i] = left;
-      heapLength[i] = total;
-    }
-
-    private static boolean before(float childScore, int childLeft, float score, int left) {
-      return childScore > score || (childScore == score && childLeft < left);
+      set(i, score, left, heapLength[last]);
     }
   }
 
   @Override
-  public byte[] tokenBytes(int token) {
-    return switch (vocabulary().type(token)) {
-      case NORMAL, UNUSED -> unescape(vocabulary().bytes(token));
-      case USER_DEFINED -> vocabulary().bytes(token);
-      case BYTE -> new byte[] {(byte) byteValue(token)};
-      case CONTROL, UNKNOWN -> NOTHING;
-    };
-  }
-
-  private int byteValue(int token) {
-    String text = vocabulary().text(token);
-    if (text.length() == 6 && text.startsWith("<0x") && text.endsWith(">")) {
-      int high = Character.digit(text.charAt(3), 16);
-      int low = Character.digit(text.charAt(4), 16);
-      if (high >= 0 && low >= 0) {
-        return high << 4 | low;
-      }
-    }
-    throw new TokenizerException(
-        "tokenizer.ggml.tokens: expected <0x00> to <0xFF> for byte token %d, found %s"
-            .formatted(token, text.length() > 20 ? text.substring(0, 20) + "…" : text));
-  }
-
-  private static byte[] unescape(byte[] text) {
-    int n = 0;
-    for (int i = 0; i < text.length; n++) {
-      if (i + 2 < text.length
-          && text[i] == SPACE[0]
-          && text[i + 1] == SPACE[1]
-          && text[i + 2] == SPACE[2]) {
-        text[n] = ' ';
-        i += 3;
-      } else {
-        text[n] = text[i++];
-      }
-    }
-    return Arrays.copyOf(text, n);
+  byte[] normalBytes(int token) {
+    return EscapedSpaces.unescape(vocabulary().texts().copy(token));
   }
 }

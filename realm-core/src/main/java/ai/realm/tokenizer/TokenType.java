@@ -2,6 +2,8 @@ package ai.realm.tokenizer;
 
 /// What a token is, with its number in `tokenizer.ggml.token_type` (`llama_token_type` in llama.h).
 public enum TokenType {
+  /// Of no kind; leaves no text.
+  UNDEFINED(0),
   /// Ordinary text.
   NORMAL(1),
   /// Stands for text that the vocabulary cannot express.
@@ -15,6 +17,8 @@ public enum TokenType {
   /// One byte, `<0x00>` to `<0xFF>`.
   BYTE(6);
 
+  private static final TokenType[] TYPES = values();
+
   private final int id;
 
   TokenType(int id) {
@@ -22,12 +26,12 @@ public enum TokenType {
   }
 
   static TokenType of(int id, int token) {
-    for (TokenType t : values()) {
+    for (TokenType t : TYPES) {
       if (t.id == id) {
         return t;
       }
     }
     throw new TokenizerException(
-        "tokenizer.ggml.token_type: expected 1 to 6 for token %d, found %d".formatted(token, id));
+        "tokenizer.ggml.token_type: expected 0 to 6 for token %d, found %d".formatted(token, id));
   }
 }

@@ -11,4 +11,10 @@ public final class TokenizerException extends RealmException {
   public TokenizerException(String message) {
     super("TOKENIZER_INVALID", message);
   }
+
+  /// A text from the file as it may stand in a message: short, without control characters.
+  static String quote(String text) {
+    String cut = text.length() > 40 ? text.substring(0, 40) + "…" : text;
+    return '"' + cut.replaceAll("\\p{Cntrl}", "?") + '"';
+  }
 }

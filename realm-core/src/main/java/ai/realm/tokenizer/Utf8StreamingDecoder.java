@@ -18,11 +18,11 @@ final class Utf8StreamingDecoder implements StreamingDecoder {
   @Override
   public String accept(int token) {
     byte[] piece = tokenizer.tokenBytes(token);
-    if (piece.length == 0) {
+    int skip = stripSpace && piece.length > 0 && piece[0] == ' ' ? 1 : 0;
+    stripSpace = false;
+    if (piece.length == skip) {
       return "";
     }
-    int skip = stripSpace && piece[0] == ' ' ? 1 : 0;
-    stripSpace = false;
     byte[] all = Arrays.copyOf(pending, pending.length + piece.length - skip);
     System.arraycopy(piece, skip, all, pending.length, piece.length - skip);
     int complete = all.length - unfinished(all);
