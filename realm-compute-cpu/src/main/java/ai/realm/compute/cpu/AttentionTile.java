@@ -158,13 +158,21 @@ final class AttentionTile implements AutoCloseable {
     for (int j = 0; j < inGroup; j++) {
       long scores = scoresAt + (long) j * KEYS * Float.BYTES;
       if (spec.softcap() > 0) {
-        softcap(m, scores, spec.softcap());
+        softcap(m, scores, spec.softcap(), scratch.tile);
       }
       if (slope[j] != 0) {
         bias(m, scores, slope[j], distance[j], count);
       }
       hide(m, scores, first[j], end[j]);
-      weigh(m, scores, group * GROUP + j, j);
+      shift(m, scores, group * GROUP + j);
+    }
+    VectorMath.exp(m, scoresAt, inGroup * KEYS);
+    for (int j = 0; j < inGroup; j++) {
+      long scores = scoresAt + (long) j * KEYS * Float.BYTES;
+      sum[group * GROUP + j] += sum(m, scores);
+      for (int t = 0; t < count; t++) {
+        weights[t * GROUP + j] = m.get(Lanes.FLOAT, scores + (long) t * Float.BYTES);
+      }
     }
     for (long column = 0; column < width; column += KEYS) {
       Panels.multiply(
@@ -182,11 +190,10 @@ final class AttentionTile implements AutoCloseable {
     }
   }
 
-  private static void softcap(MemorySegment m, long scores, float cap) {
-    for (int i = 0; i < KEYS; i += Lanes.COUNT) {
-      long at = scores + (long) i * Float.BYTES;
-      VectorMath.tanh(Lanes.floats(m, at).div(cap)).mul(cap).intoMemorySegment(m, at, Lanes.ORDER);
-    }
+  private static void softcap(MemorySegment m, long scores, float cap, MemorySegment t) {
+    scale(m, scores, KEYS, 1 / cap);
+    VectorMath.tanh(m, scores, KEYS, t);
+    scale(m, scores, KEYS, cap);
   }
 
   private static void bias(MemorySegment m, long scores, float slope, int distance, int count) {
@@ -205,36 +212,51 @@ final class AttentionTile implements AutoCloseable {
     }
   }
 
-  /// Turns a row of scores into weights against the new maximum, and rescales what was summed.
-  private void weigh(MemorySegment m, long scores, int query, int column) {
-    long second = scores + Lanes.BYTES;
-    FloatVector a = Lanes.floats(m, scores);
-    FloatVector b = Lanes.floats(m, second);
+  /// Subtracts the new maximum from a row of scores, and rescales what was summed under the old one.
+  private void shift(MemorySegment m, long scores, int query) {
     float old = max[query];
-    float top = Math.max(old, a.max(b).reduceLanes(VectorOperators.MAX));
+    float top = Math.max(old, greatest(m, scores));
     if (top == Float.NEGATIVE_INFINITY) {
-      top = 0; // Sees nothing yet: all weights become 0.
-    } else {
-      max[query] = top;
+      return; // Sees nothing yet: e^−∞ gives weights of 0.
     }
-    FloatVector p = VectorMath.exp(a.sub(top));
-    FloatVector q = VectorMath.exp(b.sub(top));
-    float factor = old == top ? 1 : (float) Math.exp(old - top);
-    sum[query] = sum[query] * factor + Lanes.sum(p.add(q));
-    if (factor != 1) {
+    subtract(m, scores, top);
+    if (top != old) {
+      float factor = (float) Math.exp(old - top);
+      max[query] = top;
+      sum[query] *= factor;
       scale(m, sumsAt + query * width * Float.BYTES, (int) width, factor);
     }
-    p.intoMemorySegment(m, scores, Lanes.ORDER);
-    q.intoMemorySegment(m, second, Lanes.ORDER);
-    for (int t = 0; t < KEYS; t++) {
-      weights[t * GROUP + column] = m.get(Lanes.FLOAT, scores + (long) t * Float.BYTES);
+  }
+
+  private static float greatest(MemorySegment m, long scores) {
+    FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, m, scores, Lanes.ORDER);
+    FloatVector b =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, m, scores + Lanes.BYTES, Lanes.ORDER);
+    return a.max(b).reduceLanes(VectorOperators.MAX);
+  }
+
+  private static float sum(MemorySegment m, long scores) {
+    FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, m, scores, Lanes.ORDER);
+    FloatVector b =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, m, scores + Lanes.BYTES, Lanes.ORDER);
+    return a.add(b).reduceLanes(VectorOperators.ADD);
+  }
+
+  private static void subtract(MemorySegment m, long scores, float top) {
+    for (int i = 0; i < KEYS; i += Lanes.COUNT) {
+      long at = scores + (long) i * Float.BYTES;
+      FloatVector.fromMemorySegment(Lanes.FLOATS, m, at, Lanes.ORDER)
+          .sub(top)
+          .intoMemorySegment(m, at, Lanes.ORDER);
     }
   }
 
   private static void scale(MemorySegment m, long row, int length, float factor) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
       long at = row + (long) i * Float.BYTES;
-      Lanes.floats(m, at).mul(factor).intoMemorySegment(m, at, Lanes.ORDER);
+      FloatVector.fromMemorySegment(Lanes.FLOATS, m, at, Lanes.ORDER)
+          .mul(factor)
+          .intoMemorySegment(m, at, Lanes.ORDER);
     }
   }
 

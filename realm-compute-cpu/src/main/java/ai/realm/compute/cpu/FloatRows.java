@@ -3,6 +3,7 @@ package ai.realm.compute.cpu;
 import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /// What the kernels share that unpack a row of weights into an array of floats first.
 abstract class FloatRows extends VectorKernel {
@@ -45,23 +46,37 @@ abstract class FloatRows extends VectorKernel {
     int i = 0;
     for (; i + 4 * Lanes.COUNT <= cols; i += 4 * Lanes.COUNT) {
       long at = xs + (long) i * Float.BYTES;
-      a = floats(row, i).fma(Lanes.floats(x, at), a);
-      b = floats(row, i + Lanes.COUNT).fma(Lanes.floats(x, at + Lanes.BYTES), b);
-      c = floats(row, i + 2 * Lanes.COUNT).fma(Lanes.floats(x, at + 2 * Lanes.BYTES), c);
-      d = floats(row, i + 3 * Lanes.COUNT).fma(Lanes.floats(x, at + 3 * Lanes.BYTES), d);
+      a =
+          FloatVector.fromArray(Lanes.FLOATS, row, i)
+              .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER), a);
+      b =
+          FloatVector.fromArray(Lanes.FLOATS, row, i + Lanes.COUNT)
+              .fma(
+                  FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + Lanes.BYTES, Lanes.ORDER), b);
+      c =
+          FloatVector.fromArray(Lanes.FLOATS, row, i + 2 * Lanes.COUNT)
+              .fma(
+                  FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + 2 * Lanes.BYTES, Lanes.ORDER),
+                  c);
+      d =
+          FloatVector.fromArray(Lanes.FLOATS, row, i + 3 * Lanes.COUNT)
+              .fma(
+                  FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + 3 * Lanes.BYTES, Lanes.ORDER),
+                  d);
     }
     for (; i + Lanes.COUNT <= cols; i += Lanes.COUNT) {
-      a = floats(row, i).fma(Lanes.floats(x, xs + (long) i * Float.BYTES), a);
+      a =
+          FloatVector.fromArray(Lanes.FLOATS, row, i)
+              .fma(
+                  FloatVector.fromMemorySegment(
+                      Lanes.FLOATS, x, xs + (long) i * Float.BYTES, Lanes.ORDER),
+                  a);
     }
     float tail = 0;
     for (; i < cols; i++) {
       tail += row[i] * x.get(Lanes.FLOAT, xs + (long) i * Float.BYTES);
     }
-    return Lanes.sum(a.add(b).add(c.add(d))) + tail;
-  }
-
-  private static FloatVector floats(float[] row, int i) {
-    return FloatVector.fromArray(Lanes.FLOATS, row, i);
+    return a.add(b).add(c.add(d)).reduceLanes(VectorOperators.ADD) + tail;
   }
 
   @Override

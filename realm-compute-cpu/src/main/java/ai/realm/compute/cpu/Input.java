@@ -3,6 +3,7 @@ package ai.realm.compute.cpu;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /// One row of activations as the row kernels of [VectorKernel] read it: where it lies, and its sums
 /// over runs of columns, which stand in for the offsets and mins of quantized weights.
@@ -45,9 +46,12 @@ final class Input {
       long from = offset + (long) run * length * Float.BYTES;
       FloatVector sum = FloatVector.zero(Lanes.FLOATS);
       for (int i = 0; i < length; i += Lanes.COUNT) {
-        sum = sum.add(Lanes.floats(x, from + (long) i * Float.BYTES));
+        sum =
+            sum.add(
+                FloatVector.fromMemorySegment(
+                    Lanes.FLOATS, x, from + (long) i * Float.BYTES, Lanes.ORDER));
       }
-      sums[run] = Lanes.sum(sum);
+      sums[run] = sum.reduceLanes(VectorOperators.ADD);
     }
   }
 }

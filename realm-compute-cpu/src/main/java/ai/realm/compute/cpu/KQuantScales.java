@@ -1,7 +1,9 @@
 package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /// The head that Q4_K and Q5_K share: 16 bytes for 8 sub-blocks of 32 weights.
 ///
@@ -80,15 +82,19 @@ final class KQuantScales {
       int count, float[] scales, float[] mins, MemorySegment bytes, long minBytes, float[] sums) {
     FloatVector sum = FloatVector.zero(Lanes.FLOATS);
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      Lanes.signedBytes(bytes, i)
+      ((FloatVector)
+              ByteVector.fromMemorySegment(Lanes.QUANTS, bytes, i, Lanes.ORDER)
+                  .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
           .mul(FloatVector.fromArray(Lanes.FLOATS, scales, i))
           .intoArray(scales, i);
       sum =
-          Lanes.signedBytes(bytes, minBytes + i)
+          ((FloatVector)
+                  ByteVector.fromMemorySegment(Lanes.QUANTS, bytes, minBytes + i, Lanes.ORDER)
+                      .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
               .mul(FloatVector.fromArray(Lanes.FLOATS, mins, i))
               .fma(FloatVector.fromArray(Lanes.FLOATS, sums, i), sum);
     }
-    return Lanes.sum(sum);
+    return sum.reduceLanes(VectorOperators.ADD);
   }
 
   /// Scales and negated mins of a block of each row, from the transposed words 0 to 3 of the head:

@@ -7,11 +7,14 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/// The machine's vector shape and the loads that all kernels share. Static finals, so that the JIT
-/// compiler sees constants; everything here inlines into the kernels.
+/// The machine's vector shape. Static finals, so that the JIT compiler sees constants.
+///
+/// There are no methods here that take or return vectors, nor in the kernels: such a method may be
+/// compiled on its own before its callers are, is then too big to inline into them, and from then on
+/// each of its vectors is an object on the heap. Only methods of the Vector API itself are always
+/// inlined. For the same reason kernels are small: past some 18,000 nodes C2 stops inlining.
 final class Lanes {
   /// Floats of a vector register of the preferred width.
   static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
@@ -47,54 +50,8 @@ final class Lanes {
 
   private Lanes() {}
 
-  /// Floats at byte `offset`.
-  static FloatVector floats(MemorySegment memory, long offset) {
-    return FloatVector.fromMemorySegment(FLOATS, memory, offset, ORDER);
-  }
-
-  /// Ints from index `i`.
-  static IntVector ints(int[] array, int i) {
-    return IntVector.fromArray(INTS, array, i);
-  }
-
-  /// Floats from index `i`.
-  static FloatVector floats(float[] array, int i) {
-    return FloatVector.fromArray(FLOATS, array, i);
-  }
-
-  /// Unsigned bytes at `offset`, one per lane.
-  static IntVector unsignedBytes(MemorySegment memory, long offset) {
-    return (IntVector)
-        ByteVector.fromMemorySegment(QUANTS, memory, offset, ORDER)
-            .convertShape(VectorOperators.ZERO_EXTEND_B2I, INTS, 0);
-  }
-
-  /// Unsigned 16-bit numbers at byte `offset`, one per lane.
-  static IntVector unsignedShorts(MemorySegment memory, long offset) {
-    return (IntVector)
-        ShortVector.fromMemorySegment(HALVES, memory, offset, ORDER)
-            .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
-  }
-
-  /// Signed bytes at `offset` as floats, one per lane.
-  static FloatVector signedBytes(MemorySegment memory, long offset) {
-    return (FloatVector)
-        ByteVector.fromMemorySegment(QUANTS, memory, offset, ORDER)
-            .convertShape(VectorOperators.B2F, FLOATS, 0);
-  }
-
-  /// Ints converted to floats.
-  static FloatVector toFloats(IntVector ints) {
-    return (FloatVector) ints.convertShape(VectorOperators.I2F, FLOATS, 0);
-  }
-
   /// An F16 number at byte `offset`.
   static float half(MemorySegment memory, long offset) {
     return Float.float16ToFloat(memory.get(SHORT, offset));
-  }
-
-  /// Sum of the lanes.
-  static float sum(FloatVector v) {
-    return v.reduceLanes(VectorOperators.ADD);
   }
 }

@@ -22,10 +22,6 @@ final class Panels {
 
   private Panels() {}
 
-  private static FloatVector broadcast(float x) {
-    return FloatVector.broadcast(Lanes.FLOATS, x);
-  }
-
   /// `out (inputs, 2 · lanes) = or += x (inputs, columns) · panel`, with up to 8 inputs; fewer than 8
   /// compute, and write, 4 or 8 rows of `out`.
   static void multiply(
@@ -101,56 +97,65 @@ final class Panels {
       long outOffset,
       long outStride) {
     long from = outOffset;
-    FloatVector a0 = Lanes.floats(out, from);
-    FloatVector b0 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a0 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b0 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a1 = Lanes.floats(out, from);
-    FloatVector b1 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a1 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b1 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a2 = Lanes.floats(out, from);
-    FloatVector b2 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a2 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b2 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a3 = Lanes.floats(out, from);
-    FloatVector b3 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a3 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b3 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a4 = Lanes.floats(out, from);
-    FloatVector b4 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a4 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b4 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a5 = Lanes.floats(out, from);
-    FloatVector b5 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a5 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b5 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a6 = Lanes.floats(out, from);
-    FloatVector b6 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a6 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b6 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a7 = Lanes.floats(out, from);
-    FloatVector b7 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a7 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b7 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     for (int k = 0; k < columns; k++) {
       long w = panelOffset + k * panelStride;
-      FloatVector a = Lanes.floats(panel, w);
-      FloatVector b = Lanes.floats(panel, w + Lanes.BYTES);
+      FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w, Lanes.ORDER);
+      FloatVector b =
+          FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w + Lanes.BYTES, Lanes.ORDER);
       int i = xOffset + k * TOKENS;
-      FloatVector y = broadcast(x[i]);
+      FloatVector y = FloatVector.broadcast(Lanes.FLOATS, x[i]);
       a0 = a.fma(y, a0);
       b0 = b.fma(y, b0);
-      y = broadcast(x[i + 1]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 1]);
       a1 = a.fma(y, a1);
       b1 = b.fma(y, b1);
-      y = broadcast(x[i + 2]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 2]);
       a2 = a.fma(y, a2);
       b2 = b.fma(y, b2);
-      y = broadcast(x[i + 3]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 3]);
       a3 = a.fma(y, a3);
       b3 = b.fma(y, b3);
-      y = broadcast(x[i + 4]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 4]);
       a4 = a.fma(y, a4);
       b4 = b.fma(y, b4);
-      y = broadcast(x[i + 5]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 5]);
       a5 = a.fma(y, a5);
       b5 = b.fma(y, b5);
-      y = broadcast(x[i + 6]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 6]);
       a6 = a.fma(y, a6);
       b6 = b.fma(y, b6);
-      y = broadcast(x[i + 7]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 7]);
       a7 = a.fma(y, a7);
       b7 = b.fma(y, b7);
     }
@@ -192,32 +197,37 @@ final class Panels {
       long outOffset,
       long outStride) {
     long from = outOffset;
-    FloatVector a0 = Lanes.floats(out, from);
-    FloatVector b0 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a0 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b0 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a1 = Lanes.floats(out, from);
-    FloatVector b1 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a1 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b1 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a2 = Lanes.floats(out, from);
-    FloatVector b2 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a2 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b2 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a3 = Lanes.floats(out, from);
-    FloatVector b3 = Lanes.floats(out, from + Lanes.BYTES);
+    FloatVector a3 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector b3 =
+        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
     for (int k = 0; k < columns; k++) {
       long w = panelOffset + k * panelStride;
-      FloatVector a = Lanes.floats(panel, w);
-      FloatVector b = Lanes.floats(panel, w + Lanes.BYTES);
+      FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w, Lanes.ORDER);
+      FloatVector b =
+          FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w + Lanes.BYTES, Lanes.ORDER);
       int i = xOffset + k * TOKENS;
-      FloatVector y = broadcast(x[i]);
+      FloatVector y = FloatVector.broadcast(Lanes.FLOATS, x[i]);
       a0 = a.fma(y, a0);
       b0 = b.fma(y, b0);
-      y = broadcast(x[i + 1]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 1]);
       a1 = a.fma(y, a1);
       b1 = b.fma(y, b1);
-      y = broadcast(x[i + 2]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 2]);
       a2 = a.fma(y, a2);
       b2 = b.fma(y, b2);
-      y = broadcast(x[i + 3]);
+      y = FloatVector.broadcast(Lanes.FLOATS, x[i + 3]);
       a3 = a.fma(y, a3);
       b3 = b.fma(y, b3);
     }

@@ -12,6 +12,9 @@ final class Scratch implements AutoCloseable {
   /// Words of a block of each row, `(words, Lanes.COUNT)`.
   final int[] words = new int[64 * Lanes.COUNT];
 
+  /// Quants of a sub-block of each row, 4 unsigned bytes to a lane.
+  final int[] quants = new int[8 * Lanes.COUNT];
+
   /// Scales of a block of each row, `(scales, Lanes.COUNT)`.
   final float[] columnScales = new float[16 * Lanes.COUNT];
 

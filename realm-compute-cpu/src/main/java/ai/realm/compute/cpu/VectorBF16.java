@@ -2,6 +2,8 @@ package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /// BF16 weights: the high halves of floats.
@@ -15,7 +17,10 @@ final class VectorBF16 extends FloatRows {
     float[] to = scratch.floats(count);
     int whole = Lanes.FLOATS.loopBound(count);
     for (int i = 0; i < whole; i += Lanes.COUNT) {
-      Lanes.unsignedShorts(w, offset + (long) i * Short.BYTES)
+      ((IntVector)
+              ShortVector.fromMemorySegment(
+                      Lanes.HALVES, w, offset + (long) i * Short.BYTES, Lanes.ORDER)
+                  .convertShape(VectorOperators.ZERO_EXTEND_S2I, Lanes.INTS, 0))
           .lanewise(VectorOperators.LSHL, 16)
           .reinterpretAsFloats()
           .intoArray(to, i);

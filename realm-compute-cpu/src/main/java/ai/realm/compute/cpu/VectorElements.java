@@ -4,15 +4,17 @@ import ai.realm.compute.Activation;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
-/// Non-linear functions over runs of floats, shared out over the worker pool where there are many.
+/// Non-linear functions over runs of floats, shared out over the worker pool where there are many. Each
+/// is a few passes over a chunk that stays in the first-level cache; see [Lanes] for why.
 /// Used by one thread at a time.
 final class VectorElements {
   /// Floats below which waking the workers costs more than it saves.
   private static final long ALONE_BELOW = 1 << 14;
 
   /// Floats of one chunk; a multiple of a vector.
-  private static final int CHUNK = 1 << 12;
+  private static final int CHUNK = 1 << 11;
 
   /// `2 · sqrt(2 / π)`: 1 + tanh(u) = 2 · sigmoid(2u).
   private static final float GELU_FACTOR = (float) (2 * Math.sqrt(2 / Math.PI));
@@ -31,7 +33,10 @@ final class VectorElements {
   private final WorkerPool pool;
   private final WorkerPool.Task task = this::chunk;
 
-  /// The floats after the last whole vector, one vector of `x` and one of `y`: kernels know no tails.
+  /// Exponents of a chunk, for each worker.
+  private final MemorySegment[] exponents;
+
+  /// The floats after the last whole vector, one vector of `x` and one of `y`: passes know no tails.
   private final MemorySegment tail;
 
   private Function function = Function.ACTIVATE;
@@ -46,6 +51,10 @@ final class VectorElements {
   VectorElements(WorkerPool pool, Arena arena) {
     this.pool = pool;
     tail = arena.allocate(2L * Lanes.BYTES, CpuBuffer.ALIGNMENT);
+    exponents = new MemorySegment[pool.threads()];
+    for (int i = 0; i < exponents.length; i++) {
+      exponents[i] = arena.allocate((long) CHUNK * Float.BYTES, CpuBuffer.ALIGNMENT);
+    }
   }
 
   /// `x = f(x)`.
@@ -94,110 +103,194 @@ final class VectorElements {
     long from = (long) chunk * CHUNK;
     int length = (int) Math.min(CHUNK, count - from);
     int whole = Lanes.FLOATS.loopBound(length);
-    span(x, from * Float.BYTES, y, from * Float.BYTES, whole);
+    span(x, from * Float.BYTES, y, from * Float.BYTES, whole, exponents[worker]);
     if (whole < length) {
       long at = (from + whole) * Float.BYTES;
       long bytes = (long) (length - whole) * Float.BYTES;
       MemorySegment.copy(x, at, tail, 0, bytes);
       MemorySegment.copy(y, at, tail, Lanes.BYTES, bytes);
-      span(tail, 0, tail, Lanes.BYTES, Lanes.COUNT);
+      span(tail, 0, tail, Lanes.BYTES, Lanes.COUNT, exponents[worker]);
       MemorySegment.copy(tail, 0, x, at, bytes);
     }
   }
 
-  private void span(MemorySegment x, long xs, MemorySegment y, long ys, int length) {
+  private void span(
+      MemorySegment x, long xs, MemorySegment y, long ys, int length, MemorySegment t) {
     switch (function) {
-      case ACTIVATE -> activate(x, xs, length);
+      case ACTIVATE -> activate(x, xs, length, t);
       case GATE -> {
-        activate(x, xs, length);
+        activate(x, xs, length, t);
         multiply(x, xs, y, ys, length);
       }
-      case GATE_CLAMPED -> clamped(x, xs, y, ys, alpha, limit, length);
-      case SOFTCAP -> softcap(x, xs, limit, length);
+      case GATE_CLAMPED -> {
+        clampGate(x, xs, limit, length);
+        scale(x, xs, -alpha, t, length);
+        VectorMath.exp(t, 0, length);
+        timesSigmoid(x, xs, t, length);
+        timesOnePlusClamped(x, xs, y, ys, limit, length);
+      }
+      case SOFTCAP -> {
+        scale(x, xs, 1 / limit, x, xs, length);
+        VectorMath.tanh(x, xs, length, t);
+        scale(x, xs, limit, x, xs, length);
+      }
     }
   }
 
-  private void activate(MemorySegment x, long xs, int length) {
+  private void activate(MemorySegment x, long xs, int length, MemorySegment t) {
     switch (activation) {
-      case SILU -> silu(x, xs, length);
-      case GELU -> gelu(x, xs, length);
-      case GELU_ERF -> geluErf(x, xs, length);
-      case GELU_QUICK -> geluQuick(x, xs, length);
+      case SILU -> {
+        scale(x, xs, -1, t, length);
+        VectorMath.exp(t, 0, length);
+        timesSigmoid(x, xs, t, length);
+      }
+      case GELU -> {
+        geluExponent(x, xs, t, length);
+        VectorMath.exp(t, 0, length);
+        timesSigmoid(x, xs, t, length);
+      }
+      case GELU_QUICK -> {
+        scale(x, xs, -GELU_QUICK, t, length);
+        VectorMath.exp(t, 0, length);
+        timesSigmoid(x, xs, t, length);
+      }
+      case GELU_ERF -> {
+        halfSquares(x, xs, t, length);
+        VectorMath.exp(t, 0, length);
+        timesNormal(x, xs, t, length);
+      }
       case RELU -> relu(x, xs, length);
       case RELU_SQUARED -> {
         relu(x, xs, length);
         multiply(x, xs, x, xs, length);
       }
-      case SIGMOID -> sigmoid(x, xs, length);
+      case SIGMOID -> {
+        scale(x, xs, -1, t, length);
+        VectorMath.exp(t, 0, length);
+        sigmoid(t, x, xs, length);
+      }
     }
   }
 
-  private static void silu(MemorySegment x, long xs, int length) {
+  /// `t = factor · x`.
+  private static void scale(MemorySegment x, long xs, float factor, MemorySegment t, int length) {
+    scale(x, xs, factor, t, 0, length);
+  }
+
+  private static void scale(
+      MemorySegment x, long xs, float factor, MemorySegment t, long ts, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      FloatVector v = load(x, xs, i);
-      store(v.mul(VectorMath.sigmoid(v)), x, xs, i);
+      long at = (long) i * Float.BYTES;
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER)
+          .mul(factor)
+          .intoMemorySegment(t, ts + at, Lanes.ORDER);
     }
   }
 
-  private static void gelu(MemorySegment x, long xs, int length) {
+  /// `t = −2 · sqrt(2/π) · (x + 0.044715 x³)`.
+  private static void geluExponent(MemorySegment x, long xs, MemorySegment t, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      FloatVector v = load(x, xs, i);
-      FloatVector inner = v.mul(v).mul(GELU_CUBE).add(1).mul(v).mul(GELU_FACTOR);
-      store(v.mul(VectorMath.sigmoid(inner)), x, xs, i);
+      long at = (long) i * Float.BYTES;
+      FloatVector v = FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER);
+      v.mul(v).mul(GELU_CUBE).add(1).mul(v).mul(-GELU_FACTOR).intoMemorySegment(t, at, Lanes.ORDER);
     }
   }
 
-  private static void geluErf(MemorySegment x, long xs, int length) {
+  /// `t = −x² / 2`.
+  private static void halfSquares(MemorySegment x, long xs, MemorySegment t, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      store(VectorMath.geluErf(load(x, xs, i)), x, xs, i);
+      long at = (long) i * Float.BYTES;
+      FloatVector v = FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER);
+      v.mul(v).mul(-0.5f).intoMemorySegment(t, at, Lanes.ORDER);
     }
   }
 
-  private static void geluQuick(MemorySegment x, long xs, int length) {
+  /// `x = x / (1 + t)`: with t = e^−u, x · sigmoid(u).
+  private static void timesSigmoid(MemorySegment x, long xs, MemorySegment t, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      FloatVector v = load(x, xs, i);
-      store(v.mul(VectorMath.sigmoid(v.mul(GELU_QUICK))), x, xs, i);
+      long at = (long) i * Float.BYTES;
+      FloatVector e = FloatVector.fromMemorySegment(Lanes.FLOATS, t, at, Lanes.ORDER);
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER)
+          .div(e.add(1))
+          .intoMemorySegment(x, xs + at, Lanes.ORDER);
+    }
+  }
+
+  /// `x = 1 / (1 + t)`.
+  private static void sigmoid(MemorySegment t, MemorySegment x, long xs, int length) {
+    FloatVector one = FloatVector.broadcast(Lanes.FLOATS, 1);
+    for (int i = 0; i < length; i += Lanes.COUNT) {
+      long at = (long) i * Float.BYTES;
+      FloatVector e = FloatVector.fromMemorySegment(Lanes.FLOATS, t, at, Lanes.ORDER);
+      one.div(e.add(1)).intoMemorySegment(x, xs + at, Lanes.ORDER);
+    }
+  }
+
+  /// `x = x · Φ(x)` with t = e^(−x²/2). Φ comes from the complementary error function, which keeps its
+  /// digits where it is small: Abramowitz and Stegun 7.1.26.
+  private static void timesNormal(MemorySegment x, long xs, MemorySegment t, int length) {
+    FloatVector one = FloatVector.broadcast(Lanes.FLOATS, 1);
+    FloatVector a1 = FloatVector.broadcast(Lanes.FLOATS, 0.254829592f);
+    FloatVector a2 = FloatVector.broadcast(Lanes.FLOATS, -0.284496736f);
+    FloatVector a3 = FloatVector.broadcast(Lanes.FLOATS, 1.421413741f);
+    FloatVector a4 = FloatVector.broadcast(Lanes.FLOATS, -1.453152027f);
+    FloatVector a5 = FloatVector.broadcast(Lanes.FLOATS, 1.061405429f);
+    for (int i = 0; i < length; i += Lanes.COUNT) {
+      long at = (long) i * Float.BYTES;
+      FloatVector v = FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER);
+      FloatVector e = FloatVector.fromMemorySegment(Lanes.FLOATS, t, at, Lanes.ORDER);
+      FloatVector z = v.abs().mul((float) Math.sqrt(0.5));
+      FloatVector s = one.div(z.mul(0.3275911f).add(one));
+      FloatVector p = a5.fma(s, a4).fma(s, a3).fma(s, a2).fma(s, a1);
+      FloatVector half = p.mul(s).mul(e).mul(0.5f);
+      one.sub(half)
+          .blend(half, v.compare(VectorOperators.LT, 0))
+          .mul(v)
+          .intoMemorySegment(x, xs + at, Lanes.ORDER);
     }
   }
 
   private static void relu(MemorySegment x, long xs, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      store(load(x, xs, i).max(0), x, xs, i);
-    }
-  }
-
-  private static void sigmoid(MemorySegment x, long xs, int length) {
-    for (int i = 0; i < length; i += Lanes.COUNT) {
-      store(VectorMath.sigmoid(load(x, xs, i)), x, xs, i);
+      long at = xs + (long) i * Float.BYTES;
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER)
+          .max(0)
+          .intoMemorySegment(x, at, Lanes.ORDER);
     }
   }
 
   private static void multiply(MemorySegment x, long xs, MemorySegment y, long ys, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      store(load(x, xs, i).mul(load(y, ys, i)), x, xs, i);
+      long at = (long) i * Float.BYTES;
+      FloatVector v = FloatVector.fromMemorySegment(Lanes.FLOATS, y, ys + at, Lanes.ORDER);
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER)
+          .mul(v)
+          .intoMemorySegment(x, xs + at, Lanes.ORDER);
     }
   }
 
-  private static void clamped(
-      MemorySegment x, long xs, MemorySegment y, long ys, float alpha, float limit, int length) {
+  private static void clampGate(MemorySegment x, long xs, float limit, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      FloatVector g = load(x, xs, i).min(limit);
-      FloatVector u = load(y, ys, i).min(limit).max(-limit);
-      store(g.mul(VectorMath.sigmoid(g.mul(alpha))).mul(u.add(1)), x, xs, i);
+      long at = xs + (long) i * Float.BYTES;
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER)
+          .min(limit)
+          .intoMemorySegment(x, at, Lanes.ORDER);
     }
   }
 
-  private static void softcap(MemorySegment x, long xs, float cap, int length) {
+  /// `x = x · (1 + clamp(y))`.
+  private static void timesOnePlusClamped(
+      MemorySegment x, long xs, MemorySegment y, long ys, float limit, int length) {
     for (int i = 0; i < length; i += Lanes.COUNT) {
-      store(VectorMath.tanh(load(x, xs, i).div(cap)).mul(cap), x, xs, i);
+      long at = (long) i * Float.BYTES;
+      FloatVector u =
+          FloatVector.fromMemorySegment(Lanes.FLOATS, y, ys + at, Lanes.ORDER)
+              .min(limit)
+              .max(-limit)
+              .add(1);
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER)
+          .mul(u)
+          .intoMemorySegment(x, xs + at, Lanes.ORDER);
     }
-  }
-
-  private static FloatVector load(MemorySegment x, long offset, int i) {
-    return Lanes.floats(x, offset + (long) i * Float.BYTES);
-  }
-
-  private static void store(FloatVector value, MemorySegment x, long offset, int i) {
-    value.intoMemorySegment(x, offset + (long) i * Float.BYTES, Lanes.ORDER);
   }
 }

@@ -3,6 +3,7 @@ package ai.realm.compute.cpu;
 import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /// F32 weights.
 final class VectorF32 extends FloatRows {
@@ -38,14 +39,21 @@ final class VectorF32 extends FloatRows {
     int i = 0;
     for (; i + 2 * Lanes.COUNT <= cols; i += 2 * Lanes.COUNT) {
       long at = (long) i * Float.BYTES;
-      a = Lanes.floats(w, row + at).fma(Lanes.floats(x, xs + at), a);
-      b = Lanes.floats(w, row + at + Lanes.BYTES).fma(Lanes.floats(x, xs + at + Lanes.BYTES), b);
+      a =
+          FloatVector.fromMemorySegment(Lanes.FLOATS, w, row + at, Lanes.ORDER)
+              .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER), a);
+      b =
+          FloatVector.fromMemorySegment(Lanes.FLOATS, w, row + at + Lanes.BYTES, Lanes.ORDER)
+              .fma(
+                  FloatVector.fromMemorySegment(
+                      Lanes.FLOATS, x, xs + at + Lanes.BYTES, Lanes.ORDER),
+                  b);
     }
     float tail = 0;
     for (; i < cols; i++) {
       long at = (long) i * Float.BYTES;
       tail += w.get(Lanes.FLOAT, row + at) * x.get(Lanes.FLOAT, xs + at);
     }
-    return Lanes.sum(a.add(b)) + tail;
+    return a.add(b).reduceLanes(VectorOperators.ADD) + tail;
   }
 }

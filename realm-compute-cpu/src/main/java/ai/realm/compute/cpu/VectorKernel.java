@@ -134,31 +134,84 @@ abstract class VectorKernel {
     }
   }
 
-  /// Gathers an F16 number at `offset` of each row, as a float.
-  static void transposeHalf(
-      MemorySegment w, long offset, long rowBytes, int rows, float[] to, int at) {
+  /// Gathers an F16 scale at `offset` of each row, and what the quants' offset comes to.
+  static void transposeScale(
+      MemorySegment w,
+      long offset,
+      long rowBytes,
+      int rows,
+      int quantOffset,
+      float[] scales,
+      float[] bases) {
     for (int r = 0; r < Lanes.COUNT; r++) {
-      to[at + r] = Lanes.half(w, offset + Math.min(r, rows - 1) * rowBytes);
+      float scale = Lanes.half(w, offset + Math.min(r, rows - 1) * rowBytes);
+      scales[r] = scale;
+      bases[r] = -quantOffset * scale;
     }
   }
 
-  /// Unpacks the 4 unsigned bytes of each lane into 4 columns of a panel as `scale · byte + base`.
-  static void bytes(
-      IntVector word, FloatVector scale, FloatVector base, MemorySegment panel, long to) {
-    put(word.and(255), scale, base, panel, to);
-    put(word.lanewise(VectorOperators.LSHR, 8).and(255), scale, base, panel, to + PANEL_STRIDE);
-    put(
-        word.lanewise(VectorOperators.LSHR, 16).and(255),
-        scale,
-        base,
-        panel,
-        to + 2 * PANEL_STRIDE);
-    put(word.lanewise(VectorOperators.LSHR, 24), scale, base, panel, to + 3 * PANEL_STRIDE);
+  /// Writes quants to columns of a panel as `scale · quant + base`: 4 columns for each vector of
+  /// `words`, whose lanes hold 4 unsigned bytes each.
+  ///
+  /// @param from index of the first word
+  /// @param count vectors of words
+  /// @param at index of the scale and base of the first row
+  static void columns(
+      int[] words,
+      int from,
+      int count,
+      float[] scales,
+      float[] bases,
+      int at,
+      MemorySegment panel,
+      long to) {
+    FloatVector scale = FloatVector.fromArray(Lanes.FLOATS, scales, at);
+    FloatVector base = FloatVector.fromArray(Lanes.FLOATS, bases, at);
+    for (int j = 0; j < count; j++) {
+      IntVector word = IntVector.fromArray(Lanes.INTS, words, from + j * Lanes.COUNT);
+      long column = to + 4L * j * PANEL_STRIDE;
+      ((FloatVector) word.and(255).convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+          .fma(scale, base)
+          .intoMemorySegment(panel, column, Lanes.ORDER);
+      ((FloatVector)
+              word.lanewise(VectorOperators.LSHR, 8)
+                  .and(255)
+                  .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+          .fma(scale, base)
+          .intoMemorySegment(panel, column + PANEL_STRIDE, Lanes.ORDER);
+      ((FloatVector)
+              word.lanewise(VectorOperators.LSHR, 16)
+                  .and(255)
+                  .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+          .fma(scale, base)
+          .intoMemorySegment(panel, column + 2 * PANEL_STRIDE, Lanes.ORDER);
+      ((FloatVector)
+              word.lanewise(VectorOperators.LSHR, 24)
+                  .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+          .fma(scale, base)
+          .intoMemorySegment(panel, column + 3 * PANEL_STRIDE, Lanes.ORDER);
+    }
   }
 
-  /// Writes `scale · quant + base` to a column of a panel.
-  static void put(
-      IntVector quant, FloatVector scale, FloatVector base, MemorySegment panel, long to) {
-    Lanes.toFloats(quant).fma(scale, base).intoMemorySegment(panel, to, Lanes.ORDER);
+  /// Takes 4 bits at bit `shift` of each byte: `to[j] = from[j] >> shift & 0x0F0F0F0F`.
+  static void nibbles(int[] words, int from, int count, int shift, int[] to) {
+    for (int j = 0; j < count * Lanes.COUNT; j += Lanes.COUNT) {
+      IntVector.fromArray(Lanes.INTS, words, from + j)
+          .lanewise(VectorOperators.LSHR, shift)
+          .and(0x0F0F0F0F)
+          .intoArray(to, j);
+    }
+  }
+
+  /// Adds one or more bits to what [#nibbles] took: `to[j] |= from[j] >> shift & mask, times 16`.
+  static void highBits(int[] words, int from, int count, int shift, int mask, int[] to) {
+    for (int j = 0; j < count * Lanes.COUNT; j += Lanes.COUNT) {
+      IntVector.fromArray(Lanes.INTS, words, from + j)
+          .lanewise(VectorOperators.LSHR, shift)
+          .and(mask)
+          .lanewise(VectorOperators.LSHL, 4)
+          .or(IntVector.fromArray(Lanes.INTS, to, j))
+          .intoArray(to, j);
+    }
   }
 }

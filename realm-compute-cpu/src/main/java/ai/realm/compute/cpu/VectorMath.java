@@ -1,10 +1,11 @@
 package ai.realm.compute.cpu;
 
+import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// Elementary functions lane by lane, to about 2e-7 relative. Polynomials as in the Cephes library
-/// (Moshier, `expf.c`, `tanhf.c`); the error function after Abramowitz and Stegun 7.1.26.
+/// Functions over whole vectors of floats in memory, a pass each: see [Lanes] for why they are not
+/// functions of one vector. Counts are multiples of [Lanes#COUNT].
 final class VectorMath {
   private static final float LOG2_E = 1.44269504f;
   private static final float LN2_HIGH = 0.693359375f;
@@ -20,58 +21,65 @@ final class VectorMath {
 
   private VectorMath() {}
 
-  /// `e^x`; 0 below −87.3, at most e^88.
-  static FloatVector exp(FloatVector x) {
-    FloatVector clamped = x.min(MAX_EXPONENT).max(MIN_EXPONENT);
-    FloatVector shifted = clamped.fma(broadcast(LOG2_E), broadcast(ROUND));
-    FloatVector n = shifted.sub(ROUND);
-    FloatVector r = n.fma(broadcast(-LN2_LOW), n.fma(broadcast(-LN2_HIGH), clamped));
-    FloatVector p = r.fma(broadcast(1.9875691500e-4f), broadcast(1.3981999507e-3f));
-    p = p.fma(r, broadcast(8.3334519073e-3f));
-    p = p.fma(r, broadcast(4.1665795894e-2f));
-    p = p.fma(r, broadcast(1.6666665459e-1f));
-    p = p.fma(r, broadcast(5.0000001201e-1f));
-    p = p.fma(r.mul(r), r).add(1);
-    FloatVector value =
-        p.reinterpretAsInts()
-            .add(shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-            .reinterpretAsFloats();
-    return value.blend(0, x.compare(VectorOperators.LT, MIN_EXPONENT));
+  /// `x = e^x`, to about 2e-7 relative; 0 below −87.3, at most e^88. Polynomial of `expf` in the Cephes
+  /// library (Moshier).
+  static void exp(MemorySegment x, long offset, int count) {
+    FloatVector one = FloatVector.broadcast(Lanes.FLOATS, 1);
+    FloatVector round = FloatVector.broadcast(Lanes.FLOATS, ROUND);
+    FloatVector c0 = FloatVector.broadcast(Lanes.FLOATS, 1.9875691500e-4f);
+    FloatVector c1 = FloatVector.broadcast(Lanes.FLOATS, 1.3981999507e-3f);
+    FloatVector c2 = FloatVector.broadcast(Lanes.FLOATS, 8.3334519073e-3f);
+    FloatVector c3 = FloatVector.broadcast(Lanes.FLOATS, 4.1665795894e-2f);
+    FloatVector c4 = FloatVector.broadcast(Lanes.FLOATS, 1.6666665459e-1f);
+    FloatVector c5 = FloatVector.broadcast(Lanes.FLOATS, 5.0000001201e-1f);
+    for (int i = 0; i < count; i += Lanes.COUNT) {
+      long at = offset + (long) i * Float.BYTES;
+      FloatVector v = FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER);
+      FloatVector clamped = v.min(MAX_EXPONENT).max(MIN_EXPONENT);
+      FloatVector shifted = clamped.mul(LOG2_E).add(round);
+      FloatVector n = shifted.sub(round);
+      FloatVector r = clamped.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
+      FloatVector p = c0.fma(r, c1).fma(r, c2).fma(r, c3).fma(r, c4).fma(r, c5);
+      p = p.fma(r.mul(r), r).add(one);
+      p.reinterpretAsInts()
+          .add(shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+          .reinterpretAsFloats()
+          .blend(0, v.compare(VectorOperators.LT, MIN_EXPONENT))
+          .intoMemorySegment(x, at, Lanes.ORDER);
+    }
   }
 
-  /// `1 / (1 + e^−x)`.
-  static FloatVector sigmoid(FloatVector x) {
-    return broadcast(1).div(exp(x.neg()).add(1));
-  }
-
-  /// `tanh x`.
-  static FloatVector tanh(FloatVector x) {
-    FloatVector z = x.mul(x);
-    FloatVector p = z.fma(broadcast(-5.70498872745e-3f), broadcast(2.06390887954e-2f));
-    p = p.fma(z, broadcast(-5.37397155531e-2f));
-    p = p.fma(z, broadcast(1.33314422036e-1f));
-    p = p.fma(z, broadcast(-3.33332819422e-1f));
-    FloatVector small = p.mul(z).fma(x, x);
-    FloatVector magnitude = broadcast(1).sub(broadcast(2).div(exp(x.abs().mul(2)).add(1)));
-    FloatVector large = magnitude.blend(magnitude.neg(), x.compare(VectorOperators.LT, 0));
-    return small.blend(large, x.abs().compare(VectorOperators.GE, 0.625f));
-  }
-
-  /// `x · Φ(x)`, with Φ from the complementary error function, which keeps its digits where it is
-  /// small.
-  static FloatVector geluErf(FloatVector x) {
-    FloatVector z = x.abs().mul((float) Math.sqrt(0.5));
-    FloatVector t = broadcast(1).div(z.fma(broadcast(0.3275911f), broadcast(1)));
-    FloatVector p = t.fma(broadcast(1.061405429f), broadcast(-1.453152027f));
-    p = p.fma(t, broadcast(1.421413741f));
-    p = p.fma(t, broadcast(-0.284496736f));
-    p = p.fma(t, broadcast(0.254829592f));
-    FloatVector half = p.mul(t).mul(exp(z.mul(z).neg())).mul(0.5f);
-    FloatVector phi = broadcast(1).sub(half).blend(half, x.compare(VectorOperators.LT, 0));
-    return x.mul(phi);
-  }
-
-  private static FloatVector broadcast(float value) {
-    return FloatVector.broadcast(Lanes.FLOATS, value);
+  /// `x = tanh x`, to about 3e-7 relative: a polynomial near 0 (`tanhf` in the Cephes library), else
+  /// `1 − 2 / (e^2|x| + 1)`.
+  ///
+  /// @param t scratch memory for `count` floats
+  static void tanh(MemorySegment x, long offset, int count, MemorySegment t) {
+    for (int i = 0; i < count; i += Lanes.COUNT) {
+      long at = (long) i * Float.BYTES;
+      FloatVector.fromMemorySegment(Lanes.FLOATS, x, offset + at, Lanes.ORDER)
+          .abs()
+          .mul(2)
+          .intoMemorySegment(t, at, Lanes.ORDER);
+    }
+    exp(t, 0, count);
+    FloatVector one = FloatVector.broadcast(Lanes.FLOATS, 1);
+    FloatVector c0 = FloatVector.broadcast(Lanes.FLOATS, -5.70498872745e-3f);
+    FloatVector c1 = FloatVector.broadcast(Lanes.FLOATS, 2.06390887954e-2f);
+    FloatVector c2 = FloatVector.broadcast(Lanes.FLOATS, -5.37397155531e-2f);
+    FloatVector c3 = FloatVector.broadcast(Lanes.FLOATS, 1.33314422036e-1f);
+    FloatVector c4 = FloatVector.broadcast(Lanes.FLOATS, -3.33332819422e-1f);
+    for (int i = 0; i < count; i += Lanes.COUNT) {
+      long at = (long) i * Float.BYTES;
+      FloatVector v = FloatVector.fromMemorySegment(Lanes.FLOATS, x, offset + at, Lanes.ORDER);
+      FloatVector e = FloatVector.fromMemorySegment(Lanes.FLOATS, t, at, Lanes.ORDER);
+      FloatVector z = v.mul(v);
+      FloatVector p = c0.fma(z, c1).fma(z, c2).fma(z, c3).fma(z, c4);
+      FloatVector small = p.mul(z).fma(v, v);
+      FloatVector large = one.sub(one.add(1).div(e.add(1)));
+      FloatVector signed = large.blend(large.neg(), v.compare(VectorOperators.LT, 0));
+      small
+          .blend(signed, v.abs().compare(VectorOperators.GE, 0.625f))
+          .intoMemorySegment(x, offset + at, Lanes.ORDER);
+    }
   }
 }

@@ -1,6 +1,7 @@
 package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -60,7 +61,7 @@ final class VectorQ4_0 extends VectorKernel {
     for (int b = whole; b < blocks; b++) {
       tail += scales[b] * sums[b];
     }
-    return Lanes.sum(sum) + tail;
+    return sum.reduceLanes(VectorOperators.ADD) + tail;
   }
 
   private static float row(
@@ -71,16 +72,26 @@ final class VectorQ4_0 extends VectorKernel {
       long in = xs + (long) b * WEIGHTS * Float.BYTES;
       FloatVector dot = FloatVector.zero(Lanes.FLOATS);
       for (int i = 0; i < WEIGHTS / 2; i += Lanes.COUNT) {
-        IntVector q = Lanes.unsignedBytes(w, quants + i);
+        IntVector q =
+            ((IntVector)
+                ByteVector.fromMemorySegment(Lanes.QUANTS, w, quants + i, Lanes.ORDER)
+                    .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0));
         long at = in + (long) i * Float.BYTES;
-        dot = Lanes.toFloats(q.and(15)).fma(Lanes.floats(x, at), dot);
         dot =
-            Lanes.toFloats(q.lanewise(VectorOperators.LSHR, 4))
-                .fma(Lanes.floats(x, at + WEIGHTS / 2 * Float.BYTES), dot);
+            ((FloatVector) q.and(15).convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+                .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER), dot);
+        dot =
+            ((FloatVector)
+                    q.lanewise(VectorOperators.LSHR, 4)
+                        .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+                .fma(
+                    FloatVector.fromMemorySegment(
+                        Lanes.FLOATS, x, at + WEIGHTS / 2 * Float.BYTES, Lanes.ORDER),
+                    dot);
       }
       sum = dot.fma(FloatVector.broadcast(Lanes.FLOATS, scales[b]), sum);
     }
-    return Lanes.sum(sum);
+    return sum.reduceLanes(VectorOperators.ADD);
   }
 
   @Override
@@ -92,25 +103,19 @@ final class VectorQ4_0 extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    int[] words = scratch.words;
-    float[] scale = scratch.columnScales;
+    float[] scales = scratch.columnScales;
+    float[] bases = scratch.columnBases;
+    int words = WEIGHTS / 8;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       long block = offset + (long) b * BYTES;
-      transposeHalf(w, block, rowBytes, rows, scale, 0);
-      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 8, words, 0);
+      transposeScale(w, block, rowBytes, rows, OFFSET, scales, bases);
+      transpose(w, block + QUANTS, rowBytes, rows, words, scratch.words, 0);
       long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
-      unpack(words, scale, 0, scratch.panel, to);
-      unpack(words, scale, 4, scratch.panel, to + WEIGHTS / 2 * PANEL_STRIDE);
-    }
-  }
-
-  /// The half of the block that lies at bit `shift` of each byte.
-  private static void unpack(int[] words, float[] scales, int shift, MemorySegment panel, long to) {
-    FloatVector scale = Lanes.floats(scales, 0);
-    FloatVector base = scale.mul(-OFFSET);
-    for (int j = 0; j < WEIGHTS / 8; j++) {
-      IntVector word = Lanes.ints(words, j * Lanes.COUNT).lanewise(VectorOperators.LSHR, shift);
-      bytes(word.and(0x0F0F0F0F), scale, base, panel, to + 4L * j * PANEL_STRIDE);
+      nibbles(scratch.words, 0, words, 0, scratch.quants);
+      columns(scratch.quants, 0, words, scales, bases, 0, scratch.panel, to);
+      to += WEIGHTS / 2 * PANEL_STRIDE;
+      nibbles(scratch.words, 0, words, 4, scratch.quants);
+      columns(scratch.quants, 0, words, scales, bases, 0, scratch.panel, to);
     }
   }
 }

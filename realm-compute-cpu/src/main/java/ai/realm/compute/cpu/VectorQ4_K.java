@@ -1,6 +1,7 @@
 package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -54,17 +55,27 @@ final class VectorQ4_K extends VectorKernel {
       FloatVector low = FloatVector.zero(Lanes.FLOATS);
       FloatVector high = low;
       for (int i = 0; i < SUB_BLOCK; i += Lanes.COUNT) {
-        IntVector q = Lanes.unsignedBytes(w, quants + i);
+        IntVector q =
+            ((IntVector)
+                ByteVector.fromMemorySegment(Lanes.QUANTS, w, quants + i, Lanes.ORDER)
+                    .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0));
         long at = in + (long) i * Float.BYTES;
-        low = Lanes.toFloats(q.and(15)).fma(Lanes.floats(x, at), low);
+        low =
+            ((FloatVector) q.and(15).convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+                .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER), low);
         high =
-            Lanes.toFloats(q.lanewise(VectorOperators.LSHR, 4))
-                .fma(Lanes.floats(x, at + SUB_BLOCK * Float.BYTES), high);
+            ((FloatVector)
+                    q.lanewise(VectorOperators.LSHR, 4)
+                        .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+                .fma(
+                    FloatVector.fromMemorySegment(
+                        Lanes.FLOATS, x, at + SUB_BLOCK * Float.BYTES, Lanes.ORDER),
+                    high);
       }
       first = low.fma(FloatVector.broadcast(Lanes.FLOATS, scales[2 * p]), first);
       second = high.fma(FloatVector.broadcast(Lanes.FLOATS, scales[2 * p + 1]), second);
     }
-    return Lanes.sum(first.add(second));
+    return first.add(second).reduceLanes(VectorOperators.ADD);
   }
 
   @Override
@@ -76,27 +87,24 @@ final class VectorQ4_K extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    int[] words = scratch.words;
+    int[] quants = scratch.quants;
+    int words = SUB_BLOCK / 4;
     for (int b = 0; b < cols / WEIGHTS; b++) {
-      transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, words, 0);
-      KQuantScales.unpackColumns(words, scratch.columnScales, scratch.columnBases);
-      long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
+      transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, scratch.words, 0);
+      KQuantScales.unpackColumns(scratch.words, scratch.columnScales, scratch.columnBases);
       for (int s = 0; s < KQuantScales.COUNT; s++) {
-        unpack(scratch, s, to + (long) s * SUB_BLOCK * PANEL_STRIDE);
+        int low = (KQuantScales.BYTES / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;
+        nibbles(scratch.words, low, words, s % 2 * 4, quants);
+        columns(
+            quants,
+            0,
+            words,
+            scratch.columnScales,
+            scratch.columnBases,
+            s * Lanes.COUNT,
+            scratch.panel,
+            panelOffset + ((long) b * WEIGHTS + s * SUB_BLOCK) * PANEL_STRIDE);
       }
-    }
-  }
-
-  /// Sub-block `s`.
-  private static void unpack(Scratch scratch, int s, long to) {
-    FloatVector scale = Lanes.floats(scratch.columnScales, s * Lanes.COUNT);
-    FloatVector base = Lanes.floats(scratch.columnBases, s * Lanes.COUNT);
-    int words = (KQuantScales.BYTES / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;
-    int shift = s % 2 * 4;
-    for (int j = 0; j < PAIR_BYTES / 4; j++) {
-      IntVector word =
-          Lanes.ints(scratch.words, words + j * Lanes.COUNT).lanewise(VectorOperators.LSHR, shift);
-      bytes(word.and(0x0F0F0F0F), scale, base, scratch.panel, to + 4L * j * PANEL_STRIDE);
     }
   }
 }

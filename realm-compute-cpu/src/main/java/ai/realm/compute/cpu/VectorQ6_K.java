@@ -1,6 +1,7 @@
 package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -64,12 +65,16 @@ final class VectorQ6_K extends VectorKernel {
       long block = row + (long) b * BYTES;
       float scale = Lanes.half(w, block + SCALE);
       for (int i = 0; i < SUB_BLOCKS; i += Lanes.COUNT) {
-        FloatVector s = Lanes.signedBytes(w, block + SCALES + i).mul(scale);
+        FloatVector s =
+            ((FloatVector)
+                    ByteVector.fromMemorySegment(Lanes.QUANTS, w, block + SCALES + i, Lanes.ORDER)
+                        .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
+                .mul(scale);
         s.intoArray(scales, b * SUB_BLOCKS + i);
         sum = s.fma(FloatVector.fromArray(Lanes.FLOATS, sums, b * SUB_BLOCKS + i), sum);
       }
     }
-    return Lanes.sum(sum);
+    return sum.reduceLanes(VectorOperators.ADD);
   }
 
   /// The weights of one half of each half's low bytes: two quarters of the row, which keeps the method
@@ -86,23 +91,30 @@ final class VectorQ6_K extends VectorKernel {
       for (int i = 0; i < 32; i += Lanes.COUNT) {
         int s = half * 8 + part * 2 + i / SUB_BLOCK;
         long at = in + (long) i * Float.BYTES;
-        IntVector low = Lanes.unsignedBytes(w, l + i);
-        IntVector high = Lanes.unsignedBytes(w, h + i).lanewise(VectorOperators.LSHR, 2 * part);
+        IntVector low =
+            ((IntVector)
+                ByteVector.fromMemorySegment(Lanes.QUANTS, w, l + i, Lanes.ORDER)
+                    .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0));
+        IntVector high =
+            ((IntVector)
+                    ByteVector.fromMemorySegment(Lanes.QUANTS, w, h + i, Lanes.ORDER)
+                        .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0))
+                .lanewise(VectorOperators.LSHR, 2 * part);
         IntVector first = low.and(15).or(high.lanewise(VectorOperators.LSHL, 4).and(48));
         IntVector second = low.lanewise(VectorOperators.LSHR, 4).or(high.and(48));
-        a = product(first, x, at).fma(broadcast(scales[s]), a);
-        b = product(second, x, at + 64 * Float.BYTES).fma(broadcast(scales[s + 4]), b);
+        a =
+            ((FloatVector) first.convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+                .mul(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER))
+                .fma(FloatVector.broadcast(Lanes.FLOATS, scales[s]), a);
+        b =
+            ((FloatVector) second.convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
+                .mul(
+                    FloatVector.fromMemorySegment(
+                        Lanes.FLOATS, x, at + 64 * Float.BYTES, Lanes.ORDER))
+                .fma(FloatVector.broadcast(Lanes.FLOATS, scales[s + 4]), b);
       }
     }
-    return Lanes.sum(a.add(b));
-  }
-
-  private static FloatVector product(IntVector q, MemorySegment x, long at) {
-    return Lanes.toFloats(q).mul(Lanes.floats(x, at));
-  }
-
-  private static FloatVector broadcast(float scale) {
-    return FloatVector.broadcast(Lanes.FLOATS, scale);
+    return a.add(b).reduceLanes(VectorOperators.ADD);
   }
 
   @Override
@@ -114,51 +126,43 @@ final class VectorQ6_K extends VectorKernel {
       int cols,
       Scratch scratch,
       long panelOffset) {
-    int[] words = scratch.words;
+    int[] quants = scratch.quants;
+    int words = SUB_BLOCK / 4;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       long block = offset + (long) b * BYTES;
-      transpose(w, block, rowBytes, rows, SCALE / 4, words, 0);
-      transposeHalf(w, block + SCALE, rowBytes, rows, scratch.columnBases, 0);
-      unpackScales(words, scratch.columnScales, scratch.columnBases);
-      long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
+      transpose(w, block, rowBytes, rows, SCALE / 4, scratch.words, 0);
+      unpackScales(w, block, rowBytes, rows, scratch);
       for (int s = 0; s < SUB_BLOCKS; s++) {
-        unpack(scratch, s, to + (long) s * SUB_BLOCK * PANEL_STRIDE);
+        int half = s >> 3;
+        int quarter = s >> 1 & 3;
+        int parity = s & 1;
+        int low = (half * 16 + (quarter & 1) * 8 + parity * 4) * Lanes.COUNT;
+        int high = (HIGH_BITS / 4 + half * 8 + parity * 4) * Lanes.COUNT;
+        nibbles(scratch.words, low, words, quarter / 2 * 4, quants);
+        highBits(scratch.words, high, words, 2 * quarter, 0x03030303, quants);
+        columns(
+            quants,
+            0,
+            words,
+            scratch.columnScales,
+            scratch.columnBases,
+            s * Lanes.COUNT,
+            scratch.panel,
+            panelOffset + ((long) b * WEIGHTS + s * SUB_BLOCK) * PANEL_STRIDE);
       }
     }
   }
 
-  private static void unpackScales(int[] words, float[] scales, float[] scale) {
-    for (int j = 0; j < SUB_BLOCKS / 4; j++) {
-      for (int r = 0; r < Lanes.COUNT; r++) {
-        int word = words[(SCALES / 4 + j) * Lanes.COUNT + r];
-        for (int i = 0; i < 4; i++) {
-          scales[(4 * j + i) * Lanes.COUNT + r] = scale[r] * (byte) (word >>> 8 * i);
-        }
+  private static void unpackScales(
+      MemorySegment w, long block, long rowBytes, int rows, Scratch scratch) {
+    for (int r = 0; r < Lanes.COUNT; r++) {
+      float scale = Lanes.half(w, block + SCALE + Math.min(r, rows - 1) * rowBytes);
+      for (int s = 0; s < SUB_BLOCKS; s++) {
+        int word = scratch.words[(SCALES / 4 + s / 4) * Lanes.COUNT + r];
+        float subScale = scale * (byte) (word >>> 8 * (s % 4));
+        scratch.columnScales[s * Lanes.COUNT + r] = subScale;
+        scratch.columnBases[s * Lanes.COUNT + r] = -OFFSET * subScale;
       }
-    }
-  }
-
-  /// Sub-block `s`, in the order of the weights.
-  private static void unpack(Scratch scratch, int s, long to) {
-    int half = s >> 3;
-    int quarter = s >> 1 & 3;
-    int parity = s & 1;
-    FloatVector scale = Lanes.floats(scratch.columnScales, s * Lanes.COUNT);
-    FloatVector base = scale.mul(-OFFSET);
-    int low = (half * 16 + (quarter & 1) * 8 + parity * 4) * Lanes.COUNT;
-    int high = (HIGH_BITS / 4 + half * 8 + parity * 4) * Lanes.COUNT;
-    int shift = quarter / 2 * 4;
-    for (int j = 0; j < SUB_BLOCK / 4; j++) {
-      IntVector l =
-          Lanes.ints(scratch.words, low + j * Lanes.COUNT)
-              .lanewise(VectorOperators.LSHR, shift)
-              .and(0x0F0F0F0F);
-      IntVector h =
-          Lanes.ints(scratch.words, high + j * Lanes.COUNT)
-              .lanewise(VectorOperators.LSHR, 2 * quarter)
-              .and(0x03030303)
-              .lanewise(VectorOperators.LSHL, 4);
-      bytes(l.or(h), scale, base, scratch.panel, to + 4L * j * PANEL_STRIDE);
     }
   }
 }

@@ -2,8 +2,8 @@ package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /// Q8_0: 32 weights in 34 bytes, an F16 scale and 32 signed bytes. See `block_q8_0` in ggml-common.h.
@@ -37,12 +37,17 @@ final class VectorQ8_0 extends VectorKernel {
       FloatVector dot = FloatVector.zero(Lanes.FLOATS);
       for (int i = 0; i < WEIGHTS; i += Lanes.COUNT) {
         dot =
-            Lanes.signedBytes(w, block + QUANTS + i)
-                .fma(Lanes.floats(x, in + (long) i * Float.BYTES), dot);
+            ((FloatVector)
+                    ByteVector.fromMemorySegment(Lanes.QUANTS, w, block + QUANTS + i, Lanes.ORDER)
+                        .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
+                .fma(
+                    FloatVector.fromMemorySegment(
+                        Lanes.FLOATS, x, in + (long) i * Float.BYTES, Lanes.ORDER),
+                    dot);
       }
       sum = dot.fma(FloatVector.broadcast(Lanes.FLOATS, Lanes.half(w, block)), sum);
     }
-    return Lanes.sum(sum);
+    return sum.reduceLanes(VectorOperators.ADD);
   }
 
   /// Unpacks `count` weights at byte `offset`: rows of a Q8_0 KV cache.
@@ -66,35 +71,22 @@ final class VectorQ8_0 extends VectorKernel {
       Scratch scratch,
       long panelOffset) {
     int[] words = scratch.words;
-    float[] scale = scratch.columnScales;
+    float[] scales = scratch.columnScales;
+    float[] bases = scratch.columnBases;
     for (int b = 0; b < cols / WEIGHTS; b++) {
       long block = offset + (long) b * BYTES;
-      transposeHalf(w, block, rowBytes, rows, scale, 0);
+      transposeScale(w, block, rowBytes, rows, 128, scales, bases);
       transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 4, words, 0);
-      unpack(words, scale, scratch.panel, panelOffset + (long) b * WEIGHTS * PANEL_STRIDE);
+      unsign(words);
+      long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
+      columns(words, 0, WEIGHTS / 4, scales, bases, 0, scratch.panel, to);
     }
   }
 
-  private static void unpack(int[] words, float[] scales, MemorySegment panel, long to) {
-    FloatVector scale = Lanes.floats(scales, 0);
-    FloatVector zero = FloatVector.zero(Lanes.FLOATS);
-    for (int j = 0; j < WEIGHTS / 4; j++) {
-      IntVector word = Lanes.ints(words, j * Lanes.COUNT);
-      long at = to + 4L * j * PANEL_STRIDE;
-      put(signed(word.lanewise(VectorOperators.LSHL, 24)), scale, zero, panel, at);
-      put(signed(word.lanewise(VectorOperators.LSHL, 16)), scale, zero, panel, at + PANEL_STRIDE);
-      put(
-          signed(word.lanewise(VectorOperators.LSHL, 8)),
-          scale,
-          zero,
-          panel,
-          at + 2 * PANEL_STRIDE);
-      put(signed(word), scale, zero, panel, at + 3 * PANEL_STRIDE);
+  /// Adds 128 to each signed byte.
+  private static void unsign(int[] words) {
+    for (int j = 0; j < WEIGHTS / 4 * Lanes.COUNT; j++) {
+      words[j] ^= 0x80808080;
     }
-  }
-
-  /// The signed byte at the top of each lane.
-  private static IntVector signed(IntVector word) {
-    return word.lanewise(VectorOperators.ASHR, 24);
   }
 }

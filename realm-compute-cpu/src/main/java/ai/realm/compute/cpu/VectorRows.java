@@ -3,6 +3,7 @@ package ai.realm.compute.cpu;
 import ai.realm.compute.RopeStyle;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
 
 /// Norms, rotations and sums over rows, shared out over the worker pool by rows where there are many.
@@ -173,9 +174,12 @@ final class VectorRows {
     FloatVector sums = FloatVector.zero(Lanes.FLOATS);
     int whole = Lanes.FLOATS.loopBound(length);
     for (int i = 0; i < whole; i += Lanes.COUNT) {
-      sums = sums.add(Lanes.floats(x, at + (long) i * Float.BYTES));
+      sums =
+          sums.add(
+              FloatVector.fromMemorySegment(
+                  Lanes.FLOATS, x, at + (long) i * Float.BYTES, Lanes.ORDER));
     }
-    double sum = Lanes.sum(sums);
+    double sum = sums.reduceLanes(VectorOperators.ADD);
     for (int i = whole; i < length; i++) {
       sum += get(x, at, i);
     }
@@ -187,10 +191,12 @@ final class VectorRows {
     FloatVector sums = FloatVector.zero(Lanes.FLOATS);
     int whole = Lanes.FLOATS.loopBound(length);
     for (int i = 0; i < whole; i += Lanes.COUNT) {
-      FloatVector v = Lanes.floats(x, at + (long) i * Float.BYTES).sub(mean);
+      FloatVector v =
+          FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + (long) i * Float.BYTES, Lanes.ORDER)
+              .sub(mean);
       sums = v.fma(v, sums);
     }
-    double sum = Lanes.sum(sums);
+    double sum = sums.reduceLanes(VectorOperators.ADD);
     for (int i = whole; i < length; i++) {
       float v = get(x, at, i) - mean;
       sum += v * v;
