@@ -1,10 +1,11 @@
 package ai.realm.tensor;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /// Scalar reference codec of one tensor type: what the bits of a block mean. Every fast kernel is
 /// tested against it, and a type without a fast kernel runs through it. Decoding is bit-exact with
-/// ggml's `dequantize_row_*`.
+/// ggml's `dequantize_row_*`, encoding byte for byte the same as its quantizers.
 public sealed interface BlockCodec
     permits FloatCodecs.F32, FloatCodecs.F16, FloatCodecs.Bf16, BlockwiseCodec {
   /// The codec of a type.
@@ -47,4 +48,29 @@ public sealed interface BlockCodec
 
   /// Decodes weights: `count`, a multiple of the block size, from `srcOffset` bytes on.
   void dequantize(MemorySegment src, long srcOffset, float[] dst, int dstOffset, int count);
+
+  /// Encodes a row of weights, `count` of them, a multiple of the block size, to the bytes that ggml's
+  /// `ggml_quantize_chunk` makes.
+  ///
+  /// @param importance how much an error in each column matters, or none
+  /// @throws UnsupportedQuantizationException for the IQ1, IQ2 and IQ3 types, which are only read
+  void quantize(
+      float[] src,
+      int srcOffset,
+      int count,
+      float @Nullable [] importance,
+      MemorySegment dst,
+      long dstOffset);
+
+  /// The same without importances.
+  default void quantize(float[] src, int srcOffset, int count, MemorySegment dst, long dstOffset) {
+    quantize(src, srcOffset, count, null, dst, dstOffset);
+  }
+
+  /// Encodes as ggml's `from_float_ref` does, where speed matters more than the last bit: IQ4_NL takes
+  /// the first scale it finds, the others are encoded as by [#quantize].
+  default void quantizeOnce(
+      float[] src, int srcOffset, int count, MemorySegment dst, long dstOffset) {
+    quantize(src, srcOffset, count, null, dst, dstOffset);
+  }
 }

@@ -3,8 +3,10 @@ package ai.realm.tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
 
-/// A codec that takes one block at a time. The static methods read the fields of a block.
+/// A codec that takes one block at a time. The static methods read and write the fields of a
+/// block.
 non-sealed interface BlockwiseCodec extends BlockCodec {
   ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -46,5 +48,55 @@ non-sealed interface BlockwiseCodec extends BlockCodec {
   /// The IEEE half at an offset.
   static float half(MemorySegment src, long offset) {
     return Float.float16ToFloat(src.get(SHORT, offset));
+  }
+
+  @Override
+  default void quantize(
+      float[] src,
+      int srcOffset,
+      int count,
+      float @Nullable [] importance,
+      MemorySegment dst,
+      long dstOffset) {
+    encode(BlockEncoder.of(type(), false), src, srcOffset, count, importance, dst, dstOffset);
+  }
+
+  @Override
+  default void quantizeOnce(
+      float[] src, int srcOffset, int count, MemorySegment dst, long dstOffset) {
+    encode(BlockEncoder.of(type(), true), src, srcOffset, count, null, dst, dstOffset);
+  }
+
+  private void encode(
+      BlockEncoder encoder,
+      float[] src,
+      int srcOffset,
+      int count,
+      float @Nullable [] importance,
+      MemorySegment dst,
+      long dstOffset) {
+    int blockSize = type().blockSize();
+    int blockBytes = type().blockBytes();
+    if (count % blockSize != 0 || (importance != null && importance.length < count)) {
+      throw new IllegalArgumentException(
+          "%s: expected a multiple of %d weights and as many importances, found %d and %s"
+              .formatted(
+                  type(), blockSize, count, importance == null ? "none" : importance.length));
+    }
+    encoder.startRow(src, srcOffset, count);
+    for (int i = 0; i < count; i += blockSize) {
+      long to = dstOffset + (long) (i / blockSize) * blockBytes;
+      encoder.encodeBlock(src, srcOffset + i, importance, i, dst, to);
+    }
+  }
+
+  /// Stores the lowest byte.
+  static void putU8(MemorySegment dst, long offset, int value) {
+    dst.set(ValueLayout.JAVA_BYTE, offset, (byte) value);
+  }
+
+  /// Stores the nearest IEEE half.
+  static void putHalf(MemorySegment dst, long offset, float value) {
+    dst.set(SHORT, offset, Float.floatToFloat16(value));
   }
 }

@@ -1,8 +1,10 @@
 package ai.realm.tensor;
 
+import static ai.realm.tensor.BlockwiseCodec.putU8;
 import static ai.realm.tensor.BlockwiseCodec.u8;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /// Tiny floats with a shared power of two, after the OCP Microscaling Formats specification 1.0.
 final class MicroscalingCodecs {
@@ -43,6 +45,37 @@ final class MicroscalingCodecs {
         dst[to + i] = twiceE2m1(q & 15) * d;
         dst[to + 16 + i] = twiceE2m1(q >> 4) * d;
       }
+    }
+  }
+
+  /// The exponent comes from the greatest weight, each number is the nearest; see
+  /// quantize_row_mxfp4_ref in ggml-quants.c.
+  static final class Mxfp4Encoder implements BlockEncoder {
+    private static final double LOG_2 = Math.log(2);
+
+    @Override
+    public void encodeBlock(
+        float[] src, int from, float @Nullable [] importance, int at, MemorySegment dst, long to) {
+      float max = Math.abs(ScaleSearch.extreme(src, from, 32));
+      int e = max > 0 ? (int) Math.floor((float) (Math.log(max) / LOG_2)) - 2 + 127 & 0xff : 0;
+      float d = halfE8m0(e);
+      putU8(dst, to, e);
+      for (int i = 0; i < 16; i++) {
+        putU8(dst, to + 1 + i, nearest(src[from + i], d) | nearest(src[from + 16 + i], d) << 4);
+      }
+    }
+
+    private static int nearest(float x, float d) {
+      int best = 0;
+      float least = Math.abs(x);
+      for (int q = 1; q < 16; q++) {
+        float error = Math.abs(twiceE2m1(q) * d - x);
+        if (error < least) {
+          best = q;
+          least = error;
+        }
+      }
+      return best;
     }
   }
 }

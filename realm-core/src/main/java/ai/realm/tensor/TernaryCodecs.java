@@ -1,9 +1,12 @@
 package ai.realm.tensor;
 
 import static ai.realm.tensor.BlockwiseCodec.half;
+import static ai.realm.tensor.BlockwiseCodec.putHalf;
+import static ai.realm.tensor.BlockwiseCodec.putU8;
 import static ai.realm.tensor.BlockwiseCodec.u8;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /// Super-blocks of 256 weights that are −1, 0 or 1 times one scale. See `block_tq*` in ggml-common.h.
 final class TernaryCodecs {
@@ -67,6 +70,59 @@ final class TernaryCodecs {
       for (int i = 0; i < 256; i++) {
         int q = u8(src, at + 32 * (i / 128) + i % 32) >> i / 32 % 4 * 2 & 3;
         dst[to + i] = (q - 1) * d;
+      }
+    }
+  }
+
+  /// Weights divided by the greatest, rounded to −1, 0 or 1 and stored as 0, 1 or 2.
+  private static float levels(float[] x, int from, int[] levels) {
+    float d = Math.abs(ScaleSearch.extreme(x, from, 256));
+    float inverse = d != 0 ? 1 / d : 0;
+    for (int i = 0; i < 256; i++) {
+      levels[i] = ScaleSearch.round(x[from + i] * inverse) + 1;
+    }
+    return d;
+  }
+
+  /// See quantize_row_tq1_0_ref in ggml-quants.c.
+  static final class Tq10Encoder implements BlockEncoder {
+    private final int[] levels = new int[256];
+
+    @Override
+    public void encodeBlock(
+        float[] src, int from, float @Nullable [] importance, int at, MemorySegment dst, long to) {
+      putHalf(dst, to + 52, levels(src, from, levels));
+      putDigits(dst, to, 32, 5, 0);
+      putDigits(dst, to + 32, 16, 5, 160);
+      putDigits(dst, to + 48, 4, 4, 240);
+    }
+
+    private void putDigits(MemorySegment dst, long to, int bytes, int digits, int from) {
+      for (int i = 0; i < bytes; i++) {
+        int number = 0;
+        for (int n = 0; n < 5; n++) {
+          number = 3 * number + (n < digits ? levels[from + n * bytes + i] : 0) & 0xff;
+        }
+        // The fraction of 256 that is at least number / 243.
+        putU8(dst, to + i, (number * 256 + 242) / 243);
+      }
+    }
+  }
+
+  /// See quantize_row_tq2_0_ref in ggml-quants.c.
+  static final class Tq20Encoder implements BlockEncoder {
+    private final int[] levels = new int[256];
+
+    @Override
+    public void encodeBlock(
+        float[] src, int from, float @Nullable [] importance, int at, MemorySegment dst, long to) {
+      putHalf(dst, to + 64, levels(src, from, levels));
+      for (int i = 0; i < 64; i++) {
+        int bits = 0;
+        for (int n = 0; n < 4; n++) {
+          bits += (levels[128 * (i / 32) + 32 * n + i % 32] & 3) << 2 * n;
+        }
+        putU8(dst, to + i, bits);
       }
     }
   }
