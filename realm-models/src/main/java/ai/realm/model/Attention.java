@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /// @param qNorm of queries before rotation, or null
 /// @param kNorm of keys before rotation, or null
 /// @param rope rotation of queries and keys, or null
+/// @param clamp where positive, q, k and v are limited to ± this before anything else (MPT, OLMo)
 /// @param qkv the three weights, multiplied in one operation
 @SuppressWarnings("ArrayRecordComponent") // never compared, never changed
 record Attention(
@@ -27,6 +28,7 @@ record Attention(
     @Nullable HeadNorm kNorm,
     @Nullable Rope rope,
     AttentionSpec spec,
+    float clamp,
     WeightMatrix[] qkv)
     implements TokenMixer {
   Attention(
@@ -49,7 +51,13 @@ record Attention(
         kNorm,
         rope,
         spec,
+        0,
         new WeightMatrix[] {q.weight(), k.weight(), v.weight()});
+  }
+
+  /// The same with q, k and v limited to ± `limit`; 0 for no limit.
+  Attention clampedBy(float limit) {
+    return new Attention(kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, limit, qkv);
   }
 
   @Override
@@ -66,6 +74,11 @@ record Attention(
     q.addBias(s, queries, n);
     k.addBias(s, keys, n);
     v.addBias(s, values, n);
+    if (clamp > 0) {
+      s.clamp(queries, n * q.out(), clamp);
+      s.clamp(keys, n * k.out(), clamp);
+      s.clamp(values, n * v.out(), clamp);
+    }
     if (qNorm != null) {
       qNorm.apply(s, queries, n, heads, spec.keyLength());
     }

@@ -72,6 +72,16 @@ sealed interface Block {
     }
   }
 
+  /// One sublayer only: `x += mix(norm(x))` (Mamba).
+  record MixerOnly(Norm norm, TokenMixer mixer) implements Block {
+    @Override
+    public void apply(Step s) {
+      Buffer y = s.buffer(Step.Slot.Y, s.width());
+      mixer.apply(s, y, normed(s, norm));
+      s.backend.add(s.x(), y, (long) s.rows() * s.width());
+    }
+  }
+
   /// The original order: `x = norm₁(x + mix(x))`, `x = norm₂(x + f(x))` (BERT).
   record PostNorm(
       TokenMixer mixer, Norm attentionNorm, FeedForward feedForward, Norm feedForwardNorm)

@@ -5,7 +5,7 @@ import ai.realm.compute.WeightMatrix;
 import java.util.ArrayList;
 import java.util.List;
 
-/// GPT-2 (Radford et al. 2019): learned positions, layer norms, biases everywhere.
+/// GPT-2 (Radford et al. 2019) and StarCoder (Li et al. 2023), which has one key/value head: learned positions, layer norms, biases everywhere.
 ///
 /// ```
 /// x = tokens[id] + positions[p]

@@ -20,13 +20,27 @@ final class GraniteModel {
   private GraniteModel() {}
 
   static CausalLm load(ModelReader r) {
+    return load(r, new Factors(1, 1, 1));
+  }
+
+  /// MiniCPM (Hu et al. 2024), which is Granite's form; files that do not state the factors have those
+  /// of its paper.
+  static CausalLm loadMiniCpm(ModelReader r) {
+    return load(
+        r, new Factors(12, (float) (1.4 / Math.sqrt(r.layers())), r.width() / 256f));
+  }
+
+  /// Factors where the file states none.
+  private record Factors(float embedding, float residual, float logits) {}
+
+  private static CausalLm load(ModelReader r, Factors usual) {
     Heads heads = r.heads();
     // Granite 4 leaves positions out and says so with this key.
     Rope rope =
         r.bool("rope.scaling.finetuned", true) ? r.rope(RopeStyle.INTERLEAVED, heads) : null;
     float stated = r.float32("attention.scale", 0);
     float scale = stated == 0 ? heads.usualScale() : stated;
-    float residualScale = nonZero(r.float32("residual_scale", 0));
+    float residualScale = factor(r, "residual_scale", usual.residual);
     WeightMatrix tokens = r.tokenEmbedding();
     List<Block> blocks = new ArrayList<>();
     for (int l = 0; l < r.layers(); l++) {
@@ -41,7 +55,7 @@ final class GraniteModel {
               null,
               residualScale));
     }
-    float embeddingScale = nonZero(r.float32("embedding_scale", 0));
+    float embeddingScale = factor(r, "embedding_scale", usual.embedding);
     return new Decoder(
         r,
         heads,
@@ -50,7 +64,7 @@ final class GraniteModel {
         new Decoder.Output(
             r.rmsNorm("output_norm", r.width()),
             r.outputProjection(tokens),
-            1 / nonZero(r.float32("logit_scale", 0)),
+            1 / factor(r, "logit_scale", usual.logits),
             0));
   }
 
@@ -68,8 +82,9 @@ final class GraniteModel {
         null);
   }
 
-  /// A factor that the file leaves out or states as 0 is not applied.
-  private static float nonZero(float factor) {
-    return factor == 0 ? 1 : factor;
+  /// A factor that the file states as 0 is not applied.
+  private static float factor(ModelReader r, String name, float usual) {
+    float stated = r.float32(name, usual);
+    return stated == 0 ? 1 : stated;
   }
 }

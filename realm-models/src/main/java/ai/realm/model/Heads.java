@@ -54,9 +54,18 @@ record Heads(int heads, int kvHeads, int keyLength, int valueLength) {
         heads, kvHeads, keyLength, valueLength, usualScale(), 0, 0, true, maxBias, null);
   }
 
-  /// Every row sees every row of its sequence.
-  AttentionSpec bidirectional() {
+  /// An encoder: unless `causal`, every row sees every row of its sequence.
+  AttentionSpec encoder(boolean causal, float maxAlibiBias) {
     return new AttentionSpec(
-        heads, kvHeads, keyLength, valueLength, usualScale(), 0, 0, false, 0, null);
+        heads,
+        kvHeads,
+        keyLength,
+        valueLength,
+        usualScale(),
+        0,
+        0,
+        causal,
+        maxAlibiBias,
+        null);
   }
 }

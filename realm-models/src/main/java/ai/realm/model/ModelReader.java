@@ -396,9 +396,14 @@ final class ModelReader {
     return values;
   }
 
-  /// RMS norm `name.weight` (dim).
+  /// RMS norm `name.weight` (dim), with `name.bias` where the file has one.
   Norm rmsNorm(String name, int dim) {
-    return new Norm(Norm.Kind.RMS, dim, vector(name + ".weight", dim), null, rmsEpsilon());
+    return new Norm(
+        Norm.Kind.RMS,
+        dim,
+        vector(name + ".weight", dim),
+        optionalVector(name + ".bias", dim),
+        rmsEpsilon());
   }
 
   /// The same, or null when the file has none.

@@ -69,6 +69,17 @@ final class Pieces {
     return new HeadNorm(norm, r.matrixVector(name + ".weight", headLength, heads));
   }
 
+  /// Layer norm of whole rows with weights and biases, or null when the file has none.
+  static @Nullable HeadNorm layerRowNorm(ModelReader r, String name, int width) {
+    Norm norm = r.optionalLayerNorm(name, width);
+    return norm == null ? null : new HeadNorm(norm, null);
+  }
+
+  /// The range of q, k and v, 0 for none.
+  static float clamp(ModelReader r) {
+    return Math.max(0, r.float32("attention.clamp_kqv", 0));
+  }
+
   /// A layer with RMS norms `attn_norm` and `ffn_norm` of its sublayers' inputs.
   static Block preNorm(ModelReader r, String b, TokenMixer mixer, FeedForward feedForward) {
     return new Block.Sequential(

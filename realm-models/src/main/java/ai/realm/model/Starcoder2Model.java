@@ -6,7 +6,7 @@ import ai.realm.compute.WeightMatrix;
 import java.util.ArrayList;
 import java.util.List;
 
-/// StarCoder 2 (Lozhkov et al. 2024): layer norms, biases everywhere, grouped queries, rotation of halves,
+/// StarCoder 2 (Lozhkov et al. 2024) and CodeShell (Xie et al. 2024): layer norms, biases everywhere, grouped queries, rotation of halves,
 /// a feed-forward layer without a gate.
 ///
 /// ```

@@ -52,12 +52,14 @@ final class Step implements ForwardPass {
   private final Buffer[] outs2 = new Buffer[2];
   private final Buffer[] outs3 = new Buffer[3];
   private final int[] lastRows;
+  private float[] hostFloats = new float[0];
   private final int[] firstRows;
   private @Nullable Buffer logits;
   private @Nullable Batch batch;
   private @Nullable KvStore kv;
   private @Nullable Routing routing;
   private GatedDeltaNet.@Nullable Scratch deltaScratch;
+  private SelectiveStateSpace.@Nullable Scratch stateSpaceScratch;
 
   Step(Decoder model, Backend backend, int maxRows, int maxSequences) {
     if (maxRows < 1 || maxSequences < 1) {
@@ -189,6 +191,16 @@ final class Step implements ForwardPass {
     return current;
   }
 
+  /// The same for state space layers.
+  SelectiveStateSpace.Scratch stateSpaceScratch(SelectiveStateSpace layer) {
+    SelectiveStateSpace.Scratch current = stateSpaceScratch;
+    if (current == null) {
+      current = layer.newScratch(maxRows);
+      stateSpaceScratch = current;
+    }
+    return current;
+  }
+
   /// `a = x · wsᵀ`, `b = x · wsᵀ` in one operation.
   void matmul(Buffer a, Buffer b, WeightMatrix[] ws, Buffer x, int n) {
     outs2[0] = a;
@@ -202,6 +214,20 @@ final class Step implements ForwardPass {
     outs3[1] = b;
     outs3[2] = c;
     backend.matmul(outs3, ws, x, n);
+  }
+
+  /// Limits n · width floats of x to ± limit.
+  void clamp(Buffer x, int count, float limit) {
+    float[] values = hostFloats;
+    if (values.length < count) {
+      values = new float[count];
+      hostFloats = values;
+    }
+    backend.read(x, 0, values, 0, count);
+    for (int i = 0; i < count; i++) {
+      values[i] = Math.clamp(values[i], -limit, limit);
+    }
+    backend.write(x, 0, values, 0, count);
   }
 
   /// The last row of each sequence.
