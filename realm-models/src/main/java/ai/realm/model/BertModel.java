@@ -59,7 +59,10 @@ final class BertModel {
               learned
                   ? Pieces.ungated(r, b, r.feedForwardLength(), Activation.GELU)
                   : Pieces.gated(
-                      r, b, r.feedForwardLength(), rope == null ? Activation.GELU : Activation.SILU),
+                      r,
+                      b,
+                      r.feedForwardLength(),
+                      rope == null ? Activation.GELU : Activation.SILU),
               r.layerNorm(b + "layer_output_norm", r.width())));
     }
     Decoder.Embedding embedding =

@@ -35,6 +35,7 @@ final class DbrxModel {
               null,
               1));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

@@ -37,6 +37,7 @@ final class GptNeoXModel {
                   feedForward)
               : Pieces.layerPreNorm(r, b, attention, feedForward));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

@@ -26,8 +26,7 @@ final class GraniteModel {
   /// MiniCPM (Hu et al. 2024), which is Granite's form; files that do not state the factors have those
   /// of its paper.
   static CausalLm loadMiniCpm(ModelReader r) {
-    return load(
-        r, new Factors(12, (float) (1.4 / Math.sqrt(r.layers())), r.width() / 256f));
+    return load(r, new Factors(12, (float) (1.4 / Math.sqrt(r.layers())), r.width() / 256f));
   }
 
   /// Factors where the file states none.

@@ -57,15 +57,6 @@ record Heads(int heads, int kvHeads, int keyLength, int valueLength) {
   /// An encoder: unless `causal`, every row sees every row of its sequence.
   AttentionSpec encoder(boolean causal, float maxAlibiBias) {
     return new AttentionSpec(
-        heads,
-        kvHeads,
-        keyLength,
-        valueLength,
-        usualScale(),
-        0,
-        0,
-        causal,
-        maxAlibiBias,
-        null);
+        heads, kvHeads, keyLength, valueLength, usualScale(), 0, 0, causal, maxAlibiBias, null);
   }
 }

@@ -44,6 +44,7 @@ final class JaisModel {
               Pieces.attention(r, b, l, heads, null, spec),
               Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU)));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

@@ -28,13 +28,7 @@ final class MambaModel {
     // Nothing is kept per position; the layout still wants a head.
     Heads none = new Heads(1, 1, 1, 1);
     return new Decoder(
-        r,
-        none,
-        0,
-        stateFloats,
-        Decoder.Embedding.of(tokens),
-        blocks,
-        Pieces.rmsOutput(r, tokens));
+        r, none, 0, stateFloats, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));
   }
 
   private static SelectiveStateSpace stateSpace(ModelReader r, String b, int stateOffset) {

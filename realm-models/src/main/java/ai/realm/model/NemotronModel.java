@@ -33,6 +33,7 @@ final class NemotronModel {
               Pieces.attention(r, b, l, heads, rope, heads.causal()),
               Pieces.ungated(r, b, r.feedForwardLength(), Activation.RELU_SQUARED)));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

@@ -32,6 +32,7 @@ final class OrionModel {
               Pieces.attention(r, b, l, heads, rope, heads.causal()),
               Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU)));
     }
-    return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
+    return new Decoder(
+        r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.layerOutput(r, tokens));
   }
 }

@@ -30,8 +30,7 @@ final class PhiMoeModel {
           Pieces.preNorm(
               r,
               b,
-              Pieces.attention(
-                  r, b, l, heads, rope, heads.causal()),
+              Pieces.attention(r, b, l, heads, rope, heads.causal()),
               Pieces.denseOrExperts(r, b, Activation.SILU, true)));
     }
     return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));

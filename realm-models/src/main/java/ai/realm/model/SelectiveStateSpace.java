@@ -150,8 +150,7 @@ record SelectiveStateSpace(
   private void scan(Step s, Scratch t, int sequence) {
     int inner = sizes.inner;
     int length = sizes.length;
-    RunningState own =
-        new RunningState(state.offset() + convolutionFloats(), inner * length);
+    RunningState own = new RunningState(state.offset() + convolutionFloats(), inner * length);
     own.load(s, sequence, t.state);
     for (int i = 0; i < s.batch().rows(sequence); i++) {
       int row = s.batch().firstRow(sequence) + i;

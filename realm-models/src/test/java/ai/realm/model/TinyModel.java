@@ -24,9 +24,7 @@ record TinyModel(
   /// Names of all tiny models.
   static List<String> names() {
     try (InputStream in = resource("index.txt")) {
-      return new String(in.readAllBytes(), StandardCharsets.US_ASCII)
-          .lines()
-          .toList();
+      return new String(in.readAllBytes(), StandardCharsets.US_ASCII).lines().toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -28,11 +28,10 @@ class TinyModelTest {
 
   static Stream<Arguments> models() {
     return TinyModel.names().stream()
-        .flatMap(
-            name ->
-                Backends.installed().stream()
-                    .filter(provider -> provider.unavailableReason().isEmpty())
-                    .map(provider -> Arguments.of(name, provider.name())));
+        .flatMap(name ->
+            Backends.installed().stream()
+                .filter(provider -> provider.unavailableReason().isEmpty())
+                .map(provider -> Arguments.of(name, provider.name())));
   }
 
   @ParameterizedTest(name = "{0} on {1}")
