@@ -34,6 +34,7 @@ public final class StepRequest {
   @Nullable TokenConstraint constraint;
   int outputs;
   boolean keepLogits;
+  private boolean wantLogprobs;
 
   private int[] sampled = new int[1];
   private float[] logprobs = new float[1];
@@ -79,6 +80,7 @@ public final class StepRequest {
     this.sampler = sampler;
     this.constraint = null;
     this.keepLogits = false;
+    this.wantLogprobs = false;
     this.state = State.IDLE;
     this.error = null;
     this.cancelled = false;
@@ -101,6 +103,12 @@ public final class StepRequest {
     return this;
   }
 
+  /// Computes log probabilities of the sampled tokens for [#logprob]; costs a pass over the vocabulary.
+  public StepRequest wantLogprobs(boolean want) {
+    this.wantLogprobs = want;
+    return this;
+  }
+
   /// Where the request stands.
   public State state() {
     return state;
@@ -116,7 +124,8 @@ public final class StepRequest {
     return sampled[check(i)];
   }
 
-  /// Natural logarithm of the probability that the model gave to the token of output `i`.
+  /// Natural logarithm of the probability that the logits, with mask and biases, gave to the token of
+  /// output `i`; NaN unless [#wantLogprobs] asked for it.
   public float logprob(int i) {
     return logprobs[check(i)];
   }
@@ -234,7 +243,8 @@ public final class StepRequest {
         }
       }
       sampled[produced] = chooser.sample(row, vocabulary);
-      logprobs[produced] = chooser.lastLogprob();
+      logprobs[produced] =
+          wantLogprobs ? Sampler.logprob(row, vocabulary, sampled[produced]) : Float.NaN;
     }
     produced++;
   }

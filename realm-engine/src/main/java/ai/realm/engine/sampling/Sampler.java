@@ -1,20 +1,40 @@
 package ai.realm.engine.sampling;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
-/// Chooses tokens by [SamplingParams]: temperature, then top-k, top-p, min-p, then a draw. One sampler
-/// belongs to one sequence; it is used by one thread at a time and allocates nothing after its first
-/// token.
+/// Chooses tokens by [SamplingParams]: biases, then the stages in their order, then a draw. One sampler
+/// belongs to one sequence and is used by one thread at a time.
 public final class Sampler {
   private final SamplingParams params;
   private final SplittableRandom random;
-  private int[] order = new int[0];
-  private float[] probability = new float[0];
-  private float lastLogprob;
+  private final History history = new History();
+  private final List<Stage> stages = new ArrayList<>();
+  private final @Nullable Mirostat mirostat;
+  private final boolean greedy;
+  private final Candidates candidates = new Candidates();
 
   private Sampler(SamplingParams params) {
     this.params = params;
     this.random = new SplittableRandom(params.seed());
+    this.mirostat =
+        params.mirostatTau() > 0 ? new Mirostat(params.mirostatTau(), params.mirostatEta()) : null;
+    for (SamplingParams.StageKind kind : params.order()) {
+      Stage stage = stage(kind);
+      if (stage != null) {
+        stages.add(stage);
+      }
+    }
+    this.greedy =
+        params.temperature() == 0
+            && params.temperatureRange() == 0
+            && params.order().contains(SamplingParams.StageKind.TEMPERATURE)
+            && params.xtcProbability() == 0
+            && params.typicalP() == 1
+            && stages.stream().noneMatch(s -> s instanceof Penalties || s instanceof Dry);
   }
 
   /// A sampler at the start of its random sequence.
@@ -22,134 +42,132 @@ public final class Sampler {
     return new Sampler(params);
   }
 
+  private @Nullable Stage stage(SamplingParams.StageKind kind) {
+    SamplingParams p = params;
+    boolean truncating = mirostat == null;
+    return switch (kind) {
+      case PENALTIES ->
+          p.penaltyLastN() != 0
+                  && (p.repeatPenalty() != 1
+                      || p.frequencyPenalty() != 0
+                      || p.presencePenalty() != 0)
+              ? new Penalties(
+                  p.penaltyLastN(),
+                  p.repeatPenalty(),
+                  p.frequencyPenalty(),
+                  p.presencePenalty(),
+                  history)
+              : null;
+      case DRY -> p.dry().multiplier() > 0 ? new Dry(p.dry(), history) : null;
+      case TOP_N_SIGMA ->
+          truncating && p.topNSigma() >= 0 ? new Truncations.TopNSigma(p.topNSigma()) : null;
+      case TOP_K -> truncating && p.topK() > 0 ? new Truncations.TopK(p.topK()) : null;
+      case TYPICAL ->
+          truncating && p.typicalP() < 1
+              ? new Truncations.Typical(p.typicalP(), p.minKeep())
+              : null;
+      case TOP_P -> truncating && p.topP() < 1 ? new Truncations.TopP(p.topP(), p.minKeep()) : null;
+      case MIN_P -> truncating && p.minP() > 0 ? new Truncations.MinP(p.minP(), p.minKeep()) : null;
+      case XTC ->
+          truncating && p.xtcProbability() > 0
+              ? new Truncations.Xtc(p.xtcProbability(), p.xtcThreshold(), p.minKeep(), random)
+              : null;
+      case TEMPERATURE ->
+          p.temperature() == 1 && p.temperatureRange() == 0
+              ? null
+              : new Temperature(p.temperature(), p.temperatureRange(), p.temperatureExponent());
+    };
+  }
+
   /// The parameters it was made from.
   public SamplingParams params() {
     return params;
   }
 
-  /// Takes note of a token of the sequence, prompt or new, for the samplers that look back.
-  public void accept(int token) {}
-
-  /// Natural logarithm of the probability that the model itself gave the last sampled token, before
-  /// temperature and filters.
-  public float lastLogprob() {
-    return lastLogprob;
+  /// Takes note of a token of the sequence, prompt or new, for the stages that look back.
+  public void accept(int token) {
+    history.add(token);
   }
 
   /// Chooses a token.
   ///
-  /// @param logits one per token; an excluded token has negative infinity; may be changed
+  /// @param logits one per token; an excluded token has negative infinity; biases are added to them
   /// @param vocabulary how many of `logits` count
-  /// @throws IllegalArgumentException when no logit is finite
+  /// @throws IllegalArgumentException when no logit is finite, or one is NaN or infinite
   public int sample(float[] logits, int vocabulary) {
-    int best = -1;
-    for (int i = 0; i < vocabulary; i++) {
-      if (logits[i] > Float.NEGATIVE_INFINITY && (best < 0 || logits[i] > logits[best])) {
-        best = i;
+    for (Map.Entry<Integer, Float> bias : params.logitBias().entrySet()) {
+      if (bias.getKey() >= 0 && bias.getKey() < vocabulary) {
+        logits[bias.getKey()] += bias.getValue();
       }
     }
-    if (best < 0 || logits[best] == Float.POSITIVE_INFINITY) {
-      throw new IllegalArgumentException(
-          "logits: expected a finite value for at least one token, found none");
+    if (greedy) {
+      return best(logits, vocabulary);
     }
-    int token = params.temperature() == 0 ? best : draw(logits, vocabulary, logits[best]);
-    double sum = 0;
-    for (int i = 0; i < vocabulary; i++) {
-      sum += Math.exp(logits[i] - logits[best]);
+    Candidates c = candidates;
+    c.load(logits, vocabulary);
+    narrow(c);
+    int chosen = draw(c);
+    if (mirostat != null) {
+      mirostat.chose(c, chosen);
     }
-    lastLogprob = (float) (logits[token] - logits[best] - Math.log(sum));
-    return token;
+    return c.ids[chosen];
   }
 
-  private int draw(float[] logits, int vocabulary, float max) {
-    if (order.length < vocabulary) {
-      order = new int[vocabulary];
-      probability = new float[vocabulary];
+  /// Applies all stages.
+  void narrow(Candidates c) {
+    for (int i = 0; i < stages.size(); i++) {
+      stages.get(i).apply(c);
     }
-    int n = 0;
-    for (int i = 0; i < vocabulary; i++) {
-      if (logits[i] > Float.NEGATIVE_INFINITY) {
-        order[n] = i;
-        probability[n] = (float) Math.exp((logits[i] - max) / params.temperature());
-        n++;
-      }
+    if (mirostat != null) {
+      mirostat.apply(c);
     }
-    sortDescending(n);
-    if (params.topK() > 0) {
-      n = Math.min(n, params.topK());
+  }
+
+  private int draw(Candidates c) {
+    if (c.size == 1) {
+      return 0;
     }
-    n = keepTopP(n);
-    while (n > 1 && probability[n - 1] < params.minP() * probability[0]) {
-      n--;
-    }
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-      sum += probability[i];
-    }
-    double target = random.nextDouble() * sum;
-    for (int i = 0; i < n - 1; i++) {
-      target -= probability[i];
+    float max = c.max();
+    double target = random.nextDouble() * c.expSum(max);
+    for (int i = 0; i < c.size - 1; i++) {
+      target -= Math.exp(c.logits[i] - max);
       if (target < 0) {
-        return order[i];
+        return i;
       }
     }
-    return order[n - 1];
+    return c.size - 1;
   }
 
-  private int keepTopP(int n) {
-    if (params.topP() >= 1) {
-      return n;
+  private static int best(float[] logits, int vocabulary) {
+    int best = -1;
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < vocabulary; i++) {
+      float l = logits[i];
+      if (l > max) {
+        max = l;
+        best = i;
+      } else if (Float.isNaN(l)) {
+        throw new IllegalArgumentException("logits: expected numbers, found NaN for token " + i);
+      }
+    }
+    if (best < 0 || max == Float.POSITIVE_INFINITY) {
+      throw new IllegalArgumentException(
+          "logits: expected a finite value for at least one token, found "
+              + (best < 0 ? "none" : "infinity"));
+    }
+    return best;
+  }
+
+  /// Natural logarithm of the probability that logits give to a token, before any stage.
+  public static float logprob(float[] logits, int vocabulary, int token) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < vocabulary; i++) {
+      max = Math.max(max, logits[i]);
     }
     double sum = 0;
-    for (int i = 0; i < n; i++) {
-      sum += probability[i];
+    for (int i = 0; i < vocabulary; i++) {
+      sum += Math.exp(logits[i] - max);
     }
-    double kept = 0;
-    for (int i = 0; i < n; i++) {
-      kept += probability[i];
-      if (kept >= params.topP() * sum) {
-        return i + 1;
-      }
-    }
-    return n;
-  }
-
-  /// Heap sort of the first n candidates, most probable first; equal ones by token id.
-  private void sortDescending(int n) {
-    for (int i = n / 2 - 1; i >= 0; i--) {
-      siftDown(i, n);
-    }
-    for (int end = n - 1; end > 0; end--) {
-      swap(0, end);
-      siftDown(0, end);
-    }
-  }
-
-  private void siftDown(int root, int n) {
-    while (2 * root + 1 < n) {
-      int child = 2 * root + 1;
-      if (child + 1 < n && after(child + 1, child)) {
-        child++;
-      }
-      if (!after(child, root)) {
-        return;
-      }
-      swap(root, child);
-      root = child;
-    }
-  }
-
-  private boolean after(int a, int b) {
-    return probability[a] < probability[b]
-        || (probability[a] == probability[b] && order[a] > order[b]);
-  }
-
-  private void swap(int a, int b) {
-    int token = order[a];
-    order[a] = order[b];
-    order[b] = token;
-    float p = probability[a];
-    probability[a] = probability[b];
-    probability[b] = p;
+    return (float) (logits[token] - max - Math.log(sum));
   }
 }

@@ -1,0 +1,183 @@
+package ai.realm.engine.sampling;
+
+import java.util.SplittableRandom;
+
+/// Stages that drop candidates.
+final class Truncations {
+  private Truncations() {}
+
+  /// Keeps the k most probable candidates.
+  record TopK(int k) implements Stage {
+    @Override
+    public void apply(Candidates c) {
+      if (k > 0 && k < c.size) {
+        c.sort(k);
+        c.truncate(k);
+      }
+    }
+  }
+
+  /// Nucleus sampling (Holtzman et al. 2020): keeps the most probable candidates until their
+  /// probabilities sum to p.
+  record TopP(float p, int minKeep) implements Stage {
+    @Override
+    public void apply(Candidates c) {
+      if (p >= 1) {
+        return;
+      }
+      float max = c.max();
+      double sum = c.expSum(max);
+      double kept = 0;
+      for (int i = 0; i < c.size; i++) {
+        if (i >= c.sorted) {
+          c.sort(Math.max(64, 2 * c.sorted));
+        }
+        kept += Math.exp(c.logits[i] - max) / sum;
+        if ((float) kept >= p && i + 1 >= minKeep) {
+          c.truncate(i + 1);
+          return;
+        }
+      }
+    }
+  }
+
+  /// Drops candidates less probable than p times the best one.
+  record MinP(float p, int minKeep) implements Stage {
+    @Override
+    public void apply(Candidates c) {
+      if (p <= 0) {
+        return;
+      }
+      float least = c.max() + (float) Math.log(p);
+      int kept = 0;
+      for (int i = 0; i < c.size; i++) {
+        kept += c.logits[i] >= least ? 1 : 0;
+      }
+      c.sort(Math.max(kept, minKeep));
+      c.truncate(Math.max(1, Math.max(kept, minKeep)));
+    }
+  }
+
+  /// Locally typical sampling (Meister et al. 2023): keeps the candidates whose surprise is nearest to
+  /// the expected one, until their probabilities sum to p.
+  static final class Typical implements Stage {
+    private final float p;
+    private final int minKeep;
+    private float[] distance = new float[0];
+    private int[] order = new int[0];
+
+    Typical(float p, int minKeep) {
+      this.p = p;
+      this.minKeep = minKeep;
+    }
+
+    @Override
+    public void apply(Candidates c) {
+      if (p >= 1) {
+        return;
+      }
+      c.sort(c.size);
+      if (distance.length < c.size) {
+        distance = new float[c.size];
+        order = new int[c.size];
+      }
+      float max = c.max();
+      double logSum = Math.log(c.expSum(max));
+      double entropy = 0;
+      for (int i = 0; i < c.size; i++) {
+        double logp = c.logits[i] - max - logSum;
+        double term = Math.exp(logp) * logp;
+        entropy -= Double.isNaN(term) ? 0 : term;
+      }
+      for (int i = 0; i < c.size; i++) {
+        distance[i] = (float) Math.abs(-(c.logits[i] - max - logSum) - entropy);
+        order[i] = i;
+      }
+      sortByDistance(c.size);
+      double kept = 0;
+      int last = c.size;
+      for (int i = 0; i < c.size; i++) {
+        kept += Math.exp(c.logits[order[i]] - max - logSum);
+        if (kept > p && (minKeep == 0 || i >= minKeep - 1)) {
+          last = i + 1;
+          break;
+        }
+      }
+      java.util.Arrays.sort(order, 0, last);
+      for (int i = 0; i < last; i++) {
+        c.ids[i] = c.ids[order[i]];
+        c.logits[i] = c.logits[order[i]];
+      }
+      c.truncate(last);
+      c.sorted = last;
+    }
+
+    /// Merge sort by distance, stable, bottom-up, without allocation beyond its scratch.
+    private void sortByDistance(int n) {
+      long[] keys = new long[n];
+      for (int i = 0; i < n; i++) {
+        keys[i] = (long) Float.floatToIntBits(distance[i]) << 32 | i;
+      }
+      java.util.Arrays.sort(keys);
+      for (int i = 0; i < n; i++) {
+        order[i] = (int) keys[i];
+      }
+    }
+  }
+
+  /// Top-nσ (Tang et al. 2024): drops candidates whose logit is more than n standard deviations below
+  /// the best.
+  record TopNSigma(float n) implements Stage {
+    @Override
+    public void apply(Candidates c) {
+      if (n < 0) {
+        return;
+      }
+      double mean = 0;
+      for (int i = 0; i < c.size; i++) {
+        mean += c.logits[i];
+      }
+      mean /= c.size;
+      double variance = 0;
+      for (int i = 0; i < c.size; i++) {
+        variance += (c.logits[i] - mean) * (c.logits[i] - mean);
+      }
+      float least = c.max() - n * (float) Math.sqrt(variance / c.size);
+      int kept = 0;
+      for (int i = 0; i < c.size; i++) {
+        kept += c.logits[i] >= least ? 1 : 0;
+      }
+      c.sort(kept);
+      c.truncate(Math.max(1, kept));
+    }
+  }
+
+  /// Exclude top choices: with a probability, drops all but the least probable of the candidates whose
+  /// probability reaches the threshold.
+  record Xtc(float probability, float threshold, int minKeep, SplittableRandom random)
+      implements Stage {
+    @Override
+    public void apply(Candidates c) {
+      if (probability <= 0 || threshold > 0.5f || c.size < 2) {
+        return;
+      }
+      if (random.nextDouble() > probability) {
+        return;
+      }
+      float max = c.max();
+      double sum = c.expSum(max);
+      int reach = 0;
+      while (reach < c.size) {
+        c.sort(reach + 1);
+        if ((float) (Math.exp(c.logits[reach] - max) / sum) < threshold) {
+          break;
+        }
+        reach++;
+      }
+      int last = reach - 1;
+      if (last > 0 && c.size - last >= minKeep) {
+        c.dropFirst(last);
+      }
+    }
+  }
+}
