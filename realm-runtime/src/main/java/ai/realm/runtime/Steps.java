@@ -152,6 +152,7 @@ final class Steps {
       }
       sequence.request.set(
           sequence.sequence, sequence.tokens, count, outputs(), sequence.sampler(params));
+      sequence.request.wantLogprobs(logprob != 0);
       if (mask != 0) {
         if (outputs() != 1) {
           return Errno.EINVAL;
@@ -163,12 +164,17 @@ final class Steps {
     }
 
     private SamplingParams params(GuestMemory memory) {
-      return new SamplingParams(
-          memory.getFloat(at + 32),
-          memory.getInt(at + 36),
-          memory.getFloat(at + 40),
-          memory.getFloat(at + 48),
-          memory.getInt(at + 44));
+      SamplingParams params =
+          new SamplingParams(
+              memory.getFloat(at + 32),
+              memory.getInt(at + 36),
+              memory.getFloat(at + 40),
+              memory.getFloat(at + 48),
+              memory.getInt(at + 44));
+      float repeatPenalty = memory.getFloat(at + 52);
+      return repeatPenalty == 0 || repeatPenalty == 1
+          ? params
+          : params.toBuilder().penalties(64, repeatPenalty, 0, 0).build();
     }
 
     void write(GuestMemory memory, Call call) {

@@ -12,8 +12,7 @@ record Dry(SamplingParams.DryParams params, History history) implements Stage {
 
   @Override
   public void apply(Candidates c) {
-    int n =
-        params.lastN() < 0 ? history.size() : Math.min(params.lastN(), history.size());
+    int n = params.lastN() < 0 ? history.size() : Math.min(params.lastN(), history.size());
     if (params.multiplier() == 0 || params.base() < 1 || n <= params.allowedLength()) {
       return;
     }
@@ -36,7 +35,7 @@ record Dry(SamplingParams.DryParams params, History history) implements Stage {
         params.base() > 1.000001f ? Math.floor(MAX_LOG / Math.log(params.base())) : 0;
     for (int i = 0; i < c.size; i++) {
       Integer length = longest.get(c.ids[i]);
-      if (length != null) {
+      if (length != null && !params.breakers().isBreaker(c.ids[i])) {
         int exponent = length - params.allowedLength();
         if (maxExponent > 0) {
           exponent = (int) Math.min(exponent, maxExponent);

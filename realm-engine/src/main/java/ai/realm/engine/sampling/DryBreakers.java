@@ -1,7 +1,9 @@
 package ai.realm.engine.sampling;
 
 import ai.realm.tokenizer.Tokenizer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,7 +33,9 @@ public final class DryBreakers {
       }
       String breaker = string.substring(0, Math.min(string.length(), MAX_CHARACTERS));
       for (int token = 0; token < tokenizer.vocabulary().size(); token++) {
-        String word = tokenizer.decode(new int[] {token}, false, true);
+        String word =
+            new String(
+                tokenizer.detokenize(new int[] {token}, false, true), StandardCharsets.UTF_8);
         if (word.contains(breaker)) {
           tails.computeIfAbsent(token, t -> new ArrayList<>()).add(new int[0]);
         } else {
@@ -52,11 +56,17 @@ public final class DryBreakers {
       int shared = Math.min(breaker.length(), word.length() - at);
       if (word.startsWith(breaker.substring(0, shared), at)) {
         int[] tail = tokenizer.encode(breaker.substring(shared), false, false);
-        int[] kept = tail.length > MAX_TAIL ? java.util.Arrays.copyOf(tail, MAX_TAIL) : tail;
+        int[] kept = tail.length > MAX_TAIL ? Arrays.copyOf(tail, MAX_TAIL) : tail;
         tails.computeIfAbsent(token, t -> new ArrayList<>()).add(kept);
       }
       at = word.indexOf(breaker.charAt(0), at + 1);
     }
+  }
+
+  /// Whether a token is a breaker all by itself; such a token is never penalised.
+  boolean isBreaker(int token) {
+    List<int[]> found = tails.get(token);
+    return found != null && found.stream().anyMatch(tail -> tail.length == 0);
   }
 
   /// How many tokens at the end of the history lie behind the last breaker; at most `n`.

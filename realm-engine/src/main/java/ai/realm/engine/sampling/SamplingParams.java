@@ -129,8 +129,27 @@ public record SamplingParams(
   /// Temperature, top-k, top-p, min-p and a seed; nothing else.
   public SamplingParams(float temperature, int topK, float topP, float minP, long seed) {
     this(
-        temperature, 0, 1, topK, topP, minP, 1, -1, 0, 0.1f, 64, 1, 0, 0, DryParams.OFF, 0, 0.1f,
-        Map.of(), 1, DEFAULT_ORDER, seed);
+        temperature,
+        0,
+        1,
+        topK,
+        topP,
+        minP,
+        1,
+        -1,
+        0,
+        0.1f,
+        64,
+        1,
+        0,
+        0,
+        DryParams.OFF,
+        0,
+        0.1f,
+        Map.of(),
+        1,
+        DEFAULT_ORDER,
+        seed);
   }
 
   private static void check(String name, double value, double least, double most) {

@@ -1,0 +1,153 @@
+package ai.realm.engine.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+final class SamplerTest {
+  private static final float[] LOGITS = {2, 1, 0.5f, 0.1f, -0.3f, -1, -2.5f, -4};
+
+  private static int[] draw(SamplingParams params, int n) {
+    Sampler sampler = Sampler.of(params);
+    int[] tokens = new int[n];
+    for (int i = 0; i < n; i++) {
+      tokens[i] = sampler.sample(LOGITS.clone(), LOGITS.length);
+      sampler.accept(tokens[i]);
+    }
+    return tokens;
+  }
+
+  private static List<Integer> kept(SamplingParams params) {
+    Candidates c = new Candidates();
+    c.load(LOGITS.clone(), LOGITS.length);
+    Sampler.of(params).narrow(c);
+    return Arrays.stream(c.ids, 0, c.size).sorted().boxed().toList();
+  }
+
+  @Test
+  void zeroTemperatureTakesTheMostProbableToken() {
+    assertThat(draw(SamplingParams.GREEDY, 5)).containsOnly(0);
+  }
+
+  @Test
+  void theSameSeedGivesTheSameTokensAndAnotherSeedOthers() {
+    SamplingParams.Builder b = SamplingParams.builder().seed(7);
+    assertThat(draw(b.build(), 50)).isEqualTo(draw(b.build(), 50));
+    assertThat(draw(b.build(), 50)).isNotEqualTo(draw(b.seed(8).build(), 50));
+  }
+
+  @Test
+  void drawsInProportionToTheProbabilities() {
+    int[] tokens = draw(SamplingParams.builder().seed(1).build(), 20_000);
+    double share = (double) Arrays.stream(tokens).filter(t -> t == 0).count() / tokens.length;
+    assertThat(share).isBetween(0.515, 0.535); // softmax gives 0.5252
+  }
+
+  @Test
+  void truncationsKeepWhatTheySay() {
+    assertThat(kept(SamplingParams.builder().topK(3).build())).containsExactly(0, 1, 2);
+    assertThat(kept(SamplingParams.builder().topP(0.8f).build())).containsExactly(0, 1, 2);
+    assertThat(kept(SamplingParams.builder().minP(0.2f).build())).containsExactly(0, 1, 2);
+    assertThat(kept(SamplingParams.builder().typicalP(0.5f).build())).containsExactly(0, 1, 2);
+    assertThat(kept(SamplingParams.builder().topNSigma(1).build())).containsExactly(0, 1, 2);
+    assertThat(kept(SamplingParams.builder().xtc(1, 0.1f).build()))
+        .containsExactly(2, 3, 4, 5, 6, 7);
+  }
+
+  @Test
+  void theOrderOfStagesCounts() {
+    SamplingParams.Builder b = SamplingParams.builder().temperature(3).minP(0.5f);
+    assertThat(kept(b.build())).containsExactly(0);
+    assertThat(
+            kept(
+                b.order(
+                        List.of(
+                            SamplingParams.StageKind.TEMPERATURE, SamplingParams.StageKind.MIN_P))
+                    .build()))
+        .containsExactly(0, 1, 2, 3);
+  }
+
+  @Test
+  void biasesMoveAndExcludeTokens() {
+    SamplingParams.Builder b = SamplingParams.builder().temperature(0);
+    assertThat(draw(b.logitBias(Map.of(5, 10f)).build(), 1)).containsExactly(5);
+    assertThat(draw(b.logitBias(Map.of(0, Float.NEGATIVE_INFINITY)).build(), 1)).containsExactly(1);
+  }
+
+  @Test
+  void penaltiesDiscourageRepetition() {
+    SamplingParams params =
+        SamplingParams.builder().temperature(0).penalties(-1, 1, 0.6f, 0.5f).build();
+    assertThat(draw(params, 4)).containsExactly(0, 1, 0, 2);
+  }
+
+  @Test
+  void dryBreaksALoop() {
+    SamplingParams.DryParams dry = new SamplingParams.DryParams(5, 2, 2, -1, DryBreakers.NONE);
+    Sampler sampler = Sampler.of(SamplingParams.builder().temperature(0).dry(dry).build());
+    for (int token : new int[] {3, 4, 0, 3, 4}) {
+      sampler.accept(token);
+    }
+    assertThat(sampler.sample(LOGITS.clone(), LOGITS.length)).isEqualTo(1);
+  }
+
+  @Test
+  void logprobIsThatOfTheWholeDistribution() {
+    assertThat(Math.exp(Sampler.logprob(LOGITS, LOGITS.length, 0))).isBetween(0.5251, 0.5252);
+  }
+
+  @Test
+  void partialSortingEqualsSorting() {
+    Random random = new Random(3);
+    for (int round = 0; round < 200; round++) {
+      int n = 1 + random.nextInt(300);
+      float[] logits = new float[n];
+      for (int i = 0; i < n; i++) {
+        logits[i] = random.nextInt(20) - 10;
+      }
+      Candidates whole = new Candidates();
+      whole.load(logits, n);
+      whole.sort(n);
+      Candidates parts = new Candidates();
+      parts.load(logits, n);
+      for (int k = 1; k <= n; k = k * 2 + 1) {
+        parts.sort(k);
+        assertThat(Arrays.copyOf(parts.ids, k)).isEqualTo(Arrays.copyOf(whole.ids, k));
+      }
+      for (int i = 1; i < n; i++) {
+        assertThat(whole.logits[i]).isLessThanOrEqualTo(whole.logits[i - 1]);
+      }
+    }
+  }
+
+  @Test
+  void refusesLogitsThatAreNoNumbers() {
+    for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+      float[] logits = {1, bad, 0};
+      for (SamplingParams params :
+          List.of(SamplingParams.GREEDY, SamplingParams.builder().build())) {
+        assertThatThrownBy(() -> Sampler.of(params).sample(logits.clone(), 3))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("logits");
+      }
+    }
+    float[] none = {Float.NEGATIVE_INFINITY, Float.NEGATIVE_INFINITY};
+    assertThatThrownBy(() -> Sampler.of(SamplingParams.GREEDY).sample(none, 2))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void namesAParameterOutOfRange() {
+    assertThatThrownBy(() -> SamplingParams.builder().topP(1.5f).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("top p: expected 0 to 1, found 1.5");
+    assertThatThrownBy(() -> SamplingParams.builder().temperature(Float.NaN).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("temperature");
+  }
+}
