@@ -23,8 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
 final class HandMadeGuestTest {
-  private static final String PROMPT =
-      "<|user|>What is the capital of France?</s><|assistant|>";
+  private static final String PROMPT = "<|user|>What is the capital of France?</s><|assistant|>";
 
   /// Token of " Paris" in the sample model.
   private static final int PARIS = 1542;
@@ -213,8 +212,7 @@ final class HandMadeGuestTest {
     WasmModuleBuilder module = new WasmModuleBuilder();
     module.memory(1, 1).function("deep", 0, 0, new Code().call(0));
     try (RealmRuntime runtime = runtime(module.build())) {
-      assertThatThrownBy(() -> runtime.callFunction("deep"))
-          .isInstanceOf(GuestTrapException.class);
+      assertThatThrownBy(() -> runtime.callFunction("deep")).isInstanceOf(GuestTrapException.class);
     }
   }
 
