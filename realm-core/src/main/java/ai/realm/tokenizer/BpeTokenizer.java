@@ -72,7 +72,7 @@ final class BpeTokenizer extends Tokenizer {
     }
     CodePointText text = new CodePointText(bytes, start, end);
     IntList ends = split(text);
-    WordMerger merger = new WordMerger(merges);
+    Merger merger = new Merger();
     byte[] name = new byte[64];
     int at = start;
     int character = 0;
@@ -97,6 +97,13 @@ final class BpeTokenizer extends Tokenizer {
     }
   }
 
+  private final class Merger extends SymbolMerger {
+    @Override
+    long find(int left, int right, int after) {
+      return merges.find(symbol[left], symbol[right]);
+    }
+  }
+
   private IntList split(CodePointText text) {
     IntList ends = new IntList();
     passes.getFirst().split(text, 0, text.length, ends);
@@ -113,7 +120,7 @@ final class BpeTokenizer extends Tokenizer {
   }
 
   private void encodeWord(
-      byte[] bytes, int from, int to, WordMerger merger, byte[] name, IntList out) {
+      byte[] bytes, int from, int to, Merger merger, byte[] name, IntList out) {
     if (pre.wholeWords()) {
       int whole = findWord(bytes, from, to, name);
       if (whole >= 0) {
@@ -123,7 +130,7 @@ final class BpeTokenizer extends Tokenizer {
     }
     int n = to - from;
     merger.ensureCapacity(n);
-    int[] symbols = merger.symbols;
+    int[] symbols = merger.symbol;
     for (int i = 0; i < n; i++) {
       symbols[i] = byteSymbols[bytes[from + i] & 0xff];
     }
@@ -162,7 +169,7 @@ final class BpeTokenizer extends Tokenizer {
     }
   }
 
-  private void encodeCharacters(byte[] bytes, int from, int to, WordMerger merger, IntList out) {
+  private void encodeCharacters(byte[] bytes, int from, int to, Merger merger, IntList out) {
     if (bytes[from] == '\n') {
       int whole = vocabulary().texts().find(bytes, from, to);
       if (whole >= 0) {
@@ -171,7 +178,7 @@ final class BpeTokenizer extends Tokenizer {
       }
     }
     merger.ensureCapacity(to - from);
-    int[] symbols = merger.symbols;
+    int[] symbols = merger.symbol;
     int n = 0;
     for (int at = from; at < to; n++) {
       int length = SpmTokenizer.characterLength(bytes[at]);

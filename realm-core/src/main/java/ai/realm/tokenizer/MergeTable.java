@@ -17,9 +17,6 @@ final class MergeTable {
 
   private static final int MAX_BYTES = 1 << 17;
 
-  /// No merge.
-  static final int NONE = Integer.MAX_VALUE;
-
   private final TokenTexts texts;
   private final List<byte[]> extra = new ArrayList<>();
   private final Map<String, Integer> extraIds = new HashMap<>();
@@ -31,7 +28,7 @@ final class MergeTable {
 
   private MergeTable(TokenTexts texts, int merges) {
     this.texts = texts;
-    mask = Integer.highestOneBit(Math.max(8, 2 * merges - 1)) * 2 - 1;
+    mask = Integer.highestOneBit(Math.max(8, merges + merges / 2)) * 2 - 1;
     table = new long[2 * (mask + 1)];
   }
 
@@ -130,8 +127,7 @@ final class MergeTable {
     return (int) (h >>> 32 ^ h >>> 47) & mask;
   }
 
-  /// Rank in the upper half and merged symbol in the lower; [#NONE] in the upper when the two do not
-  /// merge.
+  /// Rank in the upper half and merged symbol in the lower, or [SymbolMerger#NONE].
   long find(int left, int right) {
     long pair = pair(left, right);
     int slot = slot(pair);
@@ -141,7 +137,7 @@ final class MergeTable {
         return table[2 * slot + 1];
       }
       if (found == 0) {
-        return (long) NONE << 32;
+        return SymbolMerger.NONE;
       }
       slot = slot + 1 & mask;
     }

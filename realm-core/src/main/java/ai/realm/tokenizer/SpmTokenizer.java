@@ -1,14 +1,12 @@
 package ai.realm.tokenizer;
 
-import java.util.Arrays;
-
 /// SentencePiece BPE: spaces become ▁, the text is cut into characters, and the neighbours whose union
 /// is the token of highest score merge until none are left; what is no token falls back to its bytes.
 /// See Kudo & Richardson 2018, and `llm_tokenizer_spm` in llama.cpp for the order of ties (leftmost
 /// first).
 ///
-/// Merges come from a heap: n log n for a text of n characters. Where no token has a ▁ after another
-/// character, no merge crosses the begin of a word, and the words are merged one by one.
+/// Where no token has a ▁ after another character, no merge crosses the begin of a word, and the words
+/// are merged one by one.
 final class SpmTokenizer extends Tokenizer {
   private final int[] byteTokens;
   private final boolean byWords;
@@ -61,146 +59,62 @@ final class SpmTokenizer extends Tokenizer {
     return b < 0xc0 ? 1 : b < 0xe0 ? 2 : b < 0xf0 ? 3 : 4;
   }
 
-  /// The merging of one piece of text after another. Symbols are a doubly linked list over `bytes`; a
-  /// merge extends the left one and empties the right one. A heap entry is stale when a length has
-  /// changed since.
-  private final class Merger {
-    private final byte[] bytes;
-    private int[] start = new int[64];
-    private int[] length = new int[64];
-    private int[] previous = new int[64];
-    private int[] next = new int[64];
+  /// Merges one piece of text after another; the key is the score, greatest first.
+  private final class Merger extends SymbolMerger {
+    /// A symbol that is a character and no merge's result.
+    private static final int CHARACTER = -1;
 
-    private float[] heapScore = new float[64];
-    private int[] heapLeft = new int[64];
-    private int[] heapLength = new int[64];
-    private int heapSize;
+    private final byte[] bytes;
+    private int end;
 
     Merger(byte[] bytes) {
       this.bytes = bytes;
     }
 
+    @Override
+    long find(int left, int right, int after) {
+      int token =
+          vocabulary().texts().find(bytes, start[left], after < 0 ? end : start[after]);
+      return token < 0 ? NONE : (long) descending(vocabulary().score(token)) << 32 | token;
+    }
+
+    /// An int that is less the greater the score is.
+    private static int descending(float score) {
+      int bits = Float.floatToRawIntBits(score + 0f); // −0 becomes 0
+      return ~(bits ^ bits >> 31 & Integer.MAX_VALUE);
+    }
+
     void run(int from, int to, IntList out) {
-      if (from == to) {
-        return;
-      }
       ensureCapacity(to - from);
-      int symbols = 0;
-      for (int at = from; at < to; symbols++) {
-        start[symbols] = at;
-        length[symbols] = Math.min(characterLength(bytes[at]), to - at);
-        previous[symbols] = symbols - 1;
-        next[symbols] = symbols + 1;
-        at += length[symbols];
+      end = to;
+      int n = 0;
+      for (int at = from; at < to; n++) {
+        start[n] = at;
+        symbol[n] = CHARACTER;
+        at += Math.min(characterLength(bytes[at]), to - at);
       }
-      next[symbols - 1] = -1;
-      for (int i = 0; i + 1 < symbols; i++) {
-        offer(i);
-      }
-      while (heapSize > 0) {
-        int left = heapLeft[0];
-        int total = heapLength[0];
-        pop();
-        int right = length[left] == 0 ? -1 : next[left];
-        if (right < 0 || length[left] + length[right] != total) {
-          continue;
+      n = merge(n);
+      for (int i = 0; i < n; i++) {
+        if (symbol[i] == CHARACTER) {
+          addCharacter(start[i], i + 1 < n ? start[i + 1] : to, out);
+        } else {
+          out.add(symbol[i]);
         }
-        length[left] = total;
-        length[right] = 0;
-        next[left] = next[right];
-        if (next[left] >= 0) {
-          previous[next[left]] = left;
-          offer(left);
-        }
-        if (previous[left] >= 0) {
-          offer(previous[left]);
-        }
-      }
-      for (int s = 0; s >= 0; s = next[s]) {
-        emit(s, out);
       }
     }
 
-    private void ensureCapacity(int n) {
-      if (start.length < n) {
-        int capacity = Math.max(n, 2 * start.length);
-        start = new int[capacity];
-        length = new int[capacity];
-        previous = new int[capacity];
-        next = new int[capacity];
-      }
-    }
-
-    private void emit(int s, IntList out) {
-      int token = vocabulary().texts().find(bytes, start[s], start[s] + length[s]);
+    private void addCharacter(int from, int to, IntList out) {
+      int token = vocabulary().texts().find(bytes, from, to);
       if (token >= 0) {
         out.add(token);
         return;
       }
-      for (int i = 0; i < length[s]; i++) {
-        int b = byteTokens[bytes[start[s] + i] & 0xff];
+      for (int i = from; i < to; i++) {
+        int b = byteTokens[bytes[i] & 0xff];
         if (b >= 0) {
           out.add(b);
         }
       }
-    }
-
-    /// Puts symbol `left` and its right neighbour into the heap if together they are a token.
-    private void offer(int left) {
-      int right = next[left];
-      int total = length[left] + length[right];
-      int token = vocabulary().texts().find(bytes, start[left], start[left] + total);
-      if (token < 0) {
-        return;
-      }
-      if (heapSize == heapScore.length) {
-        heapScore = Arrays.copyOf(heapScore, heapSize * 2);
-        heapLeft = Arrays.copyOf(heapLeft, heapSize * 2);
-        heapLength = Arrays.copyOf(heapLength, heapSize * 2);
-      }
-      float score = vocabulary().score(token);
-      int i = heapSize++;
-      while (i > 0 && before(score, left, (i - 1) / 2)) {
-        move((i - 1) / 2, i);
-        i = (i - 1) / 2;
-      }
-      set(i, score, left, total);
-    }
-
-    private boolean before(float score, int left, int entry) {
-      return score > heapScore[entry] || (score == heapScore[entry] && left < heapLeft[entry]);
-    }
-
-    private void move(int from, int to) {
-      set(to, heapScore[from], heapLeft[from], heapLength[from]);
-    }
-
-    private void set(int entry, float score, int left, int total) {
-      heapScore[entry] = score;
-      heapLeft[entry] = left;
-      heapLength[entry] = total;
-    }
-
-    private void pop() {
-      int last = --heapSize;
-      if (last == 0) {
-        return;
-      }
-      float score = heapScore[last];
-      int left = heapLeft[last];
-      int i = 0;
-      while (2 * i + 1 < heapSize) {
-        int child = 2 * i + 1;
-        if (child + 1 < heapSize && before(heapScore[child + 1], heapLeft[child + 1], child)) {
-          child++;
-        }
-        if (before(score, left, child)) {
-          break;
-        }
-        move(child, i);
-        i = child;
-      }
-      set(i, score, left, heapLength[last]);
     }
   }
 
