@@ -119,8 +119,7 @@ final class BpeTokenizer extends Tokenizer {
     return ends;
   }
 
-  private void encodeWord(
-      byte[] bytes, int from, int to, Merger merger, byte[] name, IntList out) {
+  private void encodeWord(byte[] bytes, int from, int to, Merger merger, byte[] name, IntList out) {
     if (pre.wholeWords()) {
       int whole = findWord(bytes, from, to, name);
       if (whole >= 0) {

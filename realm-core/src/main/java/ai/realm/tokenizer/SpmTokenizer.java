@@ -73,8 +73,7 @@ final class SpmTokenizer extends Tokenizer {
 
     @Override
     long find(int left, int right, int after) {
-      int token =
-          vocabulary().texts().find(bytes, start[left], after < 0 ? end : start[after]);
+      int token = vocabulary().texts().find(bytes, start[left], after < 0 ? end : start[after]);
       return token < 0 ? NONE : (long) descending(vocabulary().score(token)) << 32 | token;
     }
 
