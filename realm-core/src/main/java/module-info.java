@@ -5,6 +5,7 @@ module ai.realm.core {
   exports ai.realm.compute;
   exports ai.realm.error;
   exports ai.realm.gguf;
+  exports ai.realm.quantize;
   exports ai.realm.template;
   exports ai.realm.tensor;
   exports ai.realm.tokenizer;
