@@ -6,6 +6,7 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.gguf.GgufFile;
+import ai.realm.testing.sample.ReferenceData;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,7 +33,7 @@ class ArchitectureReferenceTest {
   private static final double SMALLEST_ERROR = 1e-4;
 
   static Stream<Arguments> models() throws IOException {
-    try (Stream<Path> folders = Files.list(ReferenceModel.root().resolve("architectures"))) {
+    try (Stream<Path> folders = Files.list(ReferenceData.folder("architectures"))) {
       List<Path> all = folders.filter(Files::isDirectory).sorted().toList();
       return all.stream()
           .flatMap(folder ->
@@ -46,7 +47,7 @@ class ArchitectureReferenceTest {
   @MethodSource("models")
   void logitsAndGreedyContinuationEqualTheReference(String model, String backendName)
       throws IOException {
-    Path folder = ReferenceModel.root().resolve("architectures").resolve(model);
+    Path folder = ReferenceData.folder("architectures").resolve(model);
     ReferenceModel reference = ReferenceModel.read(folder);
     double tolerance = backendName.equals("naive") ? NAIVE_TOLERANCE : FAST_TOLERANCE;
     double worst = 0;

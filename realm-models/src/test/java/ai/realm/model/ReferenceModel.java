@@ -1,6 +1,5 @@
 package ai.realm.model;
 
-import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -26,18 +25,6 @@ record ReferenceModel(Path folder, int contextLength, List<Prompt> prompts) {
   /// @param margins difference of the two best logits at each step of it
   @SuppressWarnings("ArrayRecordComponent") // read-only test data
   record Prompt(String name, int[] ids, float[][] logits, int[] greedy, float[] margins) {}
-
-  /// The unpacked reference set: the system property `realm.reference`, else `REALM_REFERENCE`.
-  static Path root() {
-    String named = System.getProperty("realm.reference", System.getenv("REALM_REFERENCE"));
-    Path root = named == null ? SampleModel.repositoryRoot().resolve(".reference") : Path.of(named);
-    if (!Files.isDirectory(root)) {
-      throw new IllegalStateException(
-          "expected the unpacked reference set in %s, found no such folder; set REALM_REFERENCE"
-              .formatted(root));
-    }
-    return root;
-  }
 
   static ReferenceModel read(Path folder) throws IOException {
     return read(folder, "reference.json", "logits.bin");
