@@ -56,11 +56,11 @@ final class ChangedModel {
       settings.forEach((key, value) -> value.ifPresent(v -> writer.metadata(key, v)));
       for (TensorInfo info : file.tensors()) {
         if (!tensors.containsKey(info.name())) {
-          writer.tensor(
-              info.name(), info.type(), info.shape(), file.tensor(info.name()).data());
+          writer.tensor(info.name(), info.type(), info.shape(), file.tensor(info.name()).data());
         }
       }
-      tensors.forEach((name, added) -> added.ifPresent(a -> writer.tensor(name, a.type, a.shape, zeros(a))));
+      tensors.forEach(
+          (name, added) -> added.ifPresent(a -> writer.tensor(name, a.type, a.shape, zeros(a))));
       writer.write();
       return target;
     }

@@ -89,8 +89,7 @@ class MalformedModelTest {
       all.add(Arguments.of("llama", "rope.freq_base", new GgufValue.F32(bad)));
     }
     for (float bad : new float[] {-1, Float.NaN, Float.NEGATIVE_INFINITY}) {
-      all.add(
-          Arguments.of("llama", "attention.layer_norm_rms_epsilon", new GgufValue.F32(bad)));
+      all.add(Arguments.of("llama", "attention.layer_norm_rms_epsilon", new GgufValue.F32(bad)));
       all.add(Arguments.of("llama", "rope.scaling.factor", new GgufValue.F32(bad)));
       all.add(Arguments.of("llama", "rope.scaling.attn_factor", new GgufValue.F32(bad)));
     }
@@ -142,7 +141,10 @@ class MalformedModelTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "token_embd.weight", "output_norm.weight", "blk.0.attn_q.weight", "blk.1.ffn_down.weight"
+        "token_embd.weight",
+        "output_norm.weight",
+        "blk.0.attn_q.weight",
+        "blk.1.ffn_down.weight"
       })
   void missingTensorsNameThemselves(String name) {
     refused(tiny("llama").withoutTensor(name), name);

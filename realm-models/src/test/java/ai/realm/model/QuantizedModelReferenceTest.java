@@ -32,11 +32,10 @@ class QuantizedModelReferenceTest {
       List<Path> all =
           folders.filter(f -> Files.exists(f.resolve("reference.json"))).sorted().toList();
       return all.stream()
-          .flatMap(
-              folder ->
-                  Backends.installed().stream()
-                      .filter(provider -> provider.unavailableReason().isEmpty())
-                      .map(p -> Arguments.of(folder.getFileName().toString(), p.name())));
+          .flatMap(folder ->
+              Backends.installed().stream()
+                  .filter(provider -> provider.unavailableReason().isEmpty())
+                  .map(p -> Arguments.of(folder.getFileName().toString(), p.name())));
     }
   }
 
@@ -48,8 +47,7 @@ class QuantizedModelReferenceTest {
     boolean quantized = Files.exists(folder.resolve("reference-dequantised.json"));
     ReferenceModel reference =
         quantized
-            ? ReferenceModel.read(
-                folder, "reference-dequantised.json", "logits-dequantised.bin")
+            ? ReferenceModel.read(folder, "reference-dequantised.json", "logits-dequantised.bin")
             : ReferenceModel.read(folder);
     double tolerance = backendName.equals("naive") ? EXACT_TOLERANCE : ROUNDED_TOLERANCE;
     double worst = 0;
