@@ -14,6 +14,7 @@ final class Call {
   private int promptTokens;
   private int newTokens;
   private long firstTokenNanos;
+  private long waitNanos;
 
   Call(List<Object> arguments, GuestOutput output, long timeoutNanos) {
     this.arguments =
@@ -59,6 +60,11 @@ final class Call {
     promptTokens += rows > 1 || newTokens == 0 ? rows : 0;
   }
 
+  /// Counts time that a step waited for the engine.
+  void countWait(long nanos) {
+    waitNanos += nanos;
+  }
+
   void countSampled() {
     if (firstTokenNanos == 0) {
       firstTokenNanos = System.nanoTime() - startedNanos;
@@ -73,6 +79,7 @@ final class Call {
         promptTokens,
         newTokens,
         firstTokenNanos,
-        System.nanoTime() - startedNanos);
+        System.nanoTime() - startedNanos,
+        waitNanos);
   }
 }

@@ -8,10 +8,13 @@ package ai.realm.runtime;
 /// @param newTokens tokens that were sampled for it, the one that ended the generation not counted
 /// @param firstTokenNanos from the call to the first sampled token; 0 when there was none
 /// @param totalNanos from the call to its end
+/// @param waitNanos of these, how long it waited for the engine; the rest is the guest's own time and
+///     that of the host functions
 public record CallResult(
     long value,
     String text,
     int promptTokens,
     int newTokens,
     long firstTokenNanos,
-    long totalNanos) {}
+    long totalNanos,
+    long waitNanos) {}

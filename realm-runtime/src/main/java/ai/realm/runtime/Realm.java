@@ -7,6 +7,7 @@ import ai.realm.engine.TenantShare;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.tokenizer.StreamingDecoder;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Function;
@@ -27,6 +28,11 @@ final class Realm implements AutoCloseable {
     final StepRequest request = new StepRequest();
     final StreamingDecoder decoder;
     int[] tokens = new int[1];
+
+    /// The sampling fields of the step at hand, as the guest's memory has them.
+    final int[] sampling = new int[Steps.SAMPLING_FIELDS];
+
+    private int[] samplerFields = new int[0];
     private @Nullable Sampler sampler;
 
     OpenSequence(OpenModel model, Sequence sequence) {
@@ -35,14 +41,17 @@ final class Realm implements AutoCloseable {
       this.decoder = model.host().tokenizer().decoder();
     }
 
-    /// The sampler of these parameters; its random sequence goes on as long as they stay the same.
-    Sampler sampler(SamplingParams params) {
-      Sampler present = sampler;
-      if (present == null || !present.params().equals(params)) {
-        present = Sampler.of(params);
-        sampler = present;
-      }
-      return present;
+    /// The sampler of the step before, when the fields are the same: its random sequence goes on.
+    @Nullable Sampler sampler() {
+      return Arrays.equals(sampling, samplerFields) ? sampler : null;
+    }
+
+    /// A new sampler for the fields of the step at hand.
+    Sampler use(SamplingParams params) {
+      Sampler fresh = Sampler.of(params);
+      sampler = fresh;
+      samplerFields = sampling.clone();
+      return fresh;
     }
 
     @Override

@@ -4,6 +4,7 @@ import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.engine.StepRequest;
 import ai.realm.engine.TokenConstraint;
+import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.tokenizer.Vocabulary;
 import java.util.ArrayList;
@@ -20,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 final class Steps {
   static final int REQUEST_BYTES = 64;
   private static final int MAX_REQUESTS = 64;
+
+  /// Fields from `temperature` to `repeat_penalty`.
+  static final int SAMPLING_FIELDS = 6;
 
   private static final int ALL = 1;
   private static final int EMIT = 2;
@@ -77,11 +81,13 @@ final class Steps {
           return Errno.EINVAL;
         }
       }
+      long submittedNanos = System.nanoTime();
       rows[0].sequence.model.host().engine().submit(submitted);
       for (Row row : rows) {
         row.sequence.request.await(call.deadlineNanos());
         call.countStep(row.count);
       }
+      call.countWait(System.nanoTime() - submittedNanos);
       return 0;
     } catch (AdmissionException e) {
       return HostFunctions.errno(e);
@@ -144,14 +150,16 @@ final class Steps {
         memory.check(logprob, 4L * outputs());
       }
       int mask = memory.getInt(at + 24);
-      SamplingParams params;
-      try {
-        params = params(memory);
-      } catch (IllegalArgumentException e) {
-        return Errno.EINVAL;
+      memory.ints(at + 32, SAMPLING_FIELDS, sequence.sampling);
+      Sampler sampler = sequence.sampler();
+      if (sampler == null) {
+        try {
+          sampler = sequence.use(params(memory));
+        } catch (IllegalArgumentException e) {
+          return Errno.EINVAL;
+        }
       }
-      sequence.request.set(
-          sequence.sequence, sequence.tokens, count, outputs(), sequence.sampler(params));
+      sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
       sequence.request.wantLogprobs(logprob != 0);
       if (mask != 0) {
         if (outputs() != 1) {
