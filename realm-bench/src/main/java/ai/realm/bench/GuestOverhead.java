@@ -39,8 +39,7 @@ public final class GuestOverhead {
     int rounds = args.length > 2 ? Integer.parseInt(args[2]) : 60;
     String backendName = args.length > 3 ? args[3] : "auto";
     int threads = args.length > 4 ? Integer.parseInt(args[4]) : 0;
-    try (Backend backend =
-            Backends.open(backendName, new BackendOptions(threads, true)).backend();
+    try (Backend backend = Backends.open(backendName, new BackendOptions(threads, true)).backend();
         RealmRuntime runtime = new RealmRuntime(RuntimeConfig.of("model", file, backend));
         LoadedModel model = LoadedModel.open(file, backend);
         Engine engine = Engine.start(model.model(), backend, EngineConfig.of(2048))) {
@@ -93,8 +92,7 @@ public final class GuestOverhead {
   }
 
   /// What the default guest does, without a guest.
-  private static int directLoop(
-      LoadedModel model, Engine engine, EngineTenant tenant, int tokens)
+  private static int directLoop(LoadedModel model, Engine engine, EngineTenant tenant, int tokens)
       throws InterruptedException {
     int[] ids = model.tokenizer().encode(PROMPT, true, false);
     StreamingDecoder decoder = model.tokenizer().decoder();
