@@ -17,12 +17,10 @@ final class VectorAttention implements AutoCloseable {
   /// Positions of a part of split keys, at least.
   private static final int SPLIT_POSITIONS = 256;
 
-  /// Multiply-adds below which waking the workers costs more than it saves.
-  private static final long ALONE_BELOW = 1 << 15;
-
   private static final int GROUP = Panels.TOKENS;
 
   private final WorkerPool pool;
+  private final SmallAttention small;
   private final AttentionTile[] tiles;
   private final Visible[] visible;
   private final WorkerPool.Task task = this::chunk;
@@ -46,6 +44,7 @@ final class VectorAttention implements AutoCloseable {
 
   VectorAttention(WorkerPool pool, Scratch[] scratch) {
     this.pool = pool;
+    small = new SmallAttention(pool);
     tiles = new AttentionTile[scratch.length];
     visible = new Visible[scratch.length];
     for (int i = 0; i < scratch.length; i++) {
@@ -71,6 +70,10 @@ final class VectorAttention implements AutoCloseable {
       Batch batch,
       AttentionSpec spec,
       @Nullable MemorySegment sinks) {
+    if (SmallAttention.isSmall(spec, batch)) {
+      small.run(out, q, kv, layer, batch, spec, sinks);
+      return;
+    }
     this.out = out;
     this.q = q;
     this.kv = kv;
@@ -82,13 +85,7 @@ final class VectorAttention implements AutoCloseable {
     itemRows = Math.max(1, ITEM_QUERIES / headsPerKvHead);
     slopes(spec);
     int items = plan(batch, spec);
-    if (work(batch, spec) < ALONE_BELOW) {
-      for (int item = 0; item < items * splits; item++) {
-        chunk(item, 0);
-      }
-    } else {
-      pool.run(task, items * splits);
-    }
+    pool.run(task, items * splits);
     if (splits > 1) {
       for (int item = 0; item < items; item++) {
         join(item, batch, spec);
@@ -137,14 +134,6 @@ final class VectorAttention implements AutoCloseable {
       }
     }
     return items;
-  }
-
-  private static long work(Batch batch, AttentionSpec spec) {
-    long scores = 0;
-    for (int s = 0; s < batch.sequences(); s++) {
-      scores += (long) batch.rows(s) * (batch.firstPosition(s) + batch.rows(s));
-    }
-    return scores * spec.heads() * (spec.keyLength() + spec.valueLength());
   }
 
   private int sequenceOf(int item, Batch batch) {

@@ -10,11 +10,14 @@ import jdk.incubator.vector.VectorOperators;
 /// is a few passes over a chunk that stays in the first-level cache; see [Lanes] for why.
 /// Used by one thread at a time.
 final class VectorElements {
+  /// Floats below which plain loops are taken.
+  private static final long SMALL_BELOW = 1 << 15;
+
   /// Floats below which waking the workers costs more than it saves.
-  private static final long ALONE_BELOW = 1 << 14;
+  private static final long ALONE_BELOW = 1 << 11;
 
   /// Floats of one chunk; a multiple of a vector.
-  private static final int CHUNK = 1 << 11;
+  private static final int CHUNK = 1 << 10;
 
   /// `2 · sqrt(2 / π)`: 1 + tanh(u) = 2 · sigmoid(2u).
   private static final float GELU_FACTOR = (float) (2 * Math.sqrt(2 / Math.PI));
@@ -102,6 +105,10 @@ final class VectorElements {
   private void chunk(int chunk, int worker) {
     long from = (long) chunk * CHUNK;
     int length = (int) Math.min(CHUNK, count - from);
+    if (count < SMALL_BELOW) {
+      small(from, from + length);
+      return;
+    }
     int whole = Lanes.FLOATS.loopBound(length);
     span(x, from * Float.BYTES, y, from * Float.BYTES, whole, exponents[worker]);
     if (whole < length) {
@@ -111,6 +118,15 @@ final class VectorElements {
       MemorySegment.copy(y, at, tail, Lanes.BYTES, bytes);
       span(tail, 0, tail, Lanes.BYTES, Lanes.COUNT, exponents[worker]);
       MemorySegment.copy(tail, 0, x, at, bytes);
+    }
+  }
+
+  private void small(long from, long to) {
+    switch (function) {
+      case ACTIVATE -> SmallFunctions.activate(activation, x, y, false, from, to);
+      case GATE -> SmallFunctions.activate(activation, x, y, true, from, to);
+      case GATE_CLAMPED -> SmallFunctions.gateClamped(x, y, alpha, limit, from, to);
+      case SOFTCAP -> SmallFunctions.softcap(x, limit, from, to);
     }
   }
 

@@ -15,11 +15,9 @@ final class VectorMatmul {
   /// Bytes of weights of one chunk along rows: small enough to share evenly, large against the claim.
   private static final long CHUNK_BYTES = 48 * 1024;
 
-  /// Multiply-adds below which waking the workers costs more than it saves.
-  private static final long ALONE_BELOW = 1 << 16;
-
   private final WorkerPool pool;
   private final Scratch[] scratch;
+  private final SmallProducts small;
   private final Input[] inputs = new Input[MAX_ROW_INPUTS];
   private final WorkerPool.Task rowTask = this::rowChunk;
   private final WorkerPool.Task panelTask = this::panelChunk;
@@ -39,6 +37,7 @@ final class VectorMatmul {
   VectorMatmul(WorkerPool pool, Scratch[] scratch) {
     this.pool = pool;
     this.scratch = scratch;
+    small = new SmallProducts(pool, scratch);
     for (int i = 0; i < inputs.length; i++) {
       inputs[i] = new Input();
     }
@@ -68,7 +67,13 @@ final class VectorMatmul {
 
   /// Computes what was begun.
   void run() {
-    if (n <= MAX_ROW_INPUTS && VectorKernel.READS_ROWS) {
+    long count = 0;
+    for (int i = 0; i < matrices; i++) {
+      count += (long) weights[i].rows() * cols;
+    }
+    if (SmallProducts.isSmall(count, n)) {
+      small.run(weights, outs, matrices, x, n, cols);
+    } else if (n <= MAX_ROW_INPUTS && VectorKernel.READS_ROWS) {
       alongRows();
     } else {
       byPanels();
@@ -81,12 +86,10 @@ final class VectorMatmul {
     boolean over16 = false;
     boolean over32 = false;
     int chunks = 0;
-    long work = 0;
     for (int i = 0; i < matrices; i++) {
       VectorWeights w = weights[i];
       over16 |= w.kernel().sumLength() == 16;
       over32 |= w.kernel().sumLength() == 32;
-      work += (long) w.rows() * cols;
       chunkRows[i] = (int) Math.max(1, Math.min(w.rows(), CHUNK_BYTES / w.rowBytes()));
       firstChunk[i] = chunks;
       chunks += Math.ceilDiv(w.rows(), chunkRows[i]);
@@ -94,13 +97,7 @@ final class VectorMatmul {
     for (int i = 0; i < n; i++) {
       inputs[i].set(x, (long) i * cols * Float.BYTES, cols, over16, over32);
     }
-    if (work < ALONE_BELOW) {
-      for (int chunk = 0; chunk < chunks; chunk++) {
-        rowChunk(chunk, 0);
-      }
-    } else {
-      pool.run(rowTask, chunks);
-    }
+    pool.run(rowTask, chunks);
   }
 
   private void rowChunk(int chunk, int worker) {
@@ -130,24 +127,12 @@ final class VectorMatmul {
       packed = new float[floats];
     }
     int chunks = 0;
-    long work = 0;
     for (int i = 0; i < matrices; i++) {
-      int rows = weights[i].rows();
       firstChunk[i] = chunks;
-      chunks += Math.ceilDiv(rows, VectorKernel.PANEL_ROWS);
-      work += (long) rows * cols * n;
+      chunks += Math.ceilDiv(weights[i].rows(), VectorKernel.PANEL_ROWS);
     }
-    if (work < ALONE_BELOW) {
-      for (int group = 0; group < groups; group++) {
-        packGroup(group, 0);
-      }
-      for (int chunk = 0; chunk < chunks; chunk++) {
-        panelChunk(chunk, 0);
-      }
-    } else {
-      pool.run(packTask, groups);
-      pool.run(panelTask, chunks);
-    }
+    pool.run(packTask, groups);
+    pool.run(panelTask, chunks);
   }
 
   private void packGroup(int group, int worker) {

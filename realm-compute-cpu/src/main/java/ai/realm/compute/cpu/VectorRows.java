@@ -2,12 +2,10 @@ package ai.realm.compute.cpu;
 
 import ai.realm.compute.RopeStyle;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
 
 /// Norms, rotations and sums over rows, shared out over the worker pool by rows where there are many.
-/// Used by one thread at a time.
+/// Plain loops: they are memory's speed once compiled, and quick before. Used by one thread at a time.
 final class VectorRows {
   private enum Operation {
     RMS_NORM,
@@ -170,38 +168,47 @@ final class VectorRows {
     normalize(out, x, at, length, mean, scale, weight, bias);
   }
 
+  /// Four running sums, so that additions do not wait for each other.
   private static double sum(MemorySegment x, long at, int length) {
-    FloatVector sums = FloatVector.zero(Lanes.FLOATS);
-    int whole = Lanes.FLOATS.loopBound(length);
-    for (int i = 0; i < whole; i += Lanes.COUNT) {
-      sums =
-          sums.add(
-              FloatVector.fromMemorySegment(
-                  Lanes.FLOATS, x, at + (long) i * Float.BYTES, Lanes.ORDER));
+    float a = 0;
+    float b = 0;
+    float c = 0;
+    float d = 0;
+    int i = 0;
+    for (; i + 4 <= length; i += 4) {
+      a += get(x, at, i);
+      b += get(x, at, i + 1);
+      c += get(x, at, i + 2);
+      d += get(x, at, i + 3);
     }
-    double sum = sums.reduceLanes(VectorOperators.ADD);
-    for (int i = whole; i < length; i++) {
-      sum += get(x, at, i);
+    for (; i < length; i++) {
+      a += get(x, at, i);
     }
-    return sum;
+    return (double) a + b + c + d;
   }
 
   /// `Σ (x − mean)²`.
   private static double squares(MemorySegment x, long at, int length, float mean) {
-    FloatVector sums = FloatVector.zero(Lanes.FLOATS);
-    int whole = Lanes.FLOATS.loopBound(length);
-    for (int i = 0; i < whole; i += Lanes.COUNT) {
-      FloatVector v =
-          FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + (long) i * Float.BYTES, Lanes.ORDER)
-              .sub(mean);
-      sums = v.fma(v, sums);
+    float a = 0;
+    float b = 0;
+    float c = 0;
+    float d = 0;
+    int i = 0;
+    for (; i + 4 <= length; i += 4) {
+      float p = get(x, at, i) - mean;
+      float q = get(x, at, i + 1) - mean;
+      float r = get(x, at, i + 2) - mean;
+      float s = get(x, at, i + 3) - mean;
+      a += p * p;
+      b += q * q;
+      c += r * r;
+      d += s * s;
     }
-    double sum = sums.reduceLanes(VectorOperators.ADD);
-    for (int i = whole; i < length; i++) {
-      float v = get(x, at, i) - mean;
-      sum += v * v;
+    for (; i < length; i++) {
+      float p = get(x, at, i) - mean;
+      a += p * p;
     }
-    return sum;
+    return (double) a + b + c + d;
   }
 
   private static void normalize(
