@@ -3,8 +3,8 @@ package ai.realm.cli;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/// Lets Ctrl-C end a generation instead of tearing it: the session is cancelled, and the process waits
-/// a moment for the command to write its last line.
+/// Lets Ctrl-C end a command instead of tearing it: its work is cancelled, and the process waits a
+/// moment for the command to write its last line.
 final class Interruption implements AutoCloseable {
   private static final long GRACE_SECONDS = 3;
 
@@ -13,13 +13,18 @@ final class Interruption implements AutoCloseable {
   private volatile boolean stopping;
 
   Interruption(Session session) {
-    hook = new Thread(() -> stop(session), "realm-interrupt");
+    this(session::cancel);
+  }
+
+  /// @param cancel makes the command end soon; called by another thread
+  Interruption(Runnable cancel) {
+    hook = new Thread(() -> stop(cancel), "realm-interrupt");
     Runtime.getRuntime().addShutdownHook(hook);
   }
 
-  private void stop(Session session) {
+  private void stop(Runnable cancel) {
     stopping = true;
-    session.cancel();
+    cancel.run();
     try {
       if (!done.await(GRACE_SECONDS, TimeUnit.SECONDS)) {
         System.err.println("realm: the running step did not end in time");

@@ -27,6 +27,7 @@ public final class Main {
         .addSubcommand(new ChatCommand(console, sessions))
         .addSubcommand(new InspectCommand(console))
         .addSubcommand(new TokenizeCommand(console))
+        .addSubcommand(new QuantizeCommand(console))
         .setOut(console.outWriter())
         .setErr(console.errWriter())
         .setUsageHelpAutoWidth(console.interactive())
