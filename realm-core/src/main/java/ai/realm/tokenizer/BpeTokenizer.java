@@ -71,7 +71,7 @@ final class BpeTokenizer extends Tokenizer {
       end = bytes.length;
     }
     CodePointText text = new CodePointText(bytes, start, end);
-    IntList ends = split(text);
+    IntList ends = split(passes, text);
     Merger merger = new Merger();
     byte[] name = new byte[64];
     int at = start;
@@ -104,7 +104,8 @@ final class BpeTokenizer extends Tokenizer {
     }
   }
 
-  private IntList split(CodePointText text) {
+  /// Ends of the words, in characters.
+  static IntList split(List<Pass> passes, CodePointText text) {
     IntList ends = new IntList();
     passes.getFirst().split(text, 0, text.length, ends);
     for (Pass pass : passes.subList(1, passes.size())) {

@@ -9,6 +9,7 @@ import ai.realm.tokenizer.StreamingDecoder;
 import ai.realm.tokenizer.Tokenizer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -81,6 +82,25 @@ final class SpmTokenizerTest {
     }
     assertThat(streamed.toString()).isEmpty();
     assertThat(decoder.finish()).isEqualTo("\uFFFD");
+  }
+
+  @Test
+  void anyTokensStreamAsTheyDecode() {
+    Random random = new Random(3);
+    for (int round = 0; round < 2_000; round++) {
+      // Half of them byte tokens, so that characters are broken and whole in all ways.
+      int[] ids =
+          random
+              .ints(1 + random.nextInt(12), 0, 512)
+              .map(id -> id < 256 ? 8 + id : random.nextInt(tokenizer.vocabulary().size()))
+              .toArray();
+      StreamingDecoder decoder = tokenizer.decoder();
+      StringBuilder streamed = new StringBuilder();
+      for (int id : ids) {
+        streamed.append(decoder.accept(id));
+      }
+      assertThat(streamed.append(decoder.finish())).hasToString(tokenizer.decode(ids));
+    }
   }
 
   @Test
