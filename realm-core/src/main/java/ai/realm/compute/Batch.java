@@ -1,6 +1,8 @@
 package ai.realm.compute;
 
 import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /// The rows of one forward step: tokens of one or more sequences, each sequence a run of consecutive
 /// rows at consecutive positions. Reused from step to step by the thread that owns the engine, so that
@@ -19,6 +21,8 @@ public final class Batch {
   private final int[] firstRow;
   private final int[] firstPosition;
   private final int[][] blockTable;
+  private final @Nullable Adapter[] adapters;
+  private boolean adapted;
   private int rows;
   private int outputs;
   private int sequences;
@@ -36,11 +40,14 @@ public final class Batch {
     firstRow = new int[maxSequences + 1];
     firstPosition = new int[maxSequences];
     blockTable = new int[maxSequences][];
+    adapters = new @Nullable Adapter[maxSequences];
   }
 
   /// Empties the batch.
   public void clear() {
     Arrays.fill(blockTable, 0, sequences, null);
+    Arrays.fill(adapters, 0, sequences, null);
+    adapted = false;
     rows = 0;
     outputs = 0;
     sequences = 0;
@@ -79,6 +86,22 @@ public final class Batch {
     rows += count;
     firstRow[sequences + 1] = rows;
     return sequences++;
+  }
+
+  /// Lets sequence `s` of this batch be computed with an adapter, or with none.
+  public void adapt(int s, @Nullable Adapter adapter) {
+    adapters[Objects.checkIndex(s, sequences)] = adapter;
+    adapted |= adapter != null;
+  }
+
+  /// Whether any sequence has an adapter.
+  public boolean adapted() {
+    return adapted;
+  }
+
+  /// The adapter of sequence `s`, or null.
+  public @Nullable Adapter adapter(int s) {
+    return adapters[s];
   }
 
   /// The most rows it can hold.

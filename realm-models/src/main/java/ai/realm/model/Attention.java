@@ -71,9 +71,9 @@ record Attention(
     Buffer attended = s.buffer(Step.Slot.ATTENDED, heads * spec.valueLength());
 
     s.matmul(queries, keys, values, qkv, h, n);
-    q.addBias(s, queries, n);
-    k.addBias(s, keys, n);
-    v.addBias(s, values, n);
+    q.finish(s, queries, h, n);
+    k.finish(s, keys, h, n);
+    v.finish(s, values, h, n);
     if (clamp > 0) {
       s.clamp(queries, n * q.out(), clamp);
       s.clamp(keys, n * k.out(), clamp);

@@ -1,10 +1,12 @@
 package ai.realm.model;
 
+import ai.realm.compute.Adapter;
 import ai.realm.compute.Backend;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.KvLayout;
 import ai.realm.compute.KvType;
 import ai.realm.compute.WeightMatrix;
+import ai.realm.gguf.GgufFile;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -46,6 +48,7 @@ final class Decoder implements CausalLm {
   private final int kvLayers;
   private final int stateFloats;
   private final Rope[] ropes;
+  private final List<Linear.Place> places;
   private final List<Runnable> weights;
 
   Decoder(ModelReader reader, Heads heads, Embedding embedding, List<Block> blocks, Output output) {
@@ -71,6 +74,7 @@ final class Decoder implements CausalLm {
     this.kvLayers = kvLayers;
     this.stateFloats = stateFloats;
     ropes = reader.ropes();
+    places = reader.places();
     weights = reader.finish();
   }
 
@@ -94,6 +98,11 @@ final class Decoder implements CausalLm {
   @Override
   public ForwardPass newForwardPass(int maxRows, int maxSequences) {
     return new Step(this, backend, maxRows, maxSequences);
+  }
+
+  @Override
+  public Adapter loadAdapter(GgufFile file, float strength) {
+    return LoraAdapter.load(file, backend, config.architecture(), places, strength);
   }
 
   Rope[] ropes() {
@@ -150,7 +159,9 @@ final class Decoder implements CausalLm {
     if (output.norm != null) {
       output.norm.apply(s, h, h, n);
     }
+    s.selectOutputs(true);
     projection.apply(s, logits, h, n);
+    s.selectOutputs(false);
     long count = (long) n * config.vocabularySize();
     if (output.scale != 1) {
       backend.scale(logits, output.scale, count);

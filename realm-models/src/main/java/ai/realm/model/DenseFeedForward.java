@@ -39,8 +39,8 @@ record DenseFeedForward(
       down.apply(s, y, upped, n);
     } else {
       s.matmul(gated, upped, gateAndUp, h, n);
-      gate.addBias(s, gated, n);
-      up.addBias(s, upped, n);
+      gate.finish(s, gated, h, n);
+      up.finish(s, upped, h, n);
       s.backend.gate(f, gated, upped, count);
       down.apply(s, y, gated, n);
     }

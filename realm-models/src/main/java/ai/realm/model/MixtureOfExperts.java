@@ -76,8 +76,8 @@ record MixtureOfExperts(
         throw new IllegalStateException("a clamped expert needs a gate");
       }
       s.matmul(gated, upped, feedForward.gateAndUp(), h, n);
-      gate.addBias(s, gated, n);
-      feedForward.up().addBias(s, upped, n);
+      gate.finish(s, gated, h, n);
+      feedForward.up().finish(s, upped, h, n);
       s.backend.gateClamped(gated, upped, (long) n * hidden(), alpha, limit);
       feedForward.down().apply(s, y, gated, n);
     }

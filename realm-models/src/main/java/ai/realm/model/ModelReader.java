@@ -34,6 +34,7 @@ final class ModelReader {
   private final int contextLength;
   private final Set<String> read = new HashSet<>();
   private final List<Rope> ropes = new ArrayList<>();
+  private final List<Linear.Place> places = new ArrayList<>();
   private final List<Runnable> owned = new ArrayList<>();
 
   /// @param maxContext limit on the context length that the file states
@@ -329,7 +330,20 @@ final class ModelReader {
 
   /// The weights of `name.weight` (rows, cols), with the bias `name.bias` where the file has one.
   Linear linear(String name, int cols, int rows) {
-    return new Linear(matrix(name + ".weight", cols, rows), optionalVector(name + ".bias", rows));
+    return new Linear(
+        matrix(name + ".weight", cols, rows),
+        optionalVector(name + ".bias", rows),
+        place(name + ".weight", rows, 0, rows, cols));
+  }
+
+  private int place(String tensor, int rows, int from, int count, int cols) {
+    places.add(new Linear.Place(tensor, rows, from, count, cols));
+    return places.size() - 1;
+  }
+
+  /// The linear layers that adapters can change, by [Linear#index].
+  List<Linear.Place> places() {
+    return List.copyOf(places);
   }
 
   /// The matrix `name` (rows, cols).
@@ -348,7 +362,10 @@ final class ModelReader {
       bias = own(backend.allocate(count));
       backend.write(bias, 0, values, from, count);
     }
-    return new Linear(own(backend.weights(whole.rows(from, from + (long) count))), bias);
+    return new Linear(
+        own(backend.weights(whole.rows(from, from + (long) count))),
+        bias,
+        place(name + ".weight", rows, from, count, cols));
   }
 
   /// One layer per expert from `name.weight` (experts, rows, cols) and `name.bias` (experts, rows).
@@ -358,7 +375,7 @@ final class ModelReader {
     Linear[] result = new Linear[experts];
     for (int e = 0; e < experts; e++) {
       Buffer bias = biases == null ? null : own(backend.floats(biases.rows(e, e + 1L)));
-      result[e] = new Linear(own(backend.weights(all.matrix(e))), bias);
+      result[e] = new Linear(own(backend.weights(all.matrix(e))), bias, -1);
     }
     return result;
   }
@@ -449,7 +466,7 @@ final class ModelReader {
   Linear outputProjection(WeightMatrix tokenEmbedding) {
     return hasTensor("output.weight")
         ? linear("output", width(), tokenEmbedding.rows())
-        : new Linear(tokenEmbedding, optionalVector("output.bias", tokenEmbedding.rows()));
+        : new Linear(tokenEmbedding, optionalVector("output.bias", tokenEmbedding.rows()), -1);
   }
 
   /// Lets a tensor be in the file without being read.

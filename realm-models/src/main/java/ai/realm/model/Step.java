@@ -40,7 +40,10 @@ final class Step implements ForwardPass {
     EXPERT_GATE,
     EXPERT_UP,
     EXPERT_OUT,
-    POOLED
+    POOLED,
+    ADAPTER_IN,
+    ADAPTER_RANK,
+    ADAPTER_OUT
   }
 
   final Backend backend;
@@ -52,7 +55,10 @@ final class Step implements ForwardPass {
   private final Buffer[] outs2 = new Buffer[2];
   private final Buffer[] outs3 = new Buffer[3];
   private final int[] lastRows;
+  private final int[] adapterRows;
+  private final float[] adapterFactors;
   private float[] hostFloats = new float[0];
+  private boolean outputsOnly;
   private final int[] firstRows;
   private @Nullable Buffer logits;
   private @Nullable Batch batch;
@@ -73,6 +79,8 @@ final class Step implements ForwardPass {
     ropeTables = new @Nullable Buffer[model.ropes().length];
     lastRows = new int[maxSequences];
     firstRows = new int[maxSequences];
+    adapterRows = new int[maxRows];
+    adapterFactors = new float[maxRows];
   }
 
   @Override
@@ -214,6 +222,71 @@ final class Step implements ForwardPass {
     outs3[1] = b;
     outs3[2] = c;
     backend.matmul(outs3, ws, x, n);
+  }
+
+  /// Whether the rows that linear layers see are those that want logits, instead of all.
+  void selectOutputs(boolean only) {
+    outputsOnly = only;
+  }
+
+  /// Adds what the sequences' adapters add to `y = linear(x)`; sequences of one adapter together.
+  void addAdapters(Linear linear, Buffer y, Buffer x) {
+    Batch step = batch();
+    for (int s = 0; s < step.sequences(); s++) {
+      if (step.adapter(s) instanceof LoraAdapter adapter && firstWith(adapter) == s) {
+        LoraAdapter.LowRank change = adapter.at(linear.index());
+        if (change != null) {
+          int n = rowsWith(adapter);
+          if (n > 0) {
+            addLowRank(change, y, x, n);
+          }
+        }
+      }
+    }
+  }
+
+  private void addLowRank(LoraAdapter.LowRank change, Buffer y, Buffer x, int n) {
+    int cols = change.a().cols();
+    Buffer in = buffer(Slot.ADAPTER_IN, cols);
+    Buffer middle = buffer(Slot.ADAPTER_RANK, change.a().rows());
+    Buffer out = buffer(Slot.ADAPTER_OUT, change.b().rows());
+    Arrays.fill(adapterFactors, 0, n, change.scale());
+    backend.gatherRows(in, x, adapterRows, n, cols);
+    backend.matmul(middle, change.a(), in, n);
+    backend.matmul(out, change.b(), middle, n);
+    backend.scatterAddRows(y, out, adapterRows, adapterFactors, n, change.b().rows());
+  }
+
+  private int firstWith(LoraAdapter adapter) {
+    int s = 0;
+    while (batch().adapter(s) != adapter) {
+      s++;
+    }
+    return s;
+  }
+
+  /// Fills `adapterRows` with the rows of sequences that use `adapter`.
+  private int rowsWith(LoraAdapter adapter) {
+    Batch step = batch();
+    int n = 0;
+    int output = 0;
+    for (int s = 0; s < step.sequences(); s++) {
+      int end = step.firstRow(s) + step.rows(s);
+      boolean own = step.adapter(s) == adapter;
+      if (outputsOnly) {
+        while (output < step.outputs() && step.outputRows()[output] < end) {
+          if (own) {
+            adapterRows[n++] = output;
+          }
+          output++;
+        }
+      } else if (own) {
+        for (int row = step.firstRow(s); row < end; row++) {
+          adapterRows[n++] = row;
+        }
+      }
+    }
+    return n;
   }
 
   /// Limits n · width floats of x to ± limit.
