@@ -102,8 +102,7 @@ final class LoraAdapter implements Adapter {
         || b.shape().cols() != rank) {
       throw new GgufFormatException(
           "adapter %s: tensor %s: expected (%d, rank) and (rank, %d), found %s and %s"
-              .formatted(
-                  name, place.tensor(), place.cols(), place.rows(), a.shape(), b.shape()));
+              .formatted(name, place.tensor(), place.cols(), place.rows(), a.shape(), b.shape()));
     }
   }
 

@@ -147,14 +147,13 @@ class LoraAdapterTest {
                   "general.architecture",
                   new GgufValue.Str(file.metadata().string("general.architecture")))
               .metadata("adapter.lora.alpha", new GgufValue.F32(ALPHA));
-      pairs.forEach(
-          (name, pair) -> {
-            Shape shape = file.tensor(name).shape();
-            writer.tensor(
-                name + ".lora_a", GgmlType.F32, Shape.of(shape.cols(), RANK), segment(pair.a));
-            writer.tensor(
-                name + ".lora_b", GgmlType.F32, Shape.of(RANK, shape.rows()), segment(pair.b));
-          });
+      pairs.forEach((name, pair) -> {
+        Shape shape = file.tensor(name).shape();
+        writer.tensor(
+            name + ".lora_a", GgmlType.F32, Shape.of(shape.cols(), RANK), segment(pair.a));
+        writer.tensor(
+            name + ".lora_b", GgmlType.F32, Shape.of(RANK, shape.rows()), segment(pair.b));
+      });
       writer.write();
       return target;
     }
