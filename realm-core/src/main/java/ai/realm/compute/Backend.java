@@ -1,6 +1,7 @@
 package ai.realm.compute;
 
 import ai.realm.tensor.Tensor;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// What computes: memory for activations, weights and KV blocks, and the operations of a transformer
@@ -18,6 +19,11 @@ public interface Backend extends AutoCloseable {
 
   /// One line for users: instruction set, threads, what is slow and why.
   String description();
+
+  /// Measures what this machine can do at most, in about a second; empty where the backend cannot.
+  default Optional<MachineLimits> measureLimits() {
+    return Optional.empty();
+  }
 
   /// Frees everything; buffers and weights of this backend must not be used afterwards.
   @Override

@@ -5,11 +5,13 @@ import ai.realm.compute.AttentionSpec;
 import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.KvStore;
+import ai.realm.compute.MachineLimits;
 import ai.realm.compute.RopeStyle;
 import ai.realm.compute.WeightMatrix;
 import ai.realm.tensor.BlockCodec;
 import ai.realm.tensor.Tensor;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// C kernels on all threads of a [WorkerPool]: weights repacked at load, inputs quantized once per
@@ -53,6 +55,11 @@ final class NativeBackend extends CpuBackend {
             kernels.products().tiles() == null ? "" : " and AMX",
             pool.threads(),
             repack ? "" : ", weights not repacked: slow");
+  }
+
+  @Override
+  public Optional<MachineLimits> measureLimits() {
+    return Optional.of(new NativeLimits(kernels.limits(), pool).measure());
   }
 
   @Override

@@ -21,8 +21,14 @@ import org.jspecify.annotations.Nullable;
 /// @param products matrix products
 /// @param rows norms and element-wise operations
 /// @param attention attention and the KV store
+/// @param limits loops that measure the machine
 record NativeKernels(
-    NativeVariant variant, Memory memory, Products products, Rows rows, Attention attention) {
+    NativeVariant variant,
+    Memory memory,
+    Products products,
+    Rows rows,
+    Attention attention,
+    Limits limits) {
 
   /// Functions that are the same in all variants.
   record Memory(
@@ -58,6 +64,9 @@ record NativeKernels(
 
   /// Attention and the KV store.
   record Attention(MethodHandle attention, MethodHandle storeKv) {}
+
+  /// Loops that measure the machine. Those of arithmetic return the operations of a round.
+  record Limits(MethodHandle readMemory, MethodHandle dotBytes, MethodHandle multiplyAdd) {}
 
   /// Binds all functions of a variant.
   ///
@@ -108,7 +117,12 @@ record NativeKernels(
     Attention attention =
         new Attention(
             own.bind("attention", false, "lllllll"), own.bind("store_kv", false, "lllll"));
-    return new NativeKernels(variant, memory, products, rows, attention);
+    Limits limits =
+        new Limits(
+            own.bind("read_memory", true, "ll"),
+            own.bind(tiles == null ? "dot_bytes" : "dot_tiles", true, "ll"),
+            own.bind("multiply_add", true, "ll"));
+    return new NativeKernels(variant, memory, products, rows, attention, limits);
   }
 
   /// What a call that cannot fail threw.
