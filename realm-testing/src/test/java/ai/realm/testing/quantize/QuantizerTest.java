@@ -3,6 +3,7 @@ package ai.realm.testing.quantize;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.error.RealmException;
 import ai.realm.gguf.GgufFile;
 import ai.realm.gguf.GgufFormatException;
 import ai.realm.gguf.GgufValue;
@@ -21,9 +22,11 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -311,6 +314,26 @@ final class QuantizerTest {
     assertThatThrownBy(() -> quantize(path, target, QuantizationMix.Q8_0, Optional.empty()))
         .isInstanceOf(QuantizationException.class)
         .hasMessageContaining("expected weights in the range of Q8_0");
+    try (var left = Files.list(folder)) {
+      assertThat(left).containsExactly(path);
+    }
+  }
+
+  @Test
+  void sourceThatShrinksMeanwhileIsAnErrorAndNothingIsWritten() throws IOException {
+    Path path = model(8, Map.of());
+    Path target = folder.resolve("m.gguf");
+    try (GgufFile model = GgufFile.open(path)) {
+      try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+        channel.truncate(4096);
+      }
+      Quantizer quantizer =
+          new Quantizer(
+              QuantizationMix.Q8_0, 2, false, Optional.empty(), QuantizationProgress.NONE);
+      assertThatThrownBy(() -> quantizer.quantize(model, target))
+          .isInstanceOf(RealmException.class)
+          .hasMessageContaining("expected");
+    }
     try (var left = Files.list(folder)) {
       assertThat(left).containsExactly(path);
     }
