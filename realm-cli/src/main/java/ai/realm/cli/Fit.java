@@ -6,6 +6,7 @@ import ai.realm.gguf.GgufFile;
 import ai.realm.gguf.GgufMetadata;
 import ai.realm.gguf.GgufValue;
 import ai.realm.gguf.TensorInfo;
+import ai.realm.model.Architectures;
 import ai.realm.tensor.BlockCodec;
 import java.lang.management.ManagementFactory;
 import java.lang.module.ModuleFinder;
@@ -31,6 +32,7 @@ record Fit(boolean runs, List<String> lines) {
   static Fit of(GgufFile gguf) {
     List<String> obstacles = new ArrayList<>();
     List<String> remarks = new ArrayList<>();
+    checkArchitecture(gguf, obstacles);
     checkTypes(gguf, obstacles);
     Optional<String> backend = backend(remarks);
     if (backend.isEmpty()) {
@@ -51,6 +53,16 @@ record Fit(boolean runs, List<String> lines) {
     memory.ifPresent(m -> lines.add(m.describe(machine)));
     lines.addAll(remarks);
     return new Fit(obstacles.isEmpty(), lines);
+  }
+
+  private static void checkArchitecture(GgufFile gguf, List<String> obstacles) {
+    String architecture = gguf.metadata().string("general.architecture", "(none)");
+    if (!Architectures.supported().contains(architecture)) {
+      obstacles.add(
+          "architecture %s: expected one of %s"
+              .formatted(
+                  Printable.of(architecture), String.join(", ", Architectures.supported())));
+    }
   }
 
   private static void checkTypes(GgufFile gguf, List<String> obstacles) {

@@ -57,6 +57,20 @@ final class InspectCommandTest {
   }
 
   @Test
+  void unknownArchitectureIsNamedWithThoseThatRun() throws Exception {
+    byte[] file = Files.readAllBytes(SampleModel.path());
+    int at = new String(file, 0, 4096, StandardCharsets.ISO_8859_1).indexOf("llama");
+    System.arraycopy("lemur".getBytes(StandardCharsets.UTF_8), 0, file, at, 5);
+    Path lemur = Files.write(folder.resolve("lemur.gguf"), file);
+    assertThat(inspect(lemur, "--only", "summary").out())
+        .contains("runs here: no: architecture lemur: expected one of ")
+        .contains(", llama, ");
+    Invocation run = Invocation.of("run", "--model", lemur.toString(), "Hello");
+    assertThat(run.code()).isEqualTo(ExitCode.MODEL);
+    assertThat(run.err()).hasLineCount(1).startsWith("realm: ").contains("lemur");
+  }
+
+  @Test
   void missingFileIsOneSentence() {
     Invocation inspect = inspect(folder.resolve("none.gguf"));
     assertThat(inspect.code()).isNotZero();

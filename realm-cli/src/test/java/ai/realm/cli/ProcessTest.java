@@ -1,0 +1,88 @@
+package ai.realm.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.realm.testing.sample.SampleModel;
+import java.io.File;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// The command as a process of its own: what signals, streams and exit codes do there.
+@Timeout(120)
+final class ProcessTest {
+  private static Process start(String... args) throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Drealm.home=" + SampleModel.repositoryRoot(),
+            "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            "ai.realm.cli.Main"));
+    command.addAll(List.of(args));
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.directory(new File(System.getProperty("java.io.tmpdir")));
+    // The command writes UTF-8 whatever the locale says.
+    builder.environment().put("LC_ALL", "C");
+    return builder.start();
+  }
+
+  private static String text(InputStream stream) throws Exception {
+    return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void bundledModelIsFoundFromAnotherWorkingDirectory() throws Exception {
+    Process process = start("run", "What is the capital of France?");
+    assertThat(text(process.getInputStream())).isEqualTo("The capital of France is Paris.\n");
+    assertThat(text(process.getErrorStream())).contains("11 prompt tokens, 7 new tokens");
+    assertThat(process.waitFor()).isZero();
+  }
+
+  @Test
+  void interruptEndsTheAnswerCleanly() throws Exception {
+    Process process =
+        start("run", "--raw", "--temperature", "1.5", "--seed", "7", "-n", "480", "Once upon a time");
+    InputStream out = process.getInputStream();
+    assertThat(out.read()).as("the answer has begun").isNotNegative();
+    new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+    assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    String err = text(process.getErrorStream());
+    assertThat(err).contains("new tokens, ").contains("first token after").doesNotContain("\tat ");
+    assertThat(text(out)).endsWith("\n");
+    // Where the answer was shorter than the signal was late, the process ended by itself.
+    assertThat(process.exitValue()).isEqualTo(err.contains("stopped") ? 130 : 0);
+  }
+
+  @Test
+  void closedOutputEndsTheProcess() throws Exception {
+    Process process = start("run", "--raw", "--temperature", "1.5", "-n", "480", "Once upon");
+    InputStream out = process.getInputStream();
+    assertThat(out.read()).isNotNegative();
+    out.close();
+    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+  }
+
+  @Test
+  void missingModelIsOneSentenceOnStandardError() throws Exception {
+    Process process = start("run", "--model", "/no/such/file.gguf", "Hello");
+    assertThat(text(process.getInputStream())).isEmpty();
+    assertThat(text(process.getErrorStream()).lines().filter(line -> !line.startsWith("WARNING")))
+        .hasSize(1)
+        .first()
+        .asString()
+        .startsWith("realm: ")
+        .contains("/no/such/file.gguf");
+    assertThat(process.waitFor()).isNotZero();
+  }
+}
