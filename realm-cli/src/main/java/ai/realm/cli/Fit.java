@@ -60,8 +60,7 @@ record Fit(boolean runs, List<String> lines) {
     if (!Architectures.supported().contains(architecture)) {
       obstacles.add(
           "architecture %s: expected one of %s"
-              .formatted(
-                  Printable.of(architecture), String.join(", ", Architectures.supported())));
+              .formatted(Printable.of(architecture), String.join(", ", Architectures.supported())));
     }
   }
 

@@ -52,7 +52,8 @@ final class ProcessTest {
   @Test
   void interruptEndsTheAnswerCleanly() throws Exception {
     Process process =
-        start("run", "--raw", "--temperature", "1.5", "--seed", "7", "-n", "480", "Once upon a time");
+        start(
+            "run", "--raw", "--temperature", "1.5", "--seed", "7", "-n", "480", "Once upon a time");
     InputStream out = process.getInputStream();
     assertThat(out.read()).as("the answer has begun").isNotNegative();
     new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
