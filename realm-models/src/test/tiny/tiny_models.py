@@ -89,8 +89,17 @@ class Model:
     def blocks(self):
         return ["blk.%d." % i for i in range(self.layers)]
 
-    def bytes(self):
+    def weights(self):
         rng = np.random.default_rng(sum(map(ord, self.arch)))
+        result = []
+        for name, ne, scale, around in self.tensors:
+            w = (rng.standard_normal(int(np.prod(ne))) * scale + around).astype("<f4")
+            bits = w.view("<u4")
+            result.append((name, ne, ((bits + 0x40000) & 0xFFF80000).astype("<u4").view("<f4")))
+        return result
+
+    def bytes(self, weights=None):
+        weights = weights or self.weights()
         def string(s):
             return struct.pack("<Q", len(s)) + s.encode()
         def value(v):
@@ -106,15 +115,12 @@ class Model:
         kv = {"general.architecture": self.arch, "tokenizer.ggml.model": "no_vocab",
               "tokenizer.ggml.token_type_count": 2}
         kv.update({self.arch + "." + k: v for k, v in self.meta.items()})
-        head = struct.pack("<IIQQ", 0x46554747, 3, len(self.tensors), len(kv))
+        head = struct.pack("<IIQQ", 0x46554747, 3, len(weights), len(kv))
         head += b"".join(string(k) + value(v) for k, v in kv.items())
         data = b""
-        for name, ne, scale, around in self.tensors:
-            w = (rng.standard_normal(int(np.prod(ne))) * scale + around).astype("<f4")
-            bits = w.view("<u4")
-            w = ((bits + 0x40000) & 0xFFF80000).astype("<u4").view("<f4")
+        for name, ne, w in weights:
             head += string(name) + struct.pack("<I%dQIQ" % len(ne), len(ne), *ne, 0, len(data))
-            data += w.tobytes() + b"\0" * (-w.nbytes % 32)
+            data += w.astype("<f4").tobytes() + b"\0" * (-w.nbytes % 32)
         return head + b"\0" * (-len(head) % 32) + data
 
 
@@ -648,6 +654,25 @@ def deepseek2():
     return m
 
 
+def absorb(m):
+    """The same model with attn_kv_b split as converters have done since 2025; its reference is that of
+    the model it was made of."""
+    m.set(**{"attention.key_length_mla": 12, "attention.value_length_mla": 8,
+             "attention.key_length": 16 + 4, "attention.value_length": 16,
+             "attention.head_count_kv": 1})
+    weights = m.weights()
+    out = []
+    for name, ne, w in weights:
+        if name.endswith("attn_kv_b.weight"):
+            w = w.reshape(H, 16, 16)
+            b = name.replace("attn_kv_b.weight", "")
+            out.append((b + "attn_k_b.weight", (8, 16, H), w[:, :8].transpose(0, 2, 1).ravel()))
+            out.append((b + "attn_v_b.weight", (16, 8, H), w[:, 8:].ravel()))
+        else:
+            out.append((name, ne, w))
+    return m.bytes(out)
+
+
 @model
 def jais():
     m = layered("jais", True, True, 0, kv=H, gated=True)
@@ -759,6 +784,12 @@ def main():
             f.write("\n")
         os.remove(path)
         os.remove(logits)
+        if name == "deepseek2":
+            with gzip.GzipFile(os.path.join(out, name + "-absorbed.gguf.gz"), "wb", 9, mtime=0) as f:
+                f.write(absorb(make()))
+            with open(os.path.join(out, name + "-absorbed.json"), "w") as f:
+                json.dump(reference, f, separators=(",", ":"))
+                f.write("\n")
         print("%-20s std %.3f, %d bytes" % (name, rows.std(), os.path.getsize(path + ".gz")))
 
 

@@ -6,8 +6,8 @@ import ai.realm.compute.WeightMatrix;
 import java.util.ArrayList;
 import java.util.List;
 
-/// DeepSeek V2 and V3 (DeepSeek-AI 2024): latent attention, whose keys and values are expanded from one
-/// small vector per position, and many small experts besides a shared one.
+/// DeepSeek V2 and V3 (DeepSeek-AI 2024): latent attention, whose keys and values come from one small
+/// vector per position (expanded, or absorbed into the queries in newer files), and many small experts besides a shared one.
 ///
 /// ```
 /// x = tokens[id]
@@ -23,7 +23,10 @@ final class DeepSeek2Model {
   static CausalLm load(ModelReader r) {
     Heads heads = r.heads();
     int rotated = r.ropeDims(heads);
-    LatentAttention.Scaling scaling = LatentAttention.Scaling.read(r, heads);
+    boolean absorbed = r.hasTensor("blk.0.attn_k_b.weight");
+    int keyLength =
+        absorbed ? r.bounded("attention.key_length_mla", 1 << 14) : heads.keyLength();
+    LatentAttention.Scaling scaling = LatentAttention.Scaling.read(r, keyLength);
     Rope rope =
         r.rope(
             RopeStyle.INTERLEAVED, rotated, r.ropeBase(), scaling.rope(), r.ropeFactors(rotated));
@@ -36,15 +39,23 @@ final class DeepSeek2Model {
           Pieces.preNorm(
               r,
               b,
-              LatentAttention.read(r, b, l, heads, rope, scaling.scale()),
+              absorbed
+                  ? AbsorbedLatentAttention.read(r, b, l, heads, rope, scaling.scale())
+                  : LatentAttention.read(r, b, l, heads, rope, scaling.scale()),
               l < dense
                   ? Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU)
                   : experts(r, b)));
     }
-    Heads expanded =
-        new Heads(heads.heads(), heads.heads(), heads.keyLength(), heads.valueLength());
+    Heads stored =
+        absorbed
+            ? new Heads(
+                heads.heads(),
+                1,
+                r.bounded("attention.kv_lora_rank", 1 << 20) + rotated,
+                r.bounded("attention.kv_lora_rank", 1 << 20))
+            : new Heads(heads.heads(), heads.heads(), heads.keyLength(), heads.valueLength());
     return new Decoder(
-        r, expanded, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));
+        r, stored, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));
   }
 
   private static MixtureOfExperts experts(ModelReader r, String b) {

@@ -2,7 +2,6 @@ package ai.realm.model;
 
 import ai.realm.compute.AttentionSpec;
 import ai.realm.compute.Buffer;
-import org.jspecify.annotations.Nullable;
 
 /// Multi-head latent attention (DeepSeek V2, 2024) with keys and values expanded before they are
 /// stored:
@@ -14,18 +13,14 @@ import org.jspecify.annotations.Nullable;
 /// k          = k plain | kr
 /// ```
 ///
-/// @param qDown (qRank, width), or null where queries come straight from `qUp`
-/// @param qNorm (qRank), or null with it
-/// @param qUp (heads · keyLength, qRank or width)
+/// @param queries where queries come from
 /// @param kvDown (kvRank + rotated, width)
 /// @param kvNorm (kvRank)
 /// @param kvUp (heads · (plain + valueLength), kvRank)
 /// @param o (width, heads · valueLength)
 record LatentAttention(
     int kvLayer,
-    @Nullable Linear qDown,
-    @Nullable Norm qNorm,
-    Linear qUp,
+    LatentQueries queries,
     Linear kvDown,
     Norm kvNorm,
     Linear kvUp,
@@ -38,10 +33,10 @@ record LatentAttention(
   ///
   /// @param scale factor on scores
   record Scaling(RopeScaling rope, float scale) {
-    static Scaling read(ModelReader r, Heads heads) {
+    static Scaling read(ModelReader r, int keyLength) {
       RopeScaling scaling = r.ropeScaling();
       if (!(scaling instanceof RopeScaling.Yarn yarn)) {
-        return new Scaling(scaling, heads.usualScale());
+        return new Scaling(scaling, (float) (1 / Math.sqrt(keyLength)));
       }
       double log = Math.log(yarn.factor());
       double magnitude =
@@ -54,24 +49,18 @@ record LatentAttention(
               (float) (1 / (1 + 0.1 * log)),
               yarn.betaFast(),
               yarn.betaSlow());
-      return new Scaling(unit, (float) (magnitude * magnitude / Math.sqrt(heads.keyLength())));
+      return new Scaling(unit, (float) (magnitude * magnitude / Math.sqrt(keyLength)));
     }
   }
 
   static LatentAttention read(
       ModelReader r, String b, int layer, Heads heads, Rope rope, float scale) {
     int width = r.width();
-    int qRank = r.int32("attention.q_lora_rank", 0);
     int kvRank = r.bounded("attention.kv_lora_rank", 1 << 20);
     int plain = heads.keyLength() - rope.dims();
-    boolean compressed = r.hasTensor(b + "attn_q_a.weight");
     return new LatentAttention(
         layer,
-        compressed ? r.linear(b + "attn_q_a", width, qRank) : null,
-        compressed ? r.rmsNorm(b + "attn_q_a_norm", qRank) : null,
-        compressed
-            ? r.linear(b + "attn_q_b", qRank, heads.queryWidth())
-            : r.linear(b + "attn_q", width, heads.queryWidth()),
+        LatentQueries.read(r, b, heads.heads(), heads.keyLength(), rope),
         r.linear(b + "attn_kv_a_mqa", width, kvRank + rope.dims()),
         r.rmsNorm(b + "attn_kv_a_norm", kvRank),
         r.linear(b + "attn_kv_b", kvRank, heads.heads() * (plain + heads.valueLength())),
@@ -94,8 +83,8 @@ record LatentAttention(
   public void apply(Step s, Buffer y, Buffer h) {
     int n = s.rows();
     int heads = spec.heads();
-    Buffer q = s.buffer(Step.Slot.Q, qUp.out());
-    queries(s, q, h);
+    Buffer q = s.buffer(Step.Slot.Q, heads * spec.keyLength());
+    queries.apply(s, q, h);
 
     int rotated = rope.dims();
     int plain = spec.keyLength() - rotated;
@@ -127,25 +116,5 @@ record LatentAttention(
     s.backend.storeKv(s.kv(), kvLayer, s.batch(), k, v);
     s.backend.attention(attended, q, s.kv(), kvLayer, s.batch(), spec);
     o.apply(s, y, attended, n);
-  }
-
-  /// Queries with their last `rope.dims()` elements of each head rotated.
-  private void queries(Step s, Buffer q, Buffer h) {
-    int n = s.rows();
-    if (qDown == null || qNorm == null) {
-      qUp.apply(s, q, h, n);
-    } else {
-      Buffer compressed = s.buffer(Step.Slot.LATENT, qDown.out());
-      qDown.apply(s, compressed, h, n);
-      qNorm.apply(s, compressed, compressed, n);
-      qUp.apply(s, q, compressed, n);
-    }
-    int rows = n * spec.heads();
-    int rotated = rope.dims();
-    int plain = spec.keyLength() - rotated;
-    Buffer part = s.buffer(Step.Slot.ROPE_PART, spec.heads() * rotated);
-    s.backend.copyColumns(part, rotated, 0, q, spec.keyLength(), plain, rotated, rows);
-    rope.apply(s, part, n, spec.heads(), rotated);
-    s.backend.copyColumns(q, spec.keyLength(), plain, part, rotated, 0, rotated, rows);
   }
 }
