@@ -24,8 +24,7 @@ final class DeepSeek2Model {
     Heads heads = r.heads();
     int rotated = r.ropeDims(heads);
     boolean absorbed = r.hasTensor("blk.0.attn_k_b.weight");
-    int keyLength =
-        absorbed ? r.bounded("attention.key_length_mla", 1 << 14) : heads.keyLength();
+    int keyLength = absorbed ? r.bounded("attention.key_length_mla", 1 << 14) : heads.keyLength();
     LatentAttention.Scaling scaling = LatentAttention.Scaling.read(r, keyLength);
     Rope rope =
         r.rope(
