@@ -28,6 +28,7 @@ public final class Main {
         .addSubcommand(new InspectCommand(console))
         .addSubcommand(new TokenizeCommand(console))
         .addSubcommand(new QuantizeCommand(console))
+        .addSubcommand(new PerplexityCommand(console))
         .addSubcommand(new BenchCommand(console))
         .setOut(console.outWriter())
         .setErr(console.errWriter())
