@@ -43,8 +43,10 @@ final class Automaton {
       start[i] = newNode();
       end[i] = newNode();
     }
-    for (int i = 0; i < names.size(); i++) {
-      build(rules.get(names.get(i)), start[i], end[i], numbers);
+    int rule = 0;
+    for (Node body : rules.values()) {
+      build(body, start[rule], end[rule], numbers);
+      rule++;
     }
     refuseLeftRecursion();
   }
