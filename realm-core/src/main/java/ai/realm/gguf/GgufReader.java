@@ -43,7 +43,6 @@ final class GgufReader {
   static final int MAX_TENSOR_NAME_BYTES = 1024;
 
   private static final int MAX_NESTING = 4;
-  private static final int MAX_BOOLS = 1 << 24;
 
   /// A key, a type and the shortest value.
   private static final int MIN_KV_BYTES = 8 + 4 + 1;
@@ -175,7 +174,7 @@ final class GgufReader {
           "key %s at offset %d: expected arrays nested at most %d deep, found more"
               .formatted(key, in.at() - 4, MAX_NESTING));
     }
-    int n = in.count(key, minBytes, type == BOOL ? MAX_BOOLS : Integer.MAX_VALUE);
+    int n = in.count(key, minBytes, Integer.MAX_VALUE);
     int start = in.at();
     if (type == STRING) {
       return readStrings(key, n, start);
@@ -189,6 +188,8 @@ final class GgufReader {
     }
     in.skip(n * minBytes);
     if (type == BOOL) {
+      // Nothing stays on the heap, but looking at each takes time: that is bounded likewise.
+      in.charge(key, n);
       in.checkBools(key, start, n);
     }
     return new GgufArray(type, n, in.slice(start, n * minBytes), new int[0], List.of());

@@ -38,6 +38,9 @@ public sealed interface BlockCodec
       case TQ1_0 -> new TernaryCodecs.Tq10();
       case TQ2_0 -> new TernaryCodecs.Tq20();
       case MXFP4 -> new MicroscalingCodecs.Mxfp4();
+      case NVFP4 -> new MicroscalingCodecs.Nvfp4();
+      case Q1_0 -> new LowBitCodecs.Q10();
+      case Q2_0 -> new LowBitCodecs.Q20();
       case I8, I16, I32, I64, F64 ->
           throw new IllegalArgumentException("tensor type " + type + ": expected one with a codec");
     };

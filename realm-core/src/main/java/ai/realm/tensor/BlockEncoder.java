@@ -18,6 +18,9 @@ interface BlockEncoder {
       case TQ1_0 -> new TernaryCodecs.Tq10Encoder();
       case TQ2_0 -> new TernaryCodecs.Tq20Encoder();
       case MXFP4 -> new MicroscalingCodecs.Mxfp4Encoder();
+      case NVFP4 -> new MicroscalingCodecs.Nvfp4Encoder();
+      case Q1_0 -> new LowBitCodecs.Q10Encoder();
+      case Q2_0 -> new LowBitCodecs.Q20Encoder();
       case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S -> throw unsupported(type);
       case F32, F16, BF16, I8, I16, I32, I64, F64 -> throw unsupported(type);
     };

@@ -18,7 +18,7 @@ final class BlockEncoderTest {
   @EnumSource(
       names = {
         "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
-        "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4"
+        "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0"
       })
   void encodesByteForByteAsTheReference(GgmlType type) {
     encodesExactly(ReferenceBlocks.fewInTheCheckout(), type);
@@ -29,7 +29,7 @@ final class BlockEncoderTest {
   @EnumSource(
       names = {
         "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
-        "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4"
+        "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0"
       })
   void encodesAllReferenceBlocksByteForByte(GgmlType type) {
     encodesExactly(ReferenceBlocks.all(), type);

@@ -71,7 +71,10 @@ abstract class VectorKernel {
                 IQ1_M,
                 TQ1_0,
                 TQ2_0,
-                MXFP4 ->
+                MXFP4,
+                NVFP4,
+                Q1_0,
+                Q2_0 ->
                 new VectorDequantized(type);
           };
     }

@@ -52,7 +52,10 @@ public final class RandomTensors {
             IQ1_M,
             TQ1_0,
             TQ2_0,
-            MXFP4 ->
+            MXFP4,
+            NVFP4,
+            Q1_0,
+            Q2_0 ->
             types.add(type);
       }
     }

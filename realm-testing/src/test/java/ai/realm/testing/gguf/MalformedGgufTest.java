@@ -142,6 +142,11 @@ final class MalformedGgufTest {
             "G06 strings without end",
             "12 MiB of heap",
             builder("k", ARRAY, new GgufBytes().u32(STRING).u64(4 << 20).raw(new byte[33 << 20]))));
+    lies.add(
+        lie(
+            "G06 bools without end",
+            "12 MiB of heap",
+            builder("k", ARRAY, new GgufBytes().u32(BOOL).u64(13 << 20).raw(new byte[13 << 20]))));
     for (int type : new int[] {13, 255, -1}) {
       lies.add(lie("G07 type " + type, "type of key k at offset 33", builder("k", type, eight())));
       lies.add(
