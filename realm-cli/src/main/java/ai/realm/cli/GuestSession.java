@@ -3,22 +3,28 @@ package ai.realm.cli;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
 import ai.realm.runtime.CallResult;
+import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestOutput;
 import ai.realm.runtime.RealmRuntime;
 import ai.realm.runtime.RuntimeConfig;
 import ai.realm.template.ChatMessage;
 import ai.realm.wasm.DefaultGuest;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /// A model with the default guest, in this process.
 final class GuestSession implements Session {
   private static final String MODEL = "model";
+  private static final Duration LONGEST_CALL = Duration.ofHours(24);
+  private static final long PRIVATE_LAYER_BYTES = 64L << 20;
 
   // Results of the default guest's `generate`, and the host's errors that have a meaning here.
   private static final int STOPPED = 0;
@@ -45,9 +51,7 @@ final class GuestSession implements Session {
     Backends.Selection selection =
         Backends.open(options.backend(), new BackendOptions(options.threads(), true));
     Backend backend = selection.backend();
-    RealmRuntime runtime =
-        new RealmRuntime(
-            RuntimeConfig.of(MODEL, file, backend).withMaxContext(options.maxContext()));
+    RealmRuntime runtime = new RealmRuntime(config(options, backend));
     try {
       runtime.loadWasm(DefaultGuest.bytes());
       long model = runtime.callFunction("load_model", MODEL, "{}").value();
@@ -60,6 +64,18 @@ final class GuestSession implements Session {
       backend.close();
       throw e;
     }
+  }
+
+  /// One conversation at a time, as long as it takes.
+  private static RuntimeConfig config(ModelOptions options, Backend backend) {
+    return new RuntimeConfig(
+        Map.of(MODEL, options.file()),
+        backend,
+        options.maxContext(),
+        1,
+        KvType.F16,
+        PRIVATE_LAYER_BYTES,
+        GuestLimits.DEFAULT.withDeadline(LONGEST_CALL));
   }
 
   @Override
