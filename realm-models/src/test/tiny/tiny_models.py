@@ -109,6 +109,8 @@ class Model:
                 return struct.pack("<II", 4, v)
             if isinstance(v, float):
                 return struct.pack("<If", 6, v)
+            if isinstance(v, list) and isinstance(v[0], bool):
+                return struct.pack("<IIQ", 9, 7, len(v)) + struct.pack("<%d?" % len(v), *v)
             if isinstance(v, list):
                 return struct.pack("<IIQ", 9, 5, len(v)) + struct.pack("<%di" % len(v), *v)
             return struct.pack("<I", 8) + string(v)
@@ -241,6 +243,47 @@ def gemma2():
         m.gated(b, 8)
         m.norm(b + "post_ffw_norm")
     m.set(feed_forward_length=8)
+    m.ends(tied=True)
+    return m
+
+
+@model
+def gemma4():
+    # Heads of 8 in sliding layers and 16 in the others, with 4 and 2 key/value heads; the last two
+    # layers share keys and values.
+    m = Model("gemma4", 6)
+    m.rope(16, 1000000.0, **{"rope.freq_base_swa": 10000.0, "rope.dimension_count_swa": 8})
+    sliding = [True, False, True, False, True, False]
+    m.set(embedding_length_per_layer_input=32, feed_forward_length=[FF] * 6,
+          final_logit_softcapping=15.0,
+          **{"attention.key_length": 16, "attention.value_length": 16,
+             "attention.key_length_swa": 8, "attention.value_length_swa": 8,
+             "attention.sliding_window": WINDOW, "attention.shared_kv_layers": 2,
+             "attention.sliding_window_pattern": sliding,
+             "attention.head_count_kv": [4 if s else 2 for s in sliding]})
+    m.add("per_layer_token_embd.weight", 32 * 6, V, scale=1.0)
+    m.linear("per_layer_model_proj", D, 32 * 6)
+    m.norm("per_layer_proj_norm", 32)
+    m.add("rope_freqs.weight", 8, scale=0.5, around=3.0)
+    for i, b in enumerate(m.blocks()):
+        head, kv = (8, 4) if sliding[i] else (16, 2)
+        m.norm(b + "attn_norm")
+        m.linear(b + "attn_q", D, H * head)
+        m.linear(b + "attn_output", H * head, D)
+        m.norm(b + "attn_q_norm", head)
+        if i < 4:
+            m.linear(b + "attn_k", D, kv * head)
+            m.norm(b + "attn_k_norm", head)
+            if sliding[i]:
+                m.linear(b + "attn_v", D, kv * head)
+        m.norm(b + "post_attention_norm")
+        m.norm(b + "ffn_norm")
+        m.gated(b)
+        m.norm(b + "post_ffw_norm")
+        m.linear(b + "inp_gate", D, 32)
+        m.linear(b + "proj", 32, D)
+        m.norm(b + "post_norm")
+        m.add(b + "layer_output_scale.weight", 1, scale=0.2, around=0.8)
     m.ends(tied=True)
     return m
 
@@ -793,4 +836,5 @@ def main():
         print("%-20s std %.3f, %d bytes" % (name, rows.std(), os.path.getsize(path + ".gz")))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -28,6 +28,7 @@ public final class Architectures {
               Map.entry("gemma", GemmaModel::load),
               Map.entry("gemma2", Gemma2Model::load),
               Map.entry("gemma3", Gemma3Model::load),
+              Map.entry("gemma4", Gemma4Model::load),
               Map.entry("glm4", Glm4Model::load),
               Map.entry("gpt-oss", GptOssModel::load),
               Map.entry("gpt2", Gpt2Model::load),

@@ -109,4 +109,7 @@ sealed interface Block {
     norm.apply(s, h, s.x(), s.rows());
     return h;
   }
+
+  /// What only one architecture has; said in its own file.
+  non-sealed interface Extra extends Block {}
 }

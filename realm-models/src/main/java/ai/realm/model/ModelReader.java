@@ -13,6 +13,7 @@ import ai.realm.tensor.BlockCodec;
 import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -136,7 +137,7 @@ final class ModelReader {
   }
 
   int feedForwardLength() {
-    return perLayer("feed_forward_length", MAX_WIDTH);
+    return uniform("feed_forward_length", MAX_WIDTH);
   }
 
   float rmsEpsilon() {
@@ -157,7 +158,7 @@ final class ModelReader {
   }
 
   /// An integer that may be given once or for each layer; all layers must agree.
-  private int perLayer(String name, int max) {
+  int uniform(String name, int max) {
     Optional<GgufValue> value = metadata.find(key(name));
     if (value.isEmpty() || !(value.get() instanceof GgufValue.Arr)) {
       return bounded(name, max);
@@ -174,11 +175,31 @@ final class ModelReader {
     return check(name, first, max);
   }
 
+  /// The same where layers may differ: one for each layer.
+  int[] perLayer(String name, int max) {
+    Optional<GgufValue> value = metadata.find(key(name));
+    int[] values = new int[layers()];
+    if (value.isEmpty() || !(value.get() instanceof GgufValue.Arr)) {
+      Arrays.fill(values, bounded(name, max));
+      return values;
+    }
+    int[] stated = ints(name);
+    if (stated.length != values.length) {
+      throw new GgufFormatException(
+          "key %s: expected one number for each of %d layers, found %d"
+              .formatted(key(name), values.length, stated.length));
+    }
+    for (int i = 0; i < values.length; i++) {
+      values[i] = check(name, stated[i], max);
+    }
+    return values;
+  }
+
   /// Attention heads as the file states them.
   Heads heads() {
-    int heads = perLayer("attention.head_count", MAX_HEADS);
+    int heads = uniform("attention.head_count", MAX_HEADS);
     int kvHeads =
-        has("attention.head_count_kv") ? perLayer("attention.head_count_kv", MAX_HEADS) : heads;
+        has("attention.head_count_kv") ? uniform("attention.head_count_kv", MAX_HEADS) : heads;
     if (heads % kvHeads != 0) {
       throw new GgufFormatException(
           "key %s: expected a divisor of %d heads, found %d"

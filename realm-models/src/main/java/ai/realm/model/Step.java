@@ -41,6 +41,12 @@ final class Step implements ForwardPass {
     EXPERT_UP,
     EXPERT_OUT,
     POOLED,
+    LAYER_INPUTS,
+    Q_PADDED,
+    K_PADDED,
+    V_PADDED,
+    K_REPEATED,
+    V_REPEATED,
     ADAPTER_IN,
     ADAPTER_RANK,
     ADAPTER_OUT
