@@ -73,11 +73,7 @@ final class Gemma4Model {
         r.bounded("rope.dimension_count_swa", shapes.slidingLength(), shapes.slidingLength());
     Rope global =
         r.rope(
-            RopeStyle.HALVES,
-            globalDims,
-            r.ropeBase(),
-            r.ropeScaling(),
-            r.ropeFactors(globalDims));
+            RopeStyle.HALVES, globalDims, r.ropeBase(), r.ropeScaling(), r.ropeFactors(globalDims));
     Rope local =
         r.rope(
             RopeStyle.HALVES,
@@ -115,8 +111,7 @@ final class Gemma4Model {
               shapes.stored().spec(1, 0, sliding ? window : 0, null));
       Block.Sequential core =
           (Block.Sequential)
-              Pieces.sandwichNorm(
-                  r, b, attention, Pieces.gated(r, b, hidden[l], Activation.GELU));
+              Pieces.sandwichNorm(r, b, attention, Pieces.gated(r, b, hidden[l], Activation.GELU));
       blocks.add(
           new Layer(
               core,
@@ -196,8 +191,7 @@ final class Gemma4Model {
       Buffer y = s.buffer(Step.Slot.Y, s.width());
       Buffer inputs = s.buffer(Step.Slot.LAYER_INPUTS, length * layers);
       down.apply(s, gate, s.x(), n);
-      s.backend.copyColumns(
-          input, length, 0, inputs, length * layers, layer * length, length, n);
+      s.backend.copyColumns(input, length, 0, inputs, length * layers, layer * length, length, n);
       s.backend.gate(Activation.GELU, gate, input, (long) n * length);
       up.apply(s, y, gate, n);
       norm.apply(s, y, y, n);
