@@ -5,7 +5,7 @@
 //
 // All query heads of one key/value head (GQA) and several rows share the keys and values, which are
 // widened to float once per block. See Dao et al., FlashAttention, arXiv:2205.14135.
-#include "math.h"
+#include "functions.h"
 
 enum { KEYS = 32, KV_F32 = 0, KV_F16 = 1, KV_Q8_0 = 2 };
 

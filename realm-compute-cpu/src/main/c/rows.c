@@ -1,6 +1,6 @@
 // Norms, rotary positions and element-wise operations: float rows in, float rows out. Java gives each
 // worker a range of rows or of elements.
-#include "math.h"
+#include "functions.h"
 
 // Calls `body` for every 16 floats of [0, count), with `n` = 16 or the rest.
 #define EACH_16(count, body)                             \

@@ -1,6 +1,6 @@
 // Exponential, tanh, sigmoid and erf of 16 lanes, to about 1e-7 relative.
-#ifndef MATH_H
-#define MATH_H
+#ifndef FUNCTIONS_H
+#define FUNCTIONS_H
 
 #include "simd.h"
 
