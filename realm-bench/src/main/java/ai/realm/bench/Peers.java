@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -27,7 +28,8 @@ public final class Peers {
   private static final Pattern LLAMA_BENCH = Pattern.compile("\"avg_ts\": *([0-9.]+)");
   private static final Pattern REALM = Pattern.compile("\"tokensPerSecond\": *([0-9.e+]+)");
   private static final Pattern LLAMA3_PROMPT = Pattern.compile("prompt: *([0-9.]+) tokens/s");
-  private static final Pattern LLAMA3_GENERATED = Pattern.compile("generation: *([0-9.]+) tokens/s");
+  private static final Pattern LLAMA3_GENERATED =
+      Pattern.compile("generation: *([0-9.]+) tokens/s");
 
   private final Settings settings;
   private final List<Engine> engines;
@@ -50,7 +52,7 @@ public final class Peers {
   }
 
   /// Runs what the environment names.
-  public static void main(String[] args) throws IOException, InterruptedException {
+  public static void main(String[] args) throws IOException {
     int prompt = 512;
     int generated = 64;
     int threads = 4;
@@ -79,16 +81,25 @@ public final class Peers {
     List<Engine> engines = new ArrayList<>();
     String realm = System.getenv().getOrDefault("REALM_COMMAND", "./realm");
     engines.add(new Engine("realm", Kind.REALM, List.of(realm, "bench")));
-    named("LLAMA_BENCH", "llama.cpp").forEach((name, path) ->
-        engines.add(new Engine(name, Kind.LLAMA_BENCH, List.of(path))));
-    named("IK_LLAMA_BENCH", "ik").forEach((name, path) -> {
-      engines.add(new Engine(name, Kind.LLAMA_BENCH, List.of(path)));
-      engines.add(new Engine(name + "+rtr", Kind.LLAMA_BENCH, List.of(path, "-rtr", "1")));
-    });
-    named("LLAMA3_JAVA", "llama3.java").forEach((name, path) ->
-        engines.add(
-            new Engine(name, Kind.LLAMA3_JAVA, List.of("java", "--add-modules", "jdk.incubator.vector",
-                path.endsWith(".jar") ? "-jar" : "--enable-preview", path))));
+    named("LLAMA_BENCH", "llama.cpp")
+        .forEach((name, path) -> engines.add(new Engine(name, Kind.LLAMA_BENCH, List.of(path))));
+    named("IK_LLAMA_BENCH", "ik")
+        .forEach((name, path) -> {
+          engines.add(new Engine(name, Kind.LLAMA_BENCH, List.of(path)));
+          engines.add(new Engine(name + "+rtr", Kind.LLAMA_BENCH, List.of(path, "-rtr", "1")));
+        });
+    named("LLAMA3_JAVA", "llama3.java")
+        .forEach((name, path) ->
+            engines.add(
+                new Engine(
+                    name,
+                    Kind.LLAMA3_JAVA,
+                    List.of(
+                        "java",
+                        "--add-modules",
+                        "jdk.incubator.vector",
+                        path.endsWith(".jar") ? "-jar" : "--enable-preview",
+                        path))));
     return engines;
   }
 
@@ -97,15 +108,15 @@ public final class Peers {
     String value = System.getenv().getOrDefault(variable, "").trim();
     for (String part : value.isEmpty() ? new String[0] : value.split("\\s+", -1)) {
       int equals = part.indexOf('=');
-      programs.put(
-          equals < 0 ? name : part.substring(0, equals), part.substring(equals + 1));
+      programs.put(equals < 0 ? name : part.substring(0, equals), part.substring(equals + 1));
     }
     return programs;
   }
 
-  private void compare(String model) throws IOException, InterruptedException {
-    System.out.printf("%n%s, %d threads, median of %d runs in turns%n", model, settings.threads(),
-        settings.repetitions());
+  private void compare(String model) throws IOException {
+    System.out.printf(
+        "%n%s, %d threads, median of %d runs in turns%n",
+        model, settings.threads(), settings.repetitions());
     for (boolean prompt : new boolean[] {true, false}) {
       if ((prompt ? settings.prompt() : settings.generated()) == 0) {
         continue;
@@ -132,8 +143,7 @@ public final class Peers {
   }
 
   /// Tokens per second of one run.
-  private double run(Engine engine, String model, boolean prompt)
-      throws IOException, InterruptedException {
+  private double run(Engine engine, String model, boolean prompt) throws IOException {
     List<String> command = new ArrayList<>(engine.command());
     String p = Integer.toString(prompt ? settings.prompt() : 0);
     String n = Integer.toString(prompt ? 0 : settings.generated());
@@ -154,17 +164,20 @@ public final class Peers {
             // Its prompt is a text: about a token a word, and the speed says how many there were.
             command.addAll(
                 List.of(
-                    "--model", model, "--prompt", "a ".repeat(settings.prompt()), "-n",
+                    "--model",
+                    model,
+                    "--prompt",
+                    "a ".repeat(settings.prompt()),
+                    "-n",
                     Integer.toString(settings.prompt() + settings.generated())));
             yield prompt ? LLAMA3_PROMPT : LLAMA3_GENERATED;
           }
         };
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     process.getOutputStream().close();
+    CompletableFuture.delayedExecutor(DEADLINE_MINUTES, TimeUnit.MINUTES)
+        .execute(process::destroyForcibly);
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (!process.waitFor(DEADLINE_MINUTES, TimeUnit.MINUTES)) {
-      process.destroyForcibly();
-    }
     Matcher matcher = result.matcher(output);
     if (!matcher.find()) {
       throw new IllegalStateException(
