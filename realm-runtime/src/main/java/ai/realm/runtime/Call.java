@@ -25,7 +25,7 @@ final class Call {
 
   /// UTF-8 bytes of an argument; empty where the call has none of that index.
   byte[] argument(int index) {
-    return index < arguments.size() ? arguments.get(index) : new byte[0];
+    return index >= 0 && index < arguments.size() ? arguments.get(index) : new byte[0];
   }
 
   long deadlineNanos() {

@@ -47,6 +47,7 @@ final class EndiveGuestEngine implements GuestEngine {
       if (compiled != null) {
         return new EndiveModule(compiled.wasmModule(), compiled.machineFactory(), true);
       }
+      ModuleAdmission.check(wasm, limits);
       WasmModule module = Parser.parse(wasm);
       return new EndiveModule(module, MachineFactoryCompiler.compile(module), false);
     } catch (WasmEngineException e) {

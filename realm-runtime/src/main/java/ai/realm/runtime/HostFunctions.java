@@ -295,7 +295,7 @@ final class HostFunctions {
   // ----------------------------------------------------------------------------------
 
   /// `result (m, n) = a (m, k) · b`, where b is (k, n), or (n, k) when transposed.
-  private static int matmul(GuestMemory memory, int[] x, boolean transposed) {
+  private int matmul(GuestMemory memory, int[] x, boolean transposed) {
     int m = x[4];
     int k = x[5];
     int n = x[6];
@@ -314,6 +314,13 @@ final class HostFunctions {
     float[] b = memory.floats(x[2], x[3]);
     float[] result = new float[m * n];
     for (int i = 0; i < m; i++) {
+      // A row at a time, so that a guest cannot hide from its deadline in here.
+      if (realm.call().isCancelled()) {
+        return Errno.ECANCELED;
+      }
+      if (realm.call().isPastDeadline()) {
+        throw new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
+      }
       for (int j = 0; j < n; j++) {
         float sum = 0;
         for (int l = 0; l < k; l++) {
