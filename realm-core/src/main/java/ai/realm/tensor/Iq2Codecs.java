@@ -16,7 +16,7 @@ final class Iq2Codecs {
   private static void point(IqGrids grid, int index, float scale, int signs, float[] dst, int to) {
     for (int i = 0; i < 8; i++) {
       float w = scale * grid.at(8 * index + i);
-      dst[to + i] = (signs >> i & 1) != 0 ? -w : w;
+      dst[to + i] = IqGrids.signed(w, signs >> i);
     }
   }
 

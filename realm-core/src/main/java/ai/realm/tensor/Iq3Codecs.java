@@ -15,7 +15,7 @@ final class Iq3Codecs {
   private static void point(IqGrids grid, int index, float scale, int signs, float[] dst, int to) {
     for (int i = 0; i < 4; i++) {
       float w = scale * grid.at(4 * index + i);
-      dst[to + i] = (signs >> i & 1) != 0 ? -w : w;
+      dst[to + i] = IqGrids.signed(w, signs >> i);
     }
   }
 

@@ -14,6 +14,10 @@ final class Iq4Encoder implements BlockEncoder {
   /// Tried are the scales that bring the extreme weight to −127 − 7 … −127 + 7.
   private static final int REACH = 7;
 
+  private static final int LOWEST = -127;
+  private static final int HIGHEST = 113;
+
+  private final byte[] below = levelsBelow();
   private final GgmlType type;
   private final boolean once;
   private final float[] x = new float[256];
@@ -28,25 +32,27 @@ final class Iq4Encoder implements BlockEncoder {
     this.once = once;
   }
 
-  /// The level whose value is nearest; between two the upper one.
-  static int level(float x) {
-    if (!(x > Iq4Codecs.value(0))) {
-      return x <= Iq4Codecs.value(0) ? 0 : 15;
+  /// For each whole number from −127 to 112 the highest level whose value is not above it.
+  private static byte[] levelsBelow() {
+    byte[] below = new byte[240];
+    int level = 0;
+    for (int x = LOWEST; x < HIGHEST; x++) {
+      level += level < 15 && Iq4Codecs.value(level + 1) <= x ? 1 : 0;
+      below[x - LOWEST] = (byte) level;
     }
-    if (x >= Iq4Codecs.value(15)) {
+    return below;
+  }
+
+  /// The level whose value is nearest; between two the upper one.
+  private int level(float x) {
+    if (x <= LOWEST) {
+      return 0;
+    }
+    if (!(x < HIGHEST)) {
       return 15;
     }
-    int low = 0;
-    int high = 15;
-    while (high - low > 1) {
-      int middle = (low + high) / 2;
-      if (x < Iq4Codecs.value(middle)) {
-        high = middle;
-      } else {
-        low = middle;
-      }
-    }
-    return x - Iq4Codecs.value(low) < Iq4Codecs.value(high) - x ? low : high;
+    int low = below[(int) Math.floor(x) - LOWEST];
+    return x - Iq4Codecs.value(low) < Iq4Codecs.value(low + 1) - x ? low : low + 1;
   }
 
   @Override

@@ -60,4 +60,9 @@ enum IqGrids {
   static int signs(int sevenBits) {
     return sevenBits | (Integer.bitCount(sevenBits) & 1) << 7;
   }
+
+  /// The weight, negative where the lowest of `signs` is set; no branch, for signs are random.
+  static float signed(float w, int signs) {
+    return Float.intBitsToFloat(Float.floatToRawIntBits(w) ^ signs << 31);
+  }
 }

@@ -30,7 +30,7 @@ final class LowBitCodecs {
     public void decodeBlock(MemorySegment src, long at, float[] dst, int to) {
       float d = half(src, at);
       for (int i = 0; i < 128; i++) {
-        dst[to + i] = (u8(src, at + 2 + i / 8) >> i % 8 & 1) != 0 ? d : -d;
+        dst[to + i] = IqGrids.signed(d, ~u8(src, at + 2 + i / 8) >> i % 8);
       }
     }
   }
