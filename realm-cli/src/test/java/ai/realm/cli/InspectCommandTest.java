@@ -101,12 +101,16 @@ final class InspectCommandTest {
     byte[] whole = Files.readAllBytes(SampleModel.path());
     Path cut = folder.resolve("cut.gguf");
     Files.write(cut, java.util.Arrays.copyOf(whole, length));
-    inspect(cut); // classes are loaded
-    long started = System.nanoTime();
-    Invocation inspect = inspect(cut);
-    assertThat(Duration.ofNanos(System.nanoTime() - started)).isLessThan(LIMIT);
-    assertThat(inspect.code()).isEqualTo(ExitCode.MODEL);
-    assertThat(inspect.err()).hasLineCount(1).startsWith("realm: ");
+    // The best of five: the first loads classes, and another process may take the processor.
+    long best = Long.MAX_VALUE;
+    for (int i = 0; i < 5; i++) {
+      long started = System.nanoTime();
+      Invocation inspect = inspect(cut);
+      best = Math.min(best, System.nanoTime() - started);
+      assertThat(inspect.code()).isEqualTo(ExitCode.MODEL);
+      assertThat(inspect.err()).hasLineCount(1).startsWith("realm: ");
+    }
+    assertThat(Duration.ofNanos(best)).isLessThan(LIMIT);
   }
 
   @Test
