@@ -103,7 +103,8 @@ final class InspectCommandTest {
     byte[] whole = Files.readAllBytes(SampleModel.path());
     Path cut = folder.resolve("cut.gguf");
     Files.write(cut, java.util.Arrays.copyOf(whole, length));
-    // Processor time, the best of five: the first loads classes, and other processes take turns. Waiting
+    // Processor time, the best of five: the first loads classes, and other processes take turns.
+    // Waiting
     // counts in the reader's own tests.
     ThreadMXBean clock = ManagementFactory.getThreadMXBean();
     long best = Long.MAX_VALUE;
