@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes tiny random models, one per architecture, and what llama.cpp computes with them.
 
-usage: tiny_models.py RUNNER OUT [NAME...]
+usage: [NEWER=1] tiny_models.py RUNNER OUT [NAME...]
 
 RUNNER is run_reference.cpp of this folder linked with llama.cpp (the committed files: commit
-c392e5094dea of 21 February 2025, with the F16 look-up table of GELU switched off). With RUNNER `-`
-only the models are written. The weights are seeded normal random numbers rounded to 4 mantissa bits.
+c392e5094dea of 21 February 2025, with the F16 look-up table of GELU switched off). With NEWER set, RUNNER is linked with ik_llama.cpp and the
+architectures that came later are made; its KV cache is F16, so their tolerance is wider. With RUNNER
+`-` only the models are written. The weights are seeded normal random numbers rounded to 4 mantissa bits.
 Width 32, 4 heads, 48 tokens without a vocabulary, windows of 8, a prompt of 24.
 """
 import gzip, json, os, struct, subprocess, sys
@@ -134,6 +135,16 @@ def model(f):
     return f
 
 
+NEWER = set()
+
+
+def newer(f):
+    """A model that llama.cpp of February 2025 does not know; ik_llama.cpp of 15 August 2026
+    (8337e4cd3861, flash attention, F16 KV) does."""
+    NEWER.add(f.__name__.replace("_", "-"))
+    return model(f)
+
+
 def simple(arch, tied=False, bias=False, rope=True, layers=L, kv=KV):
     """Llama's tensors under another name."""
     m = Model(arch, layers, kv)
@@ -247,7 +258,196 @@ def gemma2():
     return m
 
 
-@model
+@newer
+def gemma3():
+    m = Model("gemma3", 7)
+    m.rope(base=1000000.0, **{"rope.scaling.type": "linear", "rope.scaling.factor": 8.0})
+    m.set(**{"attention.key_length": HD, "attention.value_length": HD,
+             "attention.sliding_window": WINDOW})
+    for b in m.blocks():
+        m.norm(b + "attn_norm")
+        m.attention(b)
+        m.norm(b + "attn_q_norm", HD)
+        m.norm(b + "attn_k_norm", HD)
+        m.norm(b + "post_attention_norm")
+        m.norm(b + "ffn_norm")
+        m.gated(b)
+        m.norm(b + "post_ffw_norm")
+    m.ends(tied=True)
+    return m
+
+
+@newer
+def glm4():
+    m = Model("glm4")
+    m.rope(4)
+    for b in m.blocks():
+        m.norm(b + "attn_norm")
+        for name, rows in (("q", H * HD), ("k", KV * HD), ("v", KV * HD)):
+            m.linear(b + "attn_" + name, D, rows, True)
+        m.linear(b + "attn_output", H * HD, D)
+        m.norm(b + "post_attention_norm")
+        m.norm(b + "ffn_norm")
+        m.gated(b, fused=True)
+        m.norm(b + "post_ffw_norm")
+    m.ends()
+    return m
+
+
+@newer
+def gpt_oss():
+    m = Model("gpt-oss")
+    m.rope(base=150000.0, **{"rope.scaling.type": "yarn", "rope.scaling.factor": 32.0,
+                             "rope.scaling.original_context_length": 4096})
+    m.set(**{"attention.key_length": HD, "attention.value_length": HD,
+             "attention.sliding_window": WINDOW})
+    for b in m.blocks():
+        m.norm(b + "attn_norm")
+        m.norm(b + "post_attention_norm")
+        m.attention(b, True, False, True)
+        m.add(b + "attn_sinks.weight", H, scale=0.5)
+        m.experts(b, ff=32, bias=True)
+    m.ends()
+    return m
+
+
+@newer
+def smollm3():
+    return simple("smollm3", tied=True, layers=4)
+
+
+def qwen3_like(arch, moe):
+    m = Model(arch)
+    m.rope()
+    m.set(**{"attention.key_length": HD, "attention.value_length": HD})
+    for b in m.blocks():
+        m.norm(b + "attn_norm")
+        m.attention(b)
+        m.norm(b + "attn_q_norm", HD)
+        m.norm(b + "attn_k_norm", HD)
+        m.norm(b + "ffn_norm")
+        m.experts(b, ff=32) if moe else m.gated(b)
+    m.ends()
+    return m
+
+
+@newer
+def qwen3():
+    return qwen3_like("qwen3", False)
+
+
+@newer
+def qwen3moe():
+    return qwen3_like("qwen3moe", True)
+
+
+def qwen35_like(arch, moe):
+    m = Model(arch, 4, kv=1)
+    m.rope(base=10000000.0, **{"rope.dimension_sections": [2, 1, 1, 0]})
+    state, groups, rank = 64, 2, 4
+    m.set(**{"attention.key_length": 32, "attention.value_length": 32, "ssm.conv_kernel": 4,
+             "ssm.inner_size": state * rank, "ssm.state_size": state, "ssm.time_step_rank": rank,
+             "ssm.group_count": groups, "full_attention_interval": 4})
+    m.set(**{"attention.head_count": 2, "rope.dimension_count": 8})
+    channels = 2 * groups * state + rank * state
+    for i, b in enumerate(m.blocks()):
+        m.norm(b + "attn_norm")
+        m.norm(b + "post_attention_norm")
+        if (i + 1) % 4:
+            m.linear(b + "attn_qkv", D, channels)
+            m.linear(b + "attn_gate", D, state * rank)
+            m.linear(b + "ssm_conv1d", 4, channels)
+            m.add(b + "ssm_dt.bias", rank, scale=0.3)
+            m.add(b + "ssm_a", rank, scale=0.2, around=-1.0)
+            m.linear(b + "ssm_beta", D, rank)
+            m.linear(b + "ssm_alpha", D, rank)
+            m.norm(b + "ssm_norm", state)
+            m.linear(b + "ssm_out", state * rank, D)
+        else:
+            m.linear(b + "attn_q", D, 2 * 2 * 32)
+            m.linear(b + "attn_k", D, 32)
+            m.linear(b + "attn_v", D, 32)
+            m.linear(b + "attn_output", 2 * 32, D)
+            m.norm(b + "attn_q_norm", 32)
+            m.norm(b + "attn_k_norm", 32)
+        if moe:
+            m.experts(b, ff=32)
+            m.set(expert_shared_feed_forward_length=32)
+            m.add(b + "ffn_gate_inp_shexp.weight", D, scale=0.3)
+            m.shared(b, 32)
+        else:
+            m.gated(b)
+    m.ends()
+    return m
+
+
+@newer
+def qwen35():
+    return qwen35_like("qwen35", False)
+
+
+@newer
+def qwen35moe():
+    return qwen35_like("qwen35moe", True)
+
+
+@newer
+def seed_oss():
+    m = Model("seed_oss")
+    m.rope()
+    for b in m.blocks():
+        m.norm(b + "attn_norm")
+        for name, rows in (("q", H * HD), ("k", KV * HD), ("v", KV * HD)):
+            m.linear(b + "attn_" + name, D, rows, True)
+        m.linear(b + "attn_output", H * HD, D)
+        m.norm(b + "post_attention_norm")
+        m.gated(b)
+    m.ends()
+    return m
+
+
+@newer
+def glm4moe():
+    m = Model("glm4moe", 3)
+    m.rope(4)
+    m.set(leading_dense_block_count=1, expert_shared_count=1, expert_weights_scale=2.0,
+          expert_weights_norm=True, expert_gating_func=2,
+          **{"attention.key_length": HD, "attention.value_length": HD})
+    for i, b in enumerate(m.blocks()):
+        m.norm(b + "attn_norm")
+        for name, rows in (("q", H * HD), ("k", KV * HD), ("v", KV * HD)):
+            m.linear(b + "attn_" + name, D, rows, True)
+        m.linear(b + "attn_output", H * HD, D)
+        m.norm(b + "attn_q_norm", HD)
+        m.norm(b + "attn_k_norm", HD)
+        m.norm(b + "post_attention_norm")
+        if i == 0:
+            m.gated(b)
+        else:
+            m.experts(b, ff=32)
+            m.add(b + "exp_probs_b.bias", 4, scale=0.1)
+            m.shared(b, 32)
+    m.ends()
+    return m
+
+
+@newer
+def mistral3():
+    m = simple("mistral3")
+    m.set(**{"rope.scaling.type": "yarn", "rope.scaling.factor": 8.0,
+             "rope.scaling.original_context_length": 16,
+             "attention.temperature_scale": 0.1})
+    return m
+
+
+@newer
+def ernie4_5():
+    m = simple("ernie4_5", tied=True)
+    m.set(**{"attention.key_length": HD, "attention.value_length": HD})
+    return m
+
+
+@newer
 def gemma4():
     # Heads of 8 in sliding layers and 16 in the others, with 4 and 2 key/value heads; the last two
     # layers share keys and values.
@@ -792,9 +992,12 @@ def jina_bert_v2():
 
 def main():
     runner, out, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+    is_newer = os.environ.get("NEWER", "") != ""
     os.makedirs(out, exist_ok=True)
     for name, make in MODELS.items():
         if names and name not in names:
+            continue
+        if (name in NEWER) != is_newer:
             continue
         m = make()
         data = m.bytes()
@@ -818,7 +1021,9 @@ def main():
         steps = [line.split() for line in result.stdout.splitlines()]
         rows = np.fromfile(logits, "<f4").reshape(-1, D if embeds else V)
         reference = {
-            "reference": "llama.cpp, 21 Feb 2025 (c392e5094dea), F32 KV, GELU without F16 table",
+            "reference": "ik_llama.cpp, 15 Aug 2026 (8337e4cd3861), flash attention, F16 KV" if is_newer
+            else "llama.cpp, 21 Feb 2025 (c392e5094dea), F32 KV, GELU without F16 table",
+            "tolerance": 4e-3 if is_newer else 1e-4,
             "n_ctx": CTX, "ids": PROMPT,
             ("embedding" if embeds else "logits"): [[float("%.7g" % v) for v in row] for row in rows],
             "greedy": [int(s[0]) for s in steps], "greedy_margin": [float(s[1]) for s in steps]}

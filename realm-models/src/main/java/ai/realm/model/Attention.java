@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// @param kNorm of keys before rotation, or null
 /// @param rope rotation of queries and keys, or null
 /// @param clamp where positive, q, k and v are limited to ± this before anything else (MPT, OLMo)
+/// @param scaling of queries by their position, or null
 /// @param qkv the three weights, multiplied in one operation
 @SuppressWarnings("ArrayRecordComponent") // never compared, never changed
 record Attention(
@@ -29,6 +30,7 @@ record Attention(
     @Nullable Rope rope,
     AttentionSpec spec,
     float clamp,
+    @Nullable QueryScaling scaling,
     WeightMatrix[] qkv)
     implements TokenMixer {
   Attention(
@@ -52,12 +54,20 @@ record Attention(
         rope,
         spec,
         0,
+        null,
         new WeightMatrix[] {q.weight(), k.weight(), v.weight()});
   }
 
   /// The same with q, k and v limited to ± `limit`; 0 for no limit.
   Attention clampedBy(float limit) {
-    return new Attention(kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, limit, qkv);
+    return new Attention(
+        kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, limit, scaling, qkv);
+  }
+
+  /// The same with queries that grow with their position; null for none.
+  Attention scaledBy(@Nullable QueryScaling queryScaling) {
+    return new Attention(
+        kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, clamp, queryScaling, qkv);
   }
 
   @Override
@@ -88,6 +98,9 @@ record Attention(
     if (rope != null) {
       rope.apply(s, queries, n, heads, spec.keyLength());
       rope.apply(s, keys, n, kvHeads, spec.keyLength());
+    }
+    if (scaling != null) {
+      scaling.apply(s, queries, q.out());
     }
     s.backend.storeKv(s.kv(), kvLayer, s.batch(), keys, values);
     s.backend.attention(attended, queries, s.kv(), kvLayer, s.batch(), spec);

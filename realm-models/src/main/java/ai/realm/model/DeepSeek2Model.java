@@ -43,7 +43,7 @@ final class DeepSeek2Model {
                   : LatentAttention.read(r, b, l, heads, rope, scaling.scale()),
               l < dense
                   ? Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU)
-                  : experts(r, b)));
+                  : experts(r, b, Routing.Gating.SOFTMAX)));
     }
     Heads stored =
         absorbed
@@ -57,7 +57,10 @@ final class DeepSeek2Model {
         r, stored, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));
   }
 
-  private static MixtureOfExperts experts(ModelReader r, String b) {
+  /// Routed experts and a shared one.
+  ///
+  /// @param usual gating where the file states none
+  static MixtureOfExperts experts(ModelReader r, String b, Routing.Gating usual) {
     int count = Pieces.expertCount(r);
     int hidden = r.bounded("expert_feed_forward_length", 1 << 20);
     int shared = r.bounded("expert_shared_count", 4096);
@@ -65,7 +68,7 @@ final class DeepSeek2Model {
     MixtureOfExperts.Choice choice =
         new MixtureOfExperts.Choice(
             Pieces.usedExperts(r),
-            gating(r.int32("expert_gating_func", 1)),
+            gating(r, usual),
             r.hasTensor(bias) ? r.values(bias, count) : null,
             r.bounded("expert_group_count", count, 1),
             r.bounded("expert_group_used_count", count, 1),
@@ -84,9 +87,11 @@ final class DeepSeek2Model {
     return scale == 0 ? 1 : scale;
   }
 
-  private static Routing.Gating gating(int id) {
+  private static Routing.Gating gating(ModelReader r, Routing.Gating usual) {
+    int id = r.int32("expert_gating_func", 0);
     return switch (id) {
-      case 0, 1 -> Routing.Gating.SOFTMAX;
+      case 0 -> usual;
+      case 1 -> Routing.Gating.SOFTMAX;
       case 2 -> Routing.Gating.SIGMOID;
       default ->
           throw new UnsupportedModelException(

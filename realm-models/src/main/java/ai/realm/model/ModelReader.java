@@ -280,7 +280,7 @@ final class ModelReader {
               factor,
               originalContext(),
               float32("rope.scaling.yarn_ext_factor", 1),
-              attention * positive("rope.scaling.yarn_attn_factor", 1),
+              attention * positive("rope.scaling.yarn_attn_factor", 1) / yarnAllDims(factor),
               positive("rope.scaling.yarn_beta_fast", 32),
               positive("rope.scaling.yarn_beta_slow", 1));
       default ->
@@ -288,6 +288,15 @@ final class ModelReader {
               "key %s: expected none, linear, yarn or longrope, found %s"
                   .formatted(key("rope.scaling.type"), type));
     };
+  }
+
+  /// What `mscale_all_dim` of a model's configuration takes off the magnitude again. DeepSeek 2 applies
+  /// it to scores instead.
+  private float yarnAllDims(float factor) {
+    float multiplier = float32("rope.scaling.yarn_log_multiplier", 0);
+    return multiplier == 0 || factor <= 1 || architecture.equals("deepseek2")
+        ? 1
+        : (float) (1 + 0.1 * multiplier * Math.log(factor));
   }
 
   int originalContext() {
@@ -493,6 +502,15 @@ final class ModelReader {
   /// Lets a tensor be in the file without being read.
   void ignore(String name) {
     read.add(name);
+  }
+
+  /// Lets all tensors that begin with `prefix` be in the file without being read.
+  void ignoreAll(String prefix) {
+    for (TensorInfo info : file.tensors()) {
+      if (info.name().startsWith(prefix)) {
+        read.add(info.name());
+      }
+    }
   }
 
   private Buffer own(Buffer buffer) {

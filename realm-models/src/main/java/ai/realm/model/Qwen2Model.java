@@ -40,20 +40,29 @@ final class Qwen2Model {
               b,
               Pieces.attention(r, b, l, heads, rope, heads.causal()),
               experts
-                  ? experts(r, b)
+                  ? experts(r, b, false)
                   : Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU)));
     }
     return new Decoder(r, heads, Decoder.Embedding.of(tokens), blocks, Pieces.rmsOutput(r, tokens));
   }
 
-  private static MixtureOfExperts experts(ModelReader r, String b) {
+  /// Experts and a shared one behind its gate.
+  ///
+  /// @param normalise whether weights are made to sum to 1
+  static MixtureOfExperts experts(ModelReader r, String b, boolean normalise) {
     int used = Pieces.usedExperts(r);
-    int hidden = r.bounded("expert_feed_forward_length", 1 << 20, r.feedForwardLength() / used);
-    int shared = r.bounded("expert_shared_feed_forward_length", 1 << 20, r.feedForwardLength());
+    int hidden =
+        r.has("expert_feed_forward_length")
+            ? r.bounded("expert_feed_forward_length", 1 << 20)
+            : r.feedForwardLength() / used;
+    int shared =
+        r.has("expert_shared_feed_forward_length")
+            ? r.bounded("expert_shared_feed_forward_length", 1 << 20)
+            : r.feedForwardLength();
     return new MixtureOfExperts(
         r.linear(b + "ffn_gate_inp", r.width(), Pieces.expertCount(r)),
         Pieces.denseExperts(r, b, hidden, Activation.SILU),
-        MixtureOfExperts.Choice.softmax(used, false),
+        MixtureOfExperts.Choice.softmax(used, normalise),
         Pieces.sharedExpert(r, b, shared, Activation.SILU),
         r.linear(b + "ffn_gate_inp_shexp", r.width(), 1));
   }

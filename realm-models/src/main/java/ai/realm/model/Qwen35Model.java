@@ -6,14 +6,14 @@ import ai.realm.compute.WeightMatrix;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Qwen 3.5 (Qwen Team 2026), text: three layers of gated delta rule for each one of gated attention.
+/// Qwen 3.5 (Qwen Team 2026), text, dense and with experts (`qwen35moe`): three layers of gated delta rule for each one of gated attention.
 /// Rotation by sections of time, height and width is, for text, plain rotation.
 ///
 /// ```
 /// x = tokens[id]
 /// for each layer
 ///   x += gatedDeltaNet(rmsNorm(x))      or, every fourth, gatedAttention
-///   x += swiGlu(rmsNorm(x))
+///   x += swiGlu(rmsNorm(x))             or experts and a gated shared one
 /// logits = output(rmsNorm(x))
 /// ```
 final class Qwen35Model {
@@ -43,7 +43,9 @@ final class Qwen35Model {
               mixer,
               null,
               r.rmsNorm(b + "post_attention_norm", r.width()),
-              Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU),
+              r.hasTensor(b + "ffn_gate_inp.weight")
+                  ? Qwen2Model.experts(r, b, true)
+                  : Pieces.gated(r, b, r.feedForwardLength(), Activation.SILU),
               null,
               1));
     }

@@ -61,8 +61,8 @@ final class Step implements ForwardPass {
   private final Buffer[] outs2 = new Buffer[2];
   private final Buffer[] outs3 = new Buffer[3];
   private final int[] lastRows;
-  private final int[] adapterRows;
-  private final float[] adapterFactors;
+  private final int[] rowNumbers;
+  private final float[] rowFactors;
   private float[] hostFloats = new float[0];
   private boolean outputsOnly;
   private final int[] firstRows;
@@ -85,8 +85,8 @@ final class Step implements ForwardPass {
     ropeTables = new @Nullable Buffer[model.ropes().length];
     lastRows = new int[maxSequences];
     firstRows = new int[maxSequences];
-    adapterRows = new int[maxRows];
-    adapterFactors = new float[maxRows];
+    rowNumbers = new int[maxRows];
+    rowFactors = new float[maxRows];
   }
 
   @Override
@@ -256,11 +256,11 @@ final class Step implements ForwardPass {
     Buffer in = buffer(Slot.ADAPTER_IN, cols);
     Buffer middle = buffer(Slot.ADAPTER_RANK, change.a().rows());
     Buffer out = buffer(Slot.ADAPTER_OUT, change.b().rows());
-    Arrays.fill(adapterFactors, 0, n, change.scale());
-    backend.gatherRows(in, x, adapterRows, n, cols);
+    Arrays.fill(rowFactors, 0, n, change.scale());
+    backend.gatherRows(in, x, rowNumbers, n, cols);
     backend.matmul(middle, change.a(), in, n);
     backend.matmul(out, change.b(), middle, n);
-    backend.scatterAddRows(y, out, adapterRows, adapterFactors, n, change.b().rows());
+    backend.scatterAddRows(y, out, rowNumbers, rowFactors, n, change.b().rows());
   }
 
   private int firstWith(LoraAdapter adapter) {
@@ -271,7 +271,7 @@ final class Step implements ForwardPass {
     return s;
   }
 
-  /// Fills `adapterRows` with the rows of sequences that use `adapter`.
+  /// Fills `rowNumbers` with the rows of sequences that use `adapter`.
   private int rowsWith(LoraAdapter adapter) {
     Batch step = batch();
     int n = 0;
@@ -282,17 +282,27 @@ final class Step implements ForwardPass {
       if (outputsOnly) {
         while (output < step.outputs() && step.outputRows()[output] < end) {
           if (own) {
-            adapterRows[n++] = output;
+            rowNumbers[n++] = output;
           }
           output++;
         }
       } else if (own) {
         for (int row = step.firstRow(s); row < end; row++) {
-          adapterRows[n++] = row;
+          rowNumbers[n++] = row;
         }
       }
     }
     return n;
+  }
+
+  /// Room for row numbers, of which an operation uses as many as it wants.
+  int[] scratchRows() {
+    return rowNumbers;
+  }
+
+  /// Room for factors of rows.
+  float[] scratchFactors() {
+    return rowFactors;
   }
 
   /// Limits n · width floats of x to ± limit.

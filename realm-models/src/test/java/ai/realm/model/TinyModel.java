@@ -19,9 +19,16 @@ import tools.jackson.databind.json.JsonMapper;
 /// @param expected logits of the prompt's last positions, or one pooled embedding
 /// @param greedy the most probable continuation
 /// @param margins difference of the two best logits at each step of it
+/// @param tolerance relative error allowed: wider where the reference rounds keys and values to F16
 @SuppressWarnings("ArrayRecordComponent") // read-only test data
 record TinyModel(
-    String name, int contextLength, int[] ids, float[][] expected, int[] greedy, float[] margins) {
+    String name,
+    int contextLength,
+    int[] ids,
+    float[][] expected,
+    int[] greedy,
+    float[] margins,
+    double tolerance) {
   /// Names of all tiny models.
   static List<String> names() {
     try (InputStream in = resource("index.txt")) {
@@ -47,7 +54,8 @@ record TinyModel(
           ints(ids),
           expected,
           ints(greedy),
-          floats(root.required("greedy_margin")));
+          floats(root.required("greedy_margin")),
+          root.path("tolerance").doubleValue(1e-4));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
