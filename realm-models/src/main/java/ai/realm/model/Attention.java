@@ -60,14 +60,12 @@ record Attention(
 
   /// The same with q, k and v limited to ± `limit`; 0 for no limit.
   Attention clampedBy(float limit) {
-    return new Attention(
-        kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, limit, scaling, qkv);
+    return new Attention(kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, limit, scaling, qkv);
   }
 
   /// The same with queries that grow with their position; null for none.
   Attention scaledBy(@Nullable QueryScaling queryScaling) {
-    return new Attention(
-        kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, clamp, queryScaling, qkv);
+    return new Attention(kvLayer, q, k, v, o, qNorm, kNorm, rope, spec, clamp, queryScaling, qkv);
   }
 
   @Override
