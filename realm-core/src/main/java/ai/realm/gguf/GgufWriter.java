@@ -10,9 +10,13 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -25,9 +29,11 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /// Writes a GGUF file, version 3. The file appears as a whole or not at all: it is written under
-/// another name beside its place, forced to the disk, and renamed.
+/// another name beside its place, forced to the disk, and renamed. What a killed process left of an
+/// earlier attempt is deleted.
 public final class GgufWriter {
   private static final int MAX_PIECE_BYTES = 64 << 20;
+  private static final String SUFFIX = ".part";
 
   private final Path target;
   private final Map<String, GgufValue> metadata = new LinkedHashMap<>();
@@ -94,9 +100,15 @@ public final class GgufWriter {
       throw new GgufWriteException("model file " + target + ": expected a file name, found none");
     }
     try {
-      Path temporary = folder.resolve(".%s.%x.part".formatted(file, System.nanoTime()));
-      try {
-        writeTo(temporary);
+      deleteAbandoned(folder, file);
+      Path temporary = folder.resolve(prefix(file) + Long.toHexString(System.nanoTime()) + SUFFIX);
+      try (FileChannel channel =
+          FileChannel.open(temporary, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
+        // Held until the file has its name: who finds it unlocked knows that its writer died.
+        if (channel.tryLock() == null) {
+          throw new IOException("cannot lock " + temporary);
+        }
+        writeTo(channel);
         move(temporary, target);
       } finally {
         Files.deleteIfExists(temporary);
@@ -110,6 +122,33 @@ public final class GgufWriter {
     }
   }
 
+  private static String prefix(Path file) {
+    return "." + file + ".";
+  }
+
+  /// Deletes what writers of the same file left when their processes were killed.
+  private static void deleteAbandoned(Path folder, Path file) throws IOException {
+    try (DirectoryStream<Path> parts =
+        Files.newDirectoryStream(
+            folder,
+            path -> {
+              String name = String.valueOf(path.getFileName());
+              return name.startsWith(prefix(file)) && name.endsWith(SUFFIX);
+            })) {
+      for (Path part : parts) {
+        try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
+            FileLock lock = channel.tryLock()) {
+          if (lock != null) {
+            Files.deleteIfExists(part);
+          }
+        } catch (OverlappingFileLockException | NoSuchFileException e) {
+          // Another thread of this process writes it, or has just finished.
+          continue;
+        }
+      }
+    }
+  }
+
   private static void move(Path from, Path to) throws IOException {
     try {
       Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
@@ -118,25 +157,21 @@ public final class GgufWriter {
     }
   }
 
-  private void writeTo(Path file) throws IOException {
+  private void writeTo(FileChannel channel) throws IOException {
     long alignment = alignment();
-    try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
-      write(channel, MemorySegment.ofArray(directory(alignment)));
-      pad(channel, alignment);
-      for (Entry entry : entries) {
-        long start = channel.position();
-        entry.data.writeTo(piece -> write(channel, piece));
-        long written = channel.position() - start;
-        if (written != entry.bytes()) {
-          throw new GgufWriteException(
-              "tensor %s: expected %d bytes, found %d"
-                  .formatted(entry.name, entry.bytes(), written));
-        }
-        pad(channel, alignment);
+    write(channel, MemorySegment.ofArray(directory(alignment)));
+    pad(channel, alignment);
+    for (Entry entry : entries) {
+      long start = channel.position();
+      entry.data.writeTo(piece -> write(channel, piece));
+      long written = channel.position() - start;
+      if (written != entry.bytes()) {
+        throw new GgufWriteException(
+            "tensor %s: expected %d bytes, found %d".formatted(entry.name, entry.bytes(), written));
       }
-      channel.force(true);
+      pad(channel, alignment);
     }
+    channel.force(true);
   }
 
   private static void write(FileChannel channel, MemorySegment bytes) {
