@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import run.endive.compiler.InterpreterFallback;
 import run.endive.compiler.MachineFactoryCompiler;
 import run.endive.runtime.ByteArrayMemory;
 import run.endive.runtime.CompiledModule;
@@ -37,22 +38,23 @@ final class EndiveGuestEngine implements GuestEngine {
 
   @Override
   public Module load(byte[] wasm, GuestLimits limits) {
-    if (wasm.length > limits.maxModuleBytes()) {
-      throw new GuestFormatException(
-          "guest: expected at most %d bytes, found %d"
-              .formatted(limits.maxModuleBytes(), wasm.length));
-    }
     CompiledModule compiled = findCompiled(wasm);
     try {
       if (compiled != null) {
         return new EndiveModule(compiled.wasmModule(), compiled.machineFactory(), true);
       }
-      ModuleAdmission.check(wasm, limits);
-      WasmModule module = Parser.parse(wasm);
-      return new EndiveModule(module, MachineFactoryCompiler.compile(module), false);
+      WasmModule module = Parser.parse(GuestAdmission.check(wasm, limits));
+      return new EndiveModule(module, compile(module), false);
     } catch (WasmEngineException e) {
       throw new GuestFormatException("guest: " + e.getMessage(), e);
     }
+  }
+
+  /// Functions that are too large for a method of the JVM are interpreted.
+  private static Function<run.endive.runtime.Instance, Machine> compile(WasmModule module) {
+    return MachineFactoryCompiler.builder(module)
+        .withInterpreterFallback(InterpreterFallback.SILENT)
+        .compile();
   }
 
   private static @Nullable CompiledModule findCompiled(byte[] wasm) {
