@@ -1,26 +1,45 @@
 package ai.realm.runtime;
 
+import ai.realm.error.RealmException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/// One call into a guest: its arguments, its output and what it used.
+/// One call into a guest: its arguments, its output, what it used and what refused it.
 final class Call {
+  /// A step's waiter spins this long before it parks (see StepRequest): CPU time that is not the guest's.
+  private static final long SPIN_NANOS = 250_000;
+
+  private static final int LOG_LINE = 1024;
+
   private final List<byte[]> arguments;
   private final GuestOutput output;
+  private final Quota quota;
+  private final UsageMeter meter;
   private final StringBuilder text = new StringBuilder();
   private final long startedNanos = System.nanoTime();
   private final long deadlineNanos;
+  private final long cpuLimitNanos;
   private volatile boolean cancelled;
+  private volatile long excusedNanos;
+  private @Nullable RealmException refusal;
   private int promptTokens;
   private int newTokens;
   private long firstTokenNanos;
   private long waitNanos;
+  private long hostCalls;
+  private int logLeft;
 
-  Call(List<Object> arguments, GuestOutput output, long timeoutNanos) {
+  Call(List<Object> arguments, GuestOutput output, Realm realm) {
     this.arguments =
         arguments.stream().map(a -> a.toString().getBytes(StandardCharsets.UTF_8)).toList();
     this.output = output;
-    this.deadlineNanos = startedNanos + timeoutNanos;
+    this.quota = realm.quota();
+    this.meter = realm.meter();
+    GuestLimits limits = realm.limits().guest();
+    this.deadlineNanos = startedNanos + limits.deadline().toNanos();
+    this.cpuLimitNanos = limits.cpuTime().toNanos();
+    this.logLeft = limits.logBytes();
   }
 
   /// UTF-8 bytes of an argument; empty where the call has none of that index.
@@ -28,8 +47,16 @@ final class Call {
     return index >= 0 && index < arguments.size() ? arguments.get(index) : new byte[0];
   }
 
+  long startedNanos() {
+    return startedNanos;
+  }
+
   long deadlineNanos() {
     return deadlineNanos;
+  }
+
+  long cpuLimitNanos() {
+    return cpuLimitNanos;
   }
 
   boolean isPastDeadline() {
@@ -44,6 +71,14 @@ final class Call {
     return cancelled;
   }
 
+  /// Counts a host function's call.
+  ///
+  /// @throws GuestTrapException `HOST_CALL_RATE`
+  void countHostCall() {
+    hostCalls++;
+    quota.hostCall();
+  }
+
   void emit(String piece) {
     if (!piece.isEmpty()) {
       text.append(piece);
@@ -55,14 +90,63 @@ final class Call {
     output.token(token);
   }
 
+  void emitEvent(int kind, byte[] data) {
+    output.event(kind, data);
+  }
+
+  /// Logs a line, cut and without control characters. Returns false when the call has logged enough.
+  boolean log(int level, byte[] utf8) {
+    meter.logBytes.add(utf8.length);
+    int most = Math.min(LOG_LINE, logLeft);
+    if (most == 0) {
+      return false;
+    }
+    int kept = Math.min(utf8.length, most);
+    logLeft -= kept;
+    StringBuilder line = new StringBuilder(kept);
+    new String(utf8, 0, kept, StandardCharsets.UTF_8)
+        .codePoints()
+        .forEach(c -> line.appendCodePoint(Character.isISOControl(c) ? '\ufffd' : c));
+    output.log(level, line.toString());
+    return true;
+  }
+
+  /// Takes what a step feeds and samples from the tenant's quota; false where a limit is reached, which
+  /// then is the call's [#refusal].
+  boolean admitStep(int rows, int sampled) {
+    int prompt = isPrompt(rows) ? rows : 0;
+    LimitException refused = quota.takeTokens(prompt, sampled);
+    refusal = refused == null ? refusal : refused;
+    return refused == null;
+  }
+
+  private boolean isPrompt(int rows) {
+    return rows > 1 || newTokens == 0;
+  }
+
   /// Counts a step of `rows` tokens.
   void countStep(int rows) {
-    promptTokens += rows > 1 || newTokens == 0 ? rows : 0;
+    meter.steps.increment();
+    if (isPrompt(rows)) {
+      promptTokens += rows;
+      meter.promptTokens.add(rows);
+    }
   }
 
   /// Counts time that a step waited for the engine.
   void countWait(long nanos) {
     waitNanos += nanos;
+    excuse(Math.min(nanos, SPIN_NANOS));
+  }
+
+  /// CPU time that the guest's thread spent for the host.
+  @SuppressWarnings("NonAtomicVolatileUpdate") // Written by the guest's thread, read by the watchdog.
+  void excuse(long nanos) {
+    excusedNanos += nanos;
+  }
+
+  long excusedNanos() {
+    return excusedNanos;
   }
 
   void countSampled() {
@@ -70,6 +154,28 @@ final class Call {
       firstTokenNanos = System.nanoTime() - startedNanos;
     }
     newTokens++;
+    meter.newTokens.increment();
+  }
+
+  /// Remembers why the host said no, for the caller: a guest only sees a number.
+  void refuse(RealmException reason) {
+    refusal = reason;
+  }
+
+  /// The last reason for which a step or sequence was refused, or null.
+  @Nullable RealmException refusal() {
+    return refusal;
+  }
+
+  /// Writes what is counted once per call.
+  void finish() {
+    meter.hostCalls.add(hostCalls);
+    meter.guestNanos.add(System.nanoTime() - startedNanos - waitNanos);
+    meter.textBytes.add(utf8Length());
+  }
+
+  private long utf8Length() {
+    return text.toString().getBytes(StandardCharsets.UTF_8).length;
   }
 
   CallResult result(long value) {

@@ -6,15 +6,12 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.HashMap;
 import java.util.HexFormat;
-import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import run.endive.compiler.InterpreterFallback;
 import run.endive.compiler.MachineFactoryCompiler;
-import run.endive.runtime.ByteArrayMemory;
 import run.endive.runtime.CompiledModule;
 import run.endive.runtime.ImportFunction;
 import run.endive.runtime.ImportValues;
@@ -89,31 +86,35 @@ final class EndiveGuestEngine implements GuestEngine {
       WasmModule module, Function<run.endive.runtime.Instance, Machine> machine, boolean builtIn)
       implements Module {
     @Override
-    public Instance instantiate(HostFunctions host, GuestLimits limits) {
+    public Instance instantiate(HostFunctions host, Realm realm) {
       ImportValues.Builder imports = ImportValues.builder();
-      Memory imported = builtIn ? TeaVmImports.addTo(imports) : null;
-      Map<String, HostFunction> functions = new HashMap<>();
-      host.functions().forEach(f -> functions.put(f.name(), f));
       MemoryHolder memory = new MemoryHolder();
-      for (int i = 0; i < module.importSection().importCount(); i++) {
-        if (module.importSection().getImport(i) instanceof FunctionImport wanted) {
-          imports.addFunction(resolve(wanted, functions, memory));
-        } else if (!builtIn) {
-          throw refused(module.importSection().getImport(i), "only functions may be imported");
-        }
-      }
       try {
+        if (builtIn) {
+          memory.memory = TeaVmImports.addTo(imports, realm.memory());
+        }
+        for (int i = 0; i < module.importSection().importCount(); i++) {
+          if (module.importSection().getImport(i) instanceof FunctionImport wanted) {
+            imports.addFunction(resolve(wanted, host, memory));
+          }
+        }
         var builder =
             run.endive.runtime.Instance.builder(module)
                 .withImportValues(imports.build())
                 .withMachineFactory(machine);
-        memoryLimits(limits).ifPresent(builder::withMemoryLimits);
+        memoryLimits(realm.limits().guest()).ifPresent(builder::withMemoryLimits);
         run.endive.runtime.Instance instance =
-            builder.withMemoryFactory(ByteArrayMemory::new).withStart(false).build();
-        memory.memory = imported == null ? instance.memory() : imported;
-        instance.initialize(true);
-        return new EndiveInstance(instance);
+            builder
+                .withMemoryFactory(limits -> memory.take(new FlatMemory(limits, realm.memory())))
+                .withStart(false)
+                .build();
+        run(() -> instance.initialize(true));
+        return new EndiveInstance(instance, memory);
+      } catch (GuestTrapException | GuestFormatException e) {
+        memory.close();
+        throw e;
       } catch (WasmEngineException e) {
+        memory.close();
         throw new GuestFormatException("guest: " + e.getMessage(), e);
       }
     }
@@ -140,13 +141,13 @@ final class EndiveGuestEngine implements GuestEngine {
     }
 
     private ImportFunction resolve(
-        FunctionImport wanted, Map<String, HostFunction> functions, MemoryHolder memory) {
+        FunctionImport wanted, HostFunctions host, MemoryHolder memory) {
       FunctionType type = module.typeSection().getType(wanted.typeIndex());
       if (builtIn && TeaVmImports.isTeaVm(wanted.module())) {
         return TeaVmImports.stub(wanted.module(), wanted.name(), type);
       }
       HostFunction function =
-          wanted.module().equals(HOST_MODULE) ? functions.get(wanted.name()) : null;
+          wanted.module().equals(HOST_MODULE) ? host.find(wanted.name()) : null;
       if (function == null) {
         throw refused(wanted, "the host has no such function");
       }
@@ -166,7 +167,7 @@ final class EndiveGuestEngine implements GuestEngine {
           wanted.name(),
           type,
           (instance, arguments) ->
-              new long[] {function.body().call(memory.get(), ints(arguments))});
+              new long[] {host.call(function, memory.get(), ints(arguments))});
     }
 
     private static GuestFormatException refused(Import wanted, String reason) {
@@ -183,21 +184,58 @@ final class EndiveGuestEngine implements GuestEngine {
     }
   }
 
-  /// Host functions are made before the memory that they work on.
-  private static final class MemoryHolder {
-    private @Nullable Memory memory;
-
-    GuestMemory get() {
-      Memory present = memory;
-      if (present == null) {
-        throw new GuestTrapException(
-            "GUEST_TRAP", "guest: a host function was called before the memory was there");
-      }
-      return new GuestMemory(present);
+  /// Runs the guest's own code; how it ends badly becomes one kind of exception.
+  private static void run(Runnable guest) {
+    try {
+      guest.run();
+    } catch (WasmInterruptedException e) {
+      throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted", e);
+    } catch (WasmEngineException e) {
+      throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage(), e);
+    } catch (StackOverflowError e) {
+      throw new GuestTrapException("GUEST_TRAP", "guest: its calls nest too deep", e);
+    } catch (ArrayIndexOutOfBoundsException | NegativeArraySizeException | ClassCastException e) {
+      // What the engine lets through instead of a trap of its own.
+      throw new GuestTrapException("GUEST_TRAP", "guest: an access out of bounds", e);
     }
   }
 
-  private record EndiveInstance(run.endive.runtime.Instance instance) implements Instance {
+  /// Host functions are made before the memory that they work on.
+  private static final class MemoryHolder implements AutoCloseable {
+    private @Nullable FlatMemory memory;
+    private @Nullable GuestMemory view;
+
+    FlatMemory take(FlatMemory made) {
+      memory = made;
+      return made;
+    }
+
+    GuestMemory get() {
+      GuestMemory present = view;
+      if (present == null) {
+        FlatMemory own = memory;
+        if (own == null) {
+          throw new GuestTrapException(
+              "GUEST_TRAP", "guest: a host function was called before the memory was there");
+        }
+        present = new GuestMemory(own);
+        view = present;
+      }
+      return present;
+    }
+
+    @Override
+    public void close() {
+      FlatMemory present = memory;
+      if (present != null) {
+        present.close();
+        memory = null;
+      }
+    }
+  }
+
+  private record EndiveInstance(run.endive.runtime.Instance instance, MemoryHolder memory)
+      implements Instance {
     @Override
     public int parameters(String function) {
       for (int i = 0; i < instance.module().exportSection().exportCount(); i++) {
@@ -211,16 +249,17 @@ final class EndiveGuestEngine implements GuestEngine {
 
     @Override
     public long call(String function, long... arguments) {
-      try {
+      long[] result = new long[1];
+      run(() -> {
         long[] results = instance.export(function).apply(arguments);
-        return results == null || results.length == 0 ? 0 : (int) results[0];
-      } catch (WasmInterruptedException e) {
-        throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted", e);
-      } catch (WasmEngineException e) {
-        throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage(), e);
-      } catch (StackOverflowError e) {
-        throw new GuestTrapException("GUEST_TRAP", "guest: its calls nest too deep", e);
-      }
+        result[0] = results == null || results.length == 0 ? 0 : (int) results[0];
+      });
+      return result[0];
+    }
+
+    @Override
+    public void close() {
+      memory.close();
     }
   }
 }

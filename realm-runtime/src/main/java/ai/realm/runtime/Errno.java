@@ -5,6 +5,7 @@ final class Errno {
   static final int ENOENT = -2;
   static final int EBADF = -9;
   static final int EAGAIN = -11;
+  static final int EBUSY = -16;
   static final int EINVAL = -22;
   static final int EMSGSIZE = -90;
   static final int EDQUOT = -122;
@@ -18,6 +19,7 @@ final class Errno {
       case ENOENT -> "there is no model of that name";
       case EBADF -> "unknown handle";
       case EAGAIN -> "the engine's queue is full";
+      case EBUSY -> "a step of the sequence is in flight";
       case EINVAL -> "an argument is out of its range";
       case EMSGSIZE -> "the text is longer than the model's context or the guest's memory";
       case EDQUOT -> "a limit of the realm is reached";

@@ -16,6 +16,7 @@ import run.endive.wasm.types.PassiveDataSegment;
 /// Linear memory in one `byte[]`: compiled guests read and write it through VarHandles, one bounds check
 /// each, and host functions reach it as it lies. What it holds is charged to the realm's budget before it
 /// is allocated. Used by one thread; not shared, without atomics.
+@SuppressWarnings("removal") // The interface still asks for what threads would need.
 final class FlatMemory implements Memory, AutoCloseable {
   private static final VarHandle SHORT = view(short[].class);
   private static final VarHandle INT = view(int[].class);
@@ -73,8 +74,14 @@ final class FlatMemory implements Memory, AutoCloseable {
     if (more < 0 || wanted > maximumPages() || !budget.take((long) more * PAGE_SIZE)) {
       return -1;
     }
-    bytes = Arrays.copyOf(bytes, (int) wanted * PAGE_SIZE);
-    return before;
+    try {
+      bytes = Arrays.copyOf(bytes, (int) wanted * PAGE_SIZE);
+      return before;
+    } catch (OutOfMemoryError e) {
+      // One allocation too large for the heap, and nothing half done: the guest is told.
+      budget.give((long) more * PAGE_SIZE);
+      return -1;
+    }
   }
 
   @Override

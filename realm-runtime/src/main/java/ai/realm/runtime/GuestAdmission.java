@@ -22,7 +22,7 @@ final class GuestAdmission {
   private static final int MAX_PARAMETERS = 64;
   private static final int MAX_RESULTS = 16;
   private static final int MAX_IMPORTS = 256;
-  private static final int MAX_FUNCTIONS = 20_000;
+  private static final int MAX_FUNCTIONS = 10_000;
   private static final int MAX_EXPORTS = 1_024;
   private static final int MAX_GLOBALS = 4_096;
   private static final int MAX_TABLES = 4;

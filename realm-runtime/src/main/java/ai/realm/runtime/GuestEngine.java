@@ -9,15 +9,15 @@ interface GuestEngine {
 
   /// A module that was read.
   interface Module {
-    /// A fresh instance over these host functions.
+    /// A fresh instance over these host functions, its memory charged to the realm.
     ///
     /// @throws GuestFormatException when it imports what the host does not have
     /// @throws GuestTrapException when its start function traps
-    Instance instantiate(HostFunctions host, GuestLimits limits);
+    Instance instantiate(HostFunctions host, Realm realm);
   }
 
   /// A running module, used by one thread.
-  interface Instance {
+  interface Instance extends AutoCloseable {
     /// Number of parameters of an exported function, or -1 when there is none of that name.
     int parameters(String function);
 
@@ -25,5 +25,9 @@ interface GuestEngine {
     ///
     /// @throws GuestTrapException when it traps or is interrupted
     long call(String function, long... arguments);
+
+    /// Gives its memory back.
+    @Override
+    void close();
   }
 }

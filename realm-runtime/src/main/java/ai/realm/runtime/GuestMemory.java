@@ -1,19 +1,45 @@
 package ai.realm.runtime;
 
-import run.endive.runtime.Memory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
 
 /// A guest's linear memory as host functions use it: every pointer and length is checked first, and one
 /// that reaches outside traps the guest. Nothing of the guest is read twice.
 final class GuestMemory {
-  private final Memory memory;
+  private static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  GuestMemory(Memory memory) {
+  /// Told of what host functions write.
+  interface Observer {
+    /// `length` bytes at `pointer` of `bytes` were written.
+    void wrote(byte[] bytes, int pointer, int length);
+  }
+
+  private final FlatMemory memory;
+  private @Nullable Observer observer;
+
+  GuestMemory(FlatMemory memory) {
     this.memory = memory;
+  }
+
+  void observe(@Nullable Observer next) {
+    observer = next;
+  }
+
+  private void wrote(int pointer, int length) {
+    Observer present = observer;
+    if (present != null && length > 0) {
+      present.wrote(memory.array(), pointer, length);
+    }
   }
 
   /// @throws GuestTrapException unless `bytes` bytes from `pointer` lie in the memory
   void check(int pointer, long bytes) {
-    long size = (long) memory.pages() * Memory.PAGE_SIZE;
+    long size = memory.array().length;
     if (pointer < 0 || bytes < 0 || pointer + bytes > size) {
       throw new GuestTrapException(
           "GUEST_MEMORY",
@@ -30,7 +56,9 @@ final class GuestMemory {
   /// Writes at most `capacity` bytes and returns how many there are.
   int put(byte[] bytes, int pointer, int capacity) {
     check(pointer, capacity);
-    memory.write(pointer, bytes, 0, Math.min(bytes.length, capacity));
+    int length = Math.min(bytes.length, capacity);
+    memory.write(pointer, bytes, 0, length);
+    wrote(pointer, length);
     return bytes.length;
   }
 
@@ -44,17 +72,19 @@ final class GuestMemory {
   /// The same into an array that is there already.
   void ints(int pointer, int count, int[] to) {
     check(pointer, 4L * count);
-    for (int i = 0; i < count; i++) {
-      to[i] = memory.readInt(pointer + 4 * i);
+    if (count == 1) {
+      to[0] = memory.readInt(pointer);
+    } else {
+      MemorySegment.copy(MemorySegment.ofArray(memory.array()), INT, pointer, to, 0, count);
     }
   }
 
   /// Writes at most `capacity` ints and returns how many there are.
   int put(int[] values, int pointer, int capacity) {
     check(pointer, 4L * capacity);
-    for (int i = 0; i < Math.min(values.length, capacity); i++) {
-      memory.writeI32(pointer + 4 * i, values[i]);
-    }
+    int count = Math.min(values.length, capacity);
+    MemorySegment.copy(values, 0, MemorySegment.ofArray(memory.array()), INT, pointer, count);
+    wrote(pointer, 4 * count);
     return values.length;
   }
 
@@ -66,36 +96,32 @@ final class GuestMemory {
   void putInt(int pointer, int value) {
     check(pointer, 4);
     memory.writeI32(pointer, value);
-  }
-
-  float getFloat(int pointer) {
-    check(pointer, 4);
-    return memory.readFloat(pointer);
+    wrote(pointer, 4);
   }
 
   void putFloat(int pointer, float value) {
     check(pointer, 4);
     memory.writeF32(pointer, value);
+    wrote(pointer, 4);
   }
 
   void putLong(int pointer, long value) {
     check(pointer, 8);
     memory.writeLong(pointer, value);
+    wrote(pointer, 8);
   }
 
   float[] floats(int pointer, int count) {
     check(pointer, 4L * count);
     float[] values = new float[count];
-    for (int i = 0; i < count; i++) {
-      values[i] = memory.readFloat(pointer + 4 * i);
-    }
+    MemorySegment.copy(MemorySegment.ofArray(memory.array()), FLOAT, pointer, values, 0, count);
     return values;
   }
 
-  void put(float[] values, int pointer) {
-    check(pointer, 4L * values.length);
-    for (int i = 0; i < values.length; i++) {
-      memory.writeF32(pointer + 4 * i, values[i]);
-    }
+  /// Writes the first `count` values.
+  void put(float[] values, int pointer, int count) {
+    check(pointer, 4L * count);
+    MemorySegment.copy(values, 0, MemorySegment.ofArray(memory.array()), FLOAT, pointer, count);
+    wrote(pointer, 4 * count);
   }
 }

@@ -1,131 +1,129 @@
 package ai.realm.runtime;
 
 import ai.realm.engine.EngineTenant;
-import ai.realm.engine.Sequence;
-import ai.realm.engine.StepRequest;
 import ai.realm.engine.TenantShare;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
-import ai.realm.tokenizer.StreamingDecoder;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 
-/// What one tenant's guest has open, and its call in progress. Used by the realm's guest thread.
+/// What the running guests of one tenant share: limits and what is left of them, what was used, the
+/// tenant's place in each engine. Safe for many threads.
 final class Realm implements AutoCloseable {
-  /// An open model.
-  record OpenModel(ModelHost host, EngineTenant tenant) implements AutoCloseable {
-    @Override
-    public void close() {}
-  }
+  private static final long CLOSE_TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(10);
 
-  /// An open sequence with what its steps reuse.
-  static final class OpenSequence implements AutoCloseable {
-    final OpenModel model;
-    final Sequence sequence;
-    final StepRequest request = new StepRequest();
-    final StreamingDecoder decoder;
-    int[] tokens = new int[1];
+  private final TenantId tenant;
+  private final ResourceLimits limits;
+  private final ModelCatalog models;
+  private final Memory64Manager memory64;
+  private final GuestTools tools;
+  private final UsageMeter meter = new UsageMeter();
+  private final Quota quota;
+  private final MemoryBudget memory;
+  private final GuestStore store;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<ModelHost, EngineTenant> engineTenants = new HashMap<>();
 
-    /// The sampling fields of the step at hand, as the guest's memory has them.
-    final int[] sampling = new int[Steps.SAMPLING_FIELDS];
-
-    private int[] samplerFields = new int[0];
-    private @Nullable Sampler sampler;
-
-    OpenSequence(OpenModel model, Sequence sequence) {
-      this.model = model;
-      this.sequence = sequence;
-      this.decoder = model.host().tokenizer().decoder();
-    }
-
-    /// The sampler of the step before, when the fields are the same: its random sequence goes on.
-    @Nullable Sampler sampler() {
-      return Arrays.equals(sampling, samplerFields) ? sampler : null;
-    }
-
-    /// A new sampler for the fields of the step at hand.
-    Sampler use(SamplingParams params) {
-      Sampler fresh = Sampler.of(params);
-      sampler = fresh;
-      samplerFields = sampling.clone();
-      return fresh;
-    }
-
-    @Override
-    public void close() {
-      sequence.close();
-    }
-  }
-
-  private final String name;
-  private final Function<String, @Nullable ModelHost> models;
-  private final Map<ModelHost, EngineTenant> tenants = new HashMap<>();
-  private final HandleTable handles;
-  private @Nullable Call call;
-
-  /// @param models gives the model of a name, loading it on first use, or null
-  Realm(String name, GuestLimits limits, Function<String, @Nullable ModelHost> models) {
-    this.name = name;
+  Realm(
+      TenantId tenant,
+      ResourceLimits limits,
+      ModelCatalog models,
+      Memory64Manager memory64,
+      GuestTools tools) {
+    this.tenant = tenant;
+    this.limits = limits;
     this.models = models;
-    this.handles = new HandleTable(limits.maxHandles());
+    this.memory64 = memory64;
+    this.tools = tools;
+    this.quota = new Quota(tenant, limits, meter, System::nanoTime);
+    this.memory = new MemoryBudget(limits.memoryBytes());
+    this.store = new GuestStore(limits.storeBytes());
   }
 
-  String name() {
-    return name;
+  TenantId tenant() {
+    return tenant;
   }
 
-  HandleTable handles() {
-    return handles;
+  ResourceLimits limits() {
+    return limits;
   }
 
-  /// Opens a model, or returns null when there is none of that name.
-  @Nullable OpenModel openModel(String modelName) {
-    ModelHost host = models.apply(modelName);
-    if (host == null) {
-      return null;
+  ModelCatalog models() {
+    return models;
+  }
+
+  Memory64Manager memory64() {
+    return memory64;
+  }
+
+  GuestTools tools() {
+    return tools;
+  }
+
+  UsageMeter meter() {
+    return meter;
+  }
+
+  Quota quota() {
+    return quota;
+  }
+
+  /// Linear memory of all the tenant's instances.
+  MemoryBudget memory() {
+    return memory;
+  }
+
+  /// What the tenant's guests keep between calls.
+  GuestStore store() {
+    return store;
+  }
+
+  /// The tenant's place in a model's engine.
+  EngineTenant engineTenant(ModelHost host) {
+    lock.lock();
+    try {
+      return engineTenants.computeIfAbsent(
+          host,
+          h ->
+              h.engine()
+                  .tenant(
+                      tenant.name(),
+                      new TenantShare(
+                          limits.weight(),
+                          limits.maxSequences(),
+                          limits.maxKvBlocks(),
+                          limits.maxQueuedSteps())));
+    } finally {
+      lock.unlock();
     }
-    EngineTenant tenant =
-        tenants.computeIfAbsent(host, h -> h.engine().tenant(name, TenantShare.UNBOUNDED));
-    return new OpenModel(host, tenant);
   }
 
-  OpenSequence openSequence(OpenModel model) {
-    return new OpenSequence(model, model.host().engine().newSequence(model.tenant()));
-  }
-
-  void begin(Call next) {
-    call = next;
-  }
-
-  /// The call in progress.
-  Call call() {
-    Call present = call;
-    if (present == null) {
-      throw new IllegalStateException("no call is in progress");
-    }
-    return present;
-  }
-
-  void end() {
-    call = null;
-  }
-
-  /// Closes sequences that a trapped guest left open; its handles die with it.
-  void closeHandles() {
-    handles.drain(object -> {
-      if (object instanceof OpenSequence sequence) {
-        sequence.close();
-      }
-    });
-  }
-
+  /// Leaves the engines; the guests must have ended. Steps in flight are waited for.
   @Override
   public void close() {
-    closeHandles();
-    tenants.forEach((host, tenant) -> host.engine().remove(tenant));
-    tenants.clear();
+    lock.lock();
+    try {
+      engineTenants.forEach(Realm::leave);
+      engineTenants.clear();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static void leave(ModelHost host, EngineTenant tenant) {
+    long giveUp = System.nanoTime() + CLOSE_TIMEOUT_NANOS;
+    while (true) {
+      try {
+        host.engine().remove(tenant);
+        return;
+      } catch (IllegalStateException e) {
+        // A cancelled step holds its sequence until the engine has passed it.
+        if (System.nanoTime() - giveUp > 0) {
+          throw e;
+        }
+        LockSupport.parkNanos(1_000_000);
+      }
+    }
   }
 }

@@ -1,11 +1,7 @@
 package ai.realm.runtime;
 
-import ai.realm.engine.LoadedModel;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -17,45 +13,45 @@ import org.jspecify.annotations.Nullable;
 /// String answer = runtime.callFunction("generate", model, "Hello", "{}").text();
 /// ```
 /// There is no generate here: the guest drives it, one step per token, through [HostFunctions]. Calls
-/// are made one at a time; [#cancel] may come from any thread.
+/// are made one at a time; [#cancel] may come from any thread. [MultiRealmManager] runs many.
 public final class RealmRuntime implements AutoCloseable {
-  private static final String NAME = "default";
+  private static final TenantId TENANT = new TenantId("default");
 
-  private final RuntimeConfig config;
   private final GuestEngine guests = new EndiveGuestEngine();
   private final Memory64Manager memory64;
+  private final ModelCatalog models;
   private final Realm realm;
-  private final HostFunctions hostFunctions;
-  private final GuestThread thread;
-  private final Map<String, ModelHost> models = new HashMap<>();
   private final ReentrantLock lock = new ReentrantLock();
-  private GuestEngine.@Nullable Module module;
-  private GuestEngine.@Nullable Instance instance;
-  private volatile @Nullable Call current;
+  private volatile @Nullable GuestSession session;
 
   /// Prepares a runtime; models are loaded when a guest first opens them.
   public RealmRuntime(RuntimeConfig config) {
-    this.config = config;
-    this.memory64 =
-        new Memory64Manager(
-            Path.of(System.getProperty("java.io.tmpdir")),
-            config.memory64Bytes(),
-            16 * config.memory64Bytes());
-    this.realm = new Realm(NAME, config.limits(), this::model);
-    this.hostFunctions = new HostFunctions(realm, memory64);
-    this.thread = new GuestThread("realm-guest", config.limits().stackBytes());
+    this(config, ResourceLimits.unbounded(config.limits()), GuestTools.NONE);
+  }
+
+  /// The same with bounds on rates and on what is shared between calls, and with tools.
+  public RealmRuntime(RuntimeConfig config, ResourceLimits limits, GuestTools tools) {
+    this.memory64 = newMemory64(config);
+    this.models = new ModelCatalog(config);
+    this.realm = new Realm(TENANT, limits, models, memory64, tools);
+  }
+
+  static Memory64Manager newMemory64(RuntimeConfig config) {
+    return new Memory64Manager(
+        Path.of(System.getProperty("java.io.tmpdir")),
+        config.memory64Bytes(),
+        16 * config.memory64Bytes());
   }
 
   /// Takes a WebAssembly module as the guest, in place of the one before; handles of that one end.
   ///
   /// @throws GuestFormatException when it cannot be a guest
   public void loadWasm(byte[] wasm) {
+    GuestEngine.Module loaded = guests.load(wasm, realm.limits().guest());
     lock.lock();
     try {
-      GuestEngine.Module loaded = guests.load(wasm, config.limits());
-      realm.closeHandles();
-      instance = null;
-      module = loaded;
+      closeSession();
+      session = new GuestSession(realm, loaded);
     } finally {
       lock.unlock();
     }
@@ -65,7 +61,8 @@ public final class RealmRuntime implements AutoCloseable {
   ///
   /// @param arguments numbers become its parameters, in order; texts are what `arg_read` gives, by
   ///     their index among all arguments
-  /// @throws GuestTrapException when the guest traps, or exceeds a limit
+  /// @throws GuestTrapException when the guest traps, or exceeds a limit of the call
+  /// @throws LimitException when a limit of the realm is reached
   /// @throws GuestFormatException when it exports no such function
   public CallResult callFunction(String name, Object... arguments) {
     return callFunction(name, GuestOutput.discard(), arguments);
@@ -73,66 +70,24 @@ public final class RealmRuntime implements AutoCloseable {
 
   /// The same, with what the guest emits handed over as it comes.
   public CallResult callFunction(String name, GuestOutput output, Object... arguments) {
-    lock.lock();
-    Call call = new Call(List.of(arguments), output, config.limits().deadline().toNanos());
+    GuestSession guest = session;
+    if (guest == null) {
+      throw new IllegalStateException("no guest: call loadWasm first");
+    }
+    realm.quota().begin();
     try {
-      current = call;
-      realm.begin(call);
-      return call.result(thread.run(() -> invoke(name, arguments), call.deadlineNanos()));
-    } catch (GuestFormatException e) {
-      // The guest did not run.
-      throw e;
-    } catch (RuntimeException | Error e) {
-      // What the guest left half done must not meet the next call.
-      instance = null;
-      realm.closeHandles();
-      throw e;
+      return guest.call(name, output, arguments);
     } finally {
-      realm.end();
-      current = null;
-      lock.unlock();
+      realm.quota().end();
     }
-  }
-
-  private long invoke(String name, Object... arguments) {
-    GuestEngine.Instance guest = instance();
-    int parameters = guest.parameters(name);
-    if (parameters < 0) {
-      throw new GuestFormatException("guest: exports no function " + name);
-    }
-    List<Long> numbers = new ArrayList<>();
-    for (Object argument : arguments) {
-      if (argument instanceof Number number) {
-        numbers.add(number.longValue() & 0xffff_ffffL);
-      }
-    }
-    if (numbers.size() != parameters) {
-      throw new GuestFormatException(
-          "guest function %s: expected %d numbers, found %d"
-              .formatted(name, parameters, numbers.size()));
-    }
-    return guest.call(name, numbers.stream().mapToLong(Long::longValue).toArray());
-  }
-
-  private GuestEngine.Instance instance() {
-    GuestEngine.Instance present = instance;
-    if (present == null) {
-      GuestEngine.Module loaded = module;
-      if (loaded == null) {
-        throw new IllegalStateException("no guest: call loadWasm first");
-      }
-      present = loaded.instantiate(hostFunctions, config.limits());
-      instance = present;
-    }
-    return present;
   }
 
   /// Ends the call in progress within one step: the guest's next host function answers `ECANCELED`.
   /// Without one nothing happens.
   public void cancel() {
-    Call running = current;
-    if (running != null) {
-      running.cancel();
+    GuestSession guest = session;
+    if (guest != null) {
+      guest.cancel();
     }
   }
 
@@ -146,26 +101,31 @@ public final class RealmRuntime implements AutoCloseable {
     return memory64;
   }
 
-  /// Loads the model of a name, once. Called by the guest's thread.
-  private @Nullable ModelHost model(String name) {
-    ModelHost present = models.get(name);
-    Path path = config.models().get(name);
-    if (present == null && path != null) {
-      present = ModelHost.start(LoadedModel.open(path, config.backend()), config);
-      models.put(name, present);
+  /// What was used so far.
+  public Usage usage() {
+    return realm.meter().usage();
+  }
+
+  /// What guests can import.
+  List<HostFunction> hostFunctions() {
+    return new HostFunctions(new GuestState(realm)).all();
+  }
+
+  private void closeSession() {
+    GuestSession present = session;
+    if (present != null) {
+      present.close();
     }
-    return present;
   }
 
   @Override
   public void close() {
-    cancel();
     lock.lock();
     try {
+      closeSession();
+      session = null;
       realm.close();
-      models.values().forEach(ModelHost::close);
-      models.clear();
-      thread.close();
+      models.close();
       memory64.close();
     } finally {
       lock.unlock();

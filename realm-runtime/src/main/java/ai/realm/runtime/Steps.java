@@ -3,57 +3,109 @@ package ai.realm.runtime;
 import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.engine.StepRequest;
-import ai.realm.engine.TokenConstraint;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
-import ai.realm.tokenizer.Vocabulary;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
-/// The host function `step`: reads the guest's requests, lets the engine run them in one forward step
-/// and writes the results back. The plain case, one request, allocates nothing that lasts.
-///
-/// ```
-/// 0 kv | 4 tokens_ptr | 8 n | 12 out_ptr | 16 logprob_ptr | 20 flags | 24 mask_ptr | 28 matcher
-/// 32 temperature | 36 top_k | 40 top_p | 44 seed | 48 min_p | 52 repeat_penalty | 56 status | 60 –
-/// ```
+/// The host functions `step`, `step_submit` and `step_wait`: they read the guest's requests, let the
+/// engine run them in one forward step and write the results back. The plain case, one request, allocates
+/// nothing that lasts.
 final class Steps {
-  static final int REQUEST_BYTES = 64;
   private static final int MAX_REQUESTS = 64;
 
-  /// Fields from `temperature` to `repeat_penalty`.
-  static final int SAMPLING_FIELDS = 6;
+  /// How long a look at a ticket waits before the next.
+  private static final long LOOK_NANOS = 100_000;
 
-  private static final int ALL = 1;
-  private static final int EMIT = 2;
-  private static final int NONE = 4;
-  private static final int ENDS_GENERATION = 1;
-
-  private final Realm realm;
+  private final GuestState state;
   private final List<StepRequest> submitted = new ArrayList<>();
 
-  Steps(Realm realm) {
-    this.realm = realm;
+  Steps(GuestState state) {
+    this.state = state;
   }
 
+  /// `(requests_ptr, n)`.
   int step(GuestMemory memory, int[] a) {
-    int count = a[1];
+    @Nullable StepRow[] rows = new StepRow[Math.clamp(a[1], 0, MAX_REQUESTS)];
+    int error = submit(memory, a[0], a[1], rows);
+    if (error < 0) {
+      return error;
+    }
+    Call call = state.call();
+    long submittedNanos = System.nanoTime();
+    error = 0;
+    for (StepRow row : rows) {
+      int failed = row == null ? 0 : await(row.sequence.request, call);
+      error = error < 0 ? error : failed;
+    }
+    call.countWait(System.nanoTime() - submittedNanos);
+    return error < 0 ? error : write(memory, rows, call);
+  }
+
+  /// `(requests_ptr, n)` → a ticket.
+  int submit(GuestMemory memory, int[] a) {
+    @Nullable StepRow[] rows = new StepRow[Math.clamp(a[1], 0, MAX_REQUESTS)];
+    int error = submit(memory, a[0], a[1], rows);
+    if (error < 0) {
+      return error;
+    }
+    Ticket ticket = new Ticket(rows);
+    int handle = state.handles().add(ticket);
+    if (handle == 0) {
+      ticket.close();
+      return Errno.EDQUOT;
+    }
+    return handle;
+  }
+
+  /// `(ticket, timeout_ms)` → 0 when its steps are done, `EAGAIN` when not yet.
+  int await(GuestMemory memory, int[] a) {
+    Ticket ticket = state.handles().find(a[0], Ticket.class);
+    if (ticket == null) {
+      return Errno.EBADF;
+    }
+    Call call = state.call();
+    long started = System.nanoTime();
+    long until = started + TimeUnit.MILLISECONDS.toNanos(Math.max(0, a[1]));
+    while (!ticket.isDone()) {
+      if (call.isCancelled() || Thread.currentThread().isInterrupted()) {
+        return Errno.ECANCELED;
+      }
+      if (call.isPastDeadline()) {
+        throw pastDeadline();
+      }
+      if (System.nanoTime() - until >= 0) {
+        return Errno.EAGAIN;
+      }
+      LockSupport.parkNanos(LOOK_NANOS);
+    }
+    call.countWait(System.nanoTime() - started);
+    state.handles().remove(a[0]);
+    int error = 0;
+    for (StepRow row : ticket.rows()) {
+      int failed = row == null ? 0 : await(row.sequence.request, call);
+      error = error < 0 ? error : failed;
+    }
+    return error < 0 ? error : write(memory, ticket.rows(), call);
+  }
+
+  private int submit(GuestMemory memory, int pointer, int count, @Nullable StepRow[] rows) {
     if (count < 1 || count > MAX_REQUESTS) {
       return Errno.EINVAL;
     }
-    memory.check(a[0], (long) REQUEST_BYTES * count);
-    Call call = realm.call();
+    memory.check(pointer, (long) StepRow.BYTES * count);
+    Call call = state.call();
     if (call.isCancelled()) {
       return Errno.ECANCELED;
     }
     if (call.isPastDeadline()) {
-      throw new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
+      throw pastDeadline();
     }
-    Row[] rows = new Row[count];
     submitted.clear();
+    ModelHost host = null;
     for (int i = 0; i < count; i++) {
-      Row row = Row.read(memory, a[0] + REQUEST_BYTES * i, realm);
+      StepRow row = StepRow.read(memory, pointer + StepRow.BYTES * i, state);
       if (row == null) {
         return Errno.EBADF;
       }
@@ -61,163 +113,86 @@ final class Steps {
       if (error < 0) {
         return error;
       }
+      host = row.sequence.model.host();
       rows[i] = row;
       submitted.add(row.sequence.request);
     }
-    int error = run(rows, call);
-    if (error < 0) {
-      return error;
+    for (StepRow row : rows) {
+      if (row == null || row.sequence.model.host() != host) {
+        return Errno.EINVAL;
+      }
     }
-    for (Row row : rows) {
-      row.write(memory, call);
+    return host == null ? Errno.EINVAL : admit(host, rows, call);
+  }
+
+  private int admit(ModelHost host, @Nullable StepRow[] rows, Call call) {
+    for (StepRow row : rows) {
+      if (row != null && !call.admitStep(row.count, row.outputs())) {
+        return Errno.EDQUOT;
+      }
+    }
+    try {
+      host.engine().submit(submitted);
+    } catch (AdmissionException e) {
+      call.refuse(e);
+      return HostFunctions.errno(e);
+    } catch (IllegalArgumentException e) {
+      return Errno.EINVAL;
+    }
+    for (StepRow row : rows) {
+      call.countStep(row == null ? 0 : row.count);
     }
     return 0;
   }
 
-  private int run(Row[] rows, Call call) {
+  /// Waits for one request, so that none is left in flight.
+  private static int await(StepRequest request, Call call) {
     try {
-      for (Row row : rows) {
-        if (row.sequence.model.host() != rows[0].sequence.model.host()) {
-          return Errno.EINVAL;
-        }
-      }
-      long submittedNanos = System.nanoTime();
-      rows[0].sequence.model.host().engine().submit(submitted);
-      for (Row row : rows) {
-        row.sequence.request.await(call.deadlineNanos());
-        call.countStep(row.count);
-      }
-      call.countWait(System.nanoTime() - submittedNanos);
+      request.await(call.deadlineNanos());
       return 0;
-    } catch (AdmissionException e) {
-      return HostFunctions.errno(e);
     } catch (EngineException e) {
       if (e.code().equals("DEADLINE")) {
-        throw new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over", e);
+        throw pastDeadline();
       }
       return HostFunctions.errno(e);
-    } catch (IllegalArgumentException e) {
-      return Errno.EINVAL;
     } catch (InterruptedException e) {
-      // The flag must not reach the guest's next instruction: it is told by the result.
+      // Whoever stops the guest interrupts it once: the flag must reach the guest's next instruction.
+      Thread.currentThread().interrupt();
       return Errno.ECANCELED;
     }
   }
 
-  /// One request of a step.
-  private static final class Row {
-    final Realm.OpenSequence sequence;
-    final int at;
-    final int tokens;
-    final int count;
-    final int out;
-    final int logprob;
-    final int flags;
-
-    private Row(Realm.OpenSequence sequence, GuestMemory memory, int at) {
-      this.sequence = sequence;
-      this.at = at;
-      tokens = memory.getInt(at + 4);
-      count = memory.getInt(at + 8);
-      out = memory.getInt(at + 12);
-      logprob = memory.getInt(at + 16);
-      flags = memory.getInt(at + 20);
-    }
-
-    static @Nullable Row read(GuestMemory memory, int at, Realm realm) {
-      Realm.OpenSequence sequence =
-          realm.handles().find(memory.getInt(at), Realm.OpenSequence.class);
-      return sequence == null ? null : new Row(sequence, memory, at);
-    }
-
-    int outputs() {
-      return (flags & NONE) != 0 ? 0 : (flags & ALL) != 0 ? count : 1;
-    }
-
-    int prepare(GuestMemory memory) {
-      if (count < 1
-          || count > sequence.model.host().context()
-          || (flags & ~(ALL | EMIT | NONE)) != 0
-          || memory.getInt(at + 28) != 0) {
-        return Errno.EINVAL;
-      }
-      if (sequence.tokens.length < count) {
-        sequence.tokens = new int[Math.max(count, 2 * sequence.tokens.length)];
-      }
-      memory.ints(tokens, count, sequence.tokens);
-      memory.check(out, 4L * outputs());
-      if (logprob != 0) {
-        memory.check(logprob, 4L * outputs());
-      }
-      int mask = memory.getInt(at + 24);
-      memory.ints(at + 32, SAMPLING_FIELDS, sequence.sampling);
-      Sampler sampler = sequence.sampler();
-      if (sampler == null) {
-        try {
-          sampler = sequence.use(params(memory));
-        } catch (IllegalArgumentException e) {
-          return Errno.EINVAL;
-        }
-      }
-      sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
-      sequence.request.wantLogprobs(logprob != 0);
-      if (mask != 0) {
-        if (outputs() != 1) {
-          return Errno.EINVAL;
-        }
-        int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
-        sequence.request.constrain(new Mask(memory.ints(mask, (vocabulary + 31) / 32)));
-      }
-      return 0;
-    }
-
-    private SamplingParams params(GuestMemory memory) {
-      SamplingParams params =
-          new SamplingParams(
-              memory.getFloat(at + 32),
-              memory.getInt(at + 36),
-              memory.getFloat(at + 40),
-              memory.getFloat(at + 48),
-              memory.getInt(at + 44));
-      float repeatPenalty = memory.getFloat(at + 52);
-      return repeatPenalty == 0 || repeatPenalty == 1
-          ? params
-          : params.toBuilder().penalties(64, repeatPenalty, 0, 0).build();
-    }
-
-    void write(GuestMemory memory, Call call) {
-      Vocabulary vocabulary = sequence.model.host().tokenizer().vocabulary();
-      int status = 0;
-      for (int i = 0; i < outputs(); i++) {
-        int token = sequence.request.token(i);
-        memory.putInt(out + 4 * i, token);
-        if (logprob != 0) {
-          memory.putFloat(logprob + 4 * i, sequence.request.logprob(i));
-        }
-        boolean ends = vocabulary.isEndOfGeneration(token);
-        status |= ends ? ENDS_GENERATION : 0;
-        if (!ends) {
-          call.countSampled();
-        }
-        if (!ends && (flags & EMIT) != 0) {
-          call.emitToken(token);
-          call.emit(sequence.decoder.accept(token));
-        }
-      }
-      memory.putInt(at + 56, status);
-    }
+  private static GuestTrapException pastDeadline() {
+    return new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
   }
 
-  /// A guest's bitset of what may be sampled, copied before the step.
-  private record Mask(int[] bits) implements TokenConstraint {
-    @Override
-    public void mask(long[] allowed) {
-      for (int i = 0; i < bits.length; i++) {
-        allowed[i / 2] |= Integer.toUnsignedLong(bits[i]) << 32 * (i % 2);
+  private static int write(GuestMemory memory, @Nullable StepRow[] rows, Call call) {
+    for (StepRow row : rows) {
+      if (row != null) {
+        row.write(memory, call);
       }
+    }
+    return 0;
+  }
+
+  /// Steps that the engine has and the guest has not waited for.
+  record Ticket(@Nullable StepRow[] rows) implements AutoCloseable {
+    boolean isDone() {
+      for (StepRow row : rows) {
+        if (row != null && row.sequence.isBusy()) {
+          return false;
+        }
+      }
+      return true;
     }
 
     @Override
-    public void accept(int token) {}
+    public void close() {
+      for (StepRow row : rows) {
+        if (row != null) {
+          row.sequence.request.cancel();
+        }
+      }
+    }
   }
 }

@@ -1,7 +1,6 @@
 package ai.realm.runtime;
 
 import java.util.List;
-import run.endive.runtime.ByteArrayMemory;
 import run.endive.runtime.CallResult;
 import run.endive.runtime.GlobalInstance;
 import run.endive.runtime.ImportFunction;
@@ -31,8 +30,8 @@ final class TeaVmImports {
     return module.startsWith("teavm") || module.equals("wasm:js-string");
   }
 
-  static Memory addTo(ImportValues.Builder imports) {
-    Memory memory = new ByteArrayMemory(new MemoryLimits(PAGES, PAGES));
+  static FlatMemory addTo(ImportValues.Builder imports, MemoryBudget budget) {
+    FlatMemory memory = new FlatMemory(new MemoryLimits(PAGES, PAGES), budget);
     imports
         .addMemory(new ImportMemory("env", "memory", memory))
         .addGlobal(

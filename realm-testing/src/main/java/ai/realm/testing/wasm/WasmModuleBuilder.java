@@ -219,6 +219,11 @@ public final class WasmModuleBuilder {
       return raw(other.bytes());
     }
 
+    /// The bytes so far.
+    public byte[] toBytes() {
+      return bytes();
+    }
+
     byte[] bytes() {
       return out.toByteArray();
     }

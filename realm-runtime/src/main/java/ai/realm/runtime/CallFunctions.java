@@ -1,0 +1,170 @@
+package ai.realm.runtime;
+
+import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
+
+/// Host functions on the call itself: its arguments and output, its clock and budget, and what a realm may
+/// use besides models.
+final class CallFunctions {
+  private static final int MAX_NAME_BYTES = 1024;
+  private static final int MAX_RANDOM_BYTES = 1 << 16;
+  private static final int MAX_EVENT_BYTES = 1 << 20;
+  private static final int MAX_TOOL_BYTES = 1 << 20;
+
+  // What budget_left tells of.
+  private static final int DEADLINE_MILLIS = 0;
+  private static final int NEW_TOKENS = 1;
+  private static final int MEMORY_BYTES = 2;
+
+  /// What a tool answered, until the guest has read it.
+  record Blob(byte[] bytes) implements AutoCloseable {
+    @Override
+    public void close() {}
+  }
+
+  private final GuestState state;
+
+  CallFunctions(GuestState state) {
+    this.state = state;
+  }
+
+  int readArgument(GuestMemory memory, int[] a) {
+    return memory.put(state.call().argument(a[0]), a[1], a[2]);
+  }
+
+  int emitToken(GuestMemory memory, int[] a) {
+    if (state.call().isCancelled()) {
+      return Errno.ECANCELED;
+    }
+    state.call().emitToken(a[0]);
+    return 0;
+  }
+
+  int emitText(GuestMemory memory, int[] a) {
+    String text = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
+    if (state.call().isCancelled()) {
+      return Errno.ECANCELED;
+    }
+    state.call().emit(text);
+    return 0;
+  }
+
+  /// `(kind, ptr, len)`.
+  int emitEvent(GuestMemory memory, int[] a) {
+    memory.check(a[1], a[2]);
+    if (state.call().isCancelled()) {
+      return Errno.ECANCELED;
+    }
+    if (a[2] > MAX_EVENT_BYTES) {
+      return Errno.EMSGSIZE;
+    }
+    state.call().emitEvent(a[0], memory.bytes(a[1], a[2]));
+    return 0;
+  }
+
+  /// `(level, ptr, len)`.
+  int log(GuestMemory memory, int[] a) {
+    return state.call().log(a[0], memory.bytes(a[1], a[2])) ? 0 : Errno.EDQUOT;
+  }
+
+  /// Milliseconds since the call began, so that a guest learns no wall clock.
+  int now(GuestMemory memory, int[] a) {
+    long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - state.call().startedNanos());
+    return (int) Math.min(Integer.MAX_VALUE, millis);
+  }
+
+  /// `(ptr, len)`.
+  int random(GuestMemory memory, int[] a) {
+    memory.check(a[0], a[1]);
+    if (a[1] > MAX_RANDOM_BYTES) {
+      return Errno.EINVAL;
+    }
+    byte[] bytes = new byte[a[1]];
+    new SecureRandom().nextBytes(bytes);
+    memory.put(bytes, a[0], bytes.length);
+    return 0;
+  }
+
+  /// `(what)`.
+  int budgetLeft(GuestMemory memory, int[] a) {
+    Realm realm = state.realm();
+    long left =
+        switch (a[0]) {
+          case DEADLINE_MILLIS ->
+              TimeUnit.NANOSECONDS.toMillis(
+                  Math.max(0, state.call().deadlineNanos() - System.nanoTime()));
+          case NEW_TOKENS -> realm.quota().newTokensLeft();
+          case MEMORY_BYTES -> realm.memory().limit() - realm.memory().used();
+          default -> Errno.EINVAL;
+        };
+    return (int) Math.min(Integer.MAX_VALUE, left);
+  }
+
+  // ---- what a realm keeps between calls
+  // ------------------------------------------------------------
+
+  /// `(key_ptr, key_len, out_ptr, cap)`.
+  int getValue(GuestMemory memory, int[] a) {
+    byte[] key = memory.bytes(a[0], a[1]);
+    memory.check(a[2], a[3]);
+    byte[] value = state.realm().store().get(new String(key, StandardCharsets.UTF_8));
+    return value == null ? Errno.ENOENT : memory.put(value, a[2], a[3]);
+  }
+
+  /// `(key_ptr, key_len, ptr, len)`; an empty value removes the key.
+  int putValue(GuestMemory memory, int[] a) {
+    byte[] key = memory.bytes(a[0], a[1]);
+    byte[] value = memory.bytes(a[2], a[3]);
+    if (key.length > MAX_NAME_BYTES) {
+      return Errno.EINVAL;
+    }
+    return state.realm().store().put(new String(key, StandardCharsets.UTF_8), value)
+        ? 0
+        : Errno.EDQUOT;
+  }
+
+  // ---- tools
+  // ---------------------------------------------------------------------------------------
+
+  /// `(name_ptr, name_len, text_ptr, text_len)` → a blob. A tool's time is the host's.
+  int callTool(GuestMemory memory, int[] a) {
+    String name = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
+    byte[] text = memory.bytes(a[2], a[3]);
+    UnaryOperator<String> tool = state.realm().tools().find(name);
+    if (tool == null) {
+      return Errno.ENOENT;
+    }
+    if (text.length > MAX_TOOL_BYTES) {
+      return Errno.EMSGSIZE;
+    }
+    long started = System.nanoTime();
+    String answer = tool.apply(new String(text, StandardCharsets.UTF_8));
+    state.call().excuse(System.nanoTime() - started);
+    byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
+    return bytes.length > MAX_TOOL_BYTES ? Errno.EMSGSIZE : state.handle(new Blob(bytes));
+  }
+
+  /// `(blob, offset, ptr, cap)`: bytes from the offset on.
+  int readBlob(GuestMemory memory, int[] a) {
+    Blob blob = state.handles().find(a[0], Blob.class);
+    memory.check(a[2], a[3]);
+    if (blob == null) {
+      return Errno.EBADF;
+    }
+    if (a[1] < 0 || a[1] > blob.bytes().length) {
+      return Errno.EINVAL;
+    }
+    return memory.put(Arrays.copyOfRange(blob.bytes(), a[1], blob.bytes().length), a[2], a[3]);
+  }
+
+  int freeBlob(GuestMemory memory, int[] a) {
+    if (state.handles().find(a[0], Blob.class) == null) {
+      return Errno.EBADF;
+    }
+    state.handles().remove(a[0]);
+    return 0;
+  }
+}

@@ -1,0 +1,120 @@
+package ai.realm.runtime;
+
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/// What is left of a tenant's limits. Safe for many threads.
+final class Quota {
+  private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
+
+  private final TenantId tenant;
+  private final ResourceLimits limits;
+  private final UsageMeter meter;
+  private final LongSupplier nanoClock;
+  private final TokenBucket requests;
+  private final TokenBucket promptTokens;
+  private final TokenBucket newTokens;
+  private final TokenBucket cpuMillis;
+  private final AtomicInteger running = new AtomicInteger();
+
+  // Host calls are counted in whole seconds: one addition each.
+  private final AtomicLong hostCalls = new AtomicLong();
+  private volatile long secondStart;
+
+  Quota(TenantId tenant, ResourceLimits limits, UsageMeter meter, LongSupplier nanoClock) {
+    this.tenant = tenant;
+    this.limits = limits;
+    this.meter = meter;
+    this.nanoClock = nanoClock;
+    requests = new TokenBucket(limits.requestsPerSecond(), TimeUnit.SECONDS, nanoClock);
+    promptTokens = new TokenBucket(limits.promptTokensPerMinute(), TimeUnit.MINUTES, nanoClock);
+    newTokens = new TokenBucket(limits.newTokensPerMinute(), TimeUnit.MINUTES, nanoClock);
+    cpuMillis = new TokenBucket(limits.cpuMillisPerSecond(), TimeUnit.SECONDS, nanoClock);
+    secondStart = nanoClock.getAsLong();
+  }
+
+  /// Admits a call, which [#end] must end.
+  ///
+  /// @throws LimitException `TOO_MANY_CALLS` or `REQUEST_RATE`
+  void begin() {
+    if (running.incrementAndGet() > limits.maxConcurrentCalls()) {
+      running.decrementAndGet();
+      throw refused(
+          "TOO_MANY_CALLS", "at most " + limits.maxConcurrentCalls() + " calls at once", 0);
+    }
+    long wait = requests.take(1);
+    if (wait > 0) {
+      running.decrementAndGet();
+      throw refused(
+          "REQUEST_RATE", "at most " + limits.requestsPerSecond() + " requests a second", wait);
+    }
+    meter.calls.increment();
+  }
+
+  private LimitException refused(String code, String what, long retryAfterNanos) {
+    meter.refused.increment();
+    return exceeded(code, what, retryAfterNanos);
+  }
+
+  private LimitException exceeded(String code, String what, long retryAfterNanos) {
+    return new LimitException(code, tenant + ": " + what, retryAfterNanos);
+  }
+
+  void end() {
+    running.decrementAndGet();
+  }
+
+  int running() {
+    return running.get();
+  }
+
+  /// Takes tokens to be fed and sampled, or returns why not.
+  @Nullable LimitException takeTokens(long prompt, long sampled) {
+    long wait = prompt == 0 ? 0 : promptTokens.take(prompt);
+    if (wait > 0) {
+      return exceeded(
+          "PROMPT_TOKEN_RATE",
+          "at most " + limits.promptTokensPerMinute() + " prompt tokens a minute",
+          wait);
+    }
+    wait = sampled == 0 ? 0 : newTokens.take(sampled);
+    if (wait > 0) {
+      return exceeded(
+          "NEW_TOKEN_RATE", "at most " + limits.newTokensPerMinute() + " new tokens a minute", wait);
+    }
+    return null;
+  }
+
+  /// Counts a call of a host function.
+  ///
+  /// @throws GuestTrapException `HOST_CALL_RATE`
+  void hostCall() {
+    if (hostCalls.incrementAndGet() <= limits.hostCallsPerSecond()) {
+      return;
+    }
+    long now = nanoClock.getAsLong();
+    if (now - secondStart < SECOND) {
+      throw new GuestTrapException(
+          "HOST_CALL_RATE",
+          tenant + ": at most " + limits.hostCallsPerSecond() + " host calls a second");
+    }
+    secondStart = now;
+    hostCalls.set(1);
+  }
+
+  /// Accounts for CPU time of a guest. Returns whether the tenant is within its limit.
+  boolean takeCpu(long millis) {
+    return millis == 0 || cpuMillis.take(millis) == 0;
+  }
+
+  boolean limitsCpuRate() {
+    return limits.cpuMillisPerSecond() != Long.MAX_VALUE;
+  }
+
+  long newTokensLeft() {
+    return newTokens.left();
+  }
+}

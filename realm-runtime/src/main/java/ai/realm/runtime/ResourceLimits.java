@@ -1,0 +1,185 @@
+package ai.realm.runtime;
+
+/// What one tenant may take, all its running guests together. Each is checked before anything is allocated
+/// for a request, and has an error of its own.
+///
+/// | limit | error |
+/// |---|---|
+/// | `guest` (memory, CPU and wall time of a call, module size, handles, stack, log) | [GuestLimits] says |
+/// | `memoryBytes` | `MEMORY_LIMIT`; `memory.grow` answers -1 |
+/// | `maxConcurrentCalls` | `TOO_MANY_CALLS` |
+/// | `requestsPerSecond` | `REQUEST_RATE` |
+/// | `promptTokensPerMinute`, `newTokensPerMinute` | `PROMPT_TOKEN_RATE`, `NEW_TOKEN_RATE` |
+/// | `hostCallsPerSecond` | `HOST_CALL_RATE` |
+/// | `cpuMillisPerSecond` | `CPU_RATE` |
+/// | `maxSequences`, `maxKvBlocks`, `maxQueuedSteps` | `SEQUENCE_LIMIT`, `KV_LIMIT`, `QUEUE_FULL` |
+///
+/// @param guest what each call may take
+/// @param memoryBytes linear memory of all instances
+/// @param maxConcurrentCalls calls that run at once
+/// @param requestsPerSecond calls that begin
+/// @param promptTokensPerMinute tokens fed
+/// @param newTokensPerMinute tokens sampled
+/// @param hostCallsPerSecond calls of host functions
+/// @param cpuMillisPerSecond guests' own CPU time
+/// @param maxSequences open sequences per model
+/// @param maxKvBlocks KV blocks per model
+/// @param maxQueuedSteps steps that wait per model
+/// @param storeBytes what its guests keep between calls
+/// @param weight share of the engine when tenants compete
+public record ResourceLimits(
+    GuestLimits guest,
+    long memoryBytes,
+    int maxConcurrentCalls,
+    long requestsPerSecond,
+    long promptTokensPerMinute,
+    long newTokensPerMinute,
+    long hostCallsPerSecond,
+    long cpuMillisPerSecond,
+    int maxSequences,
+    int maxKvBlocks,
+    int maxQueuedSteps,
+    long storeBytes,
+    double weight) {
+  public ResourceLimits {
+    if (memoryBytes < 1
+        || maxConcurrentCalls < 1
+        || requestsPerSecond < 1
+        || promptTokensPerMinute < 1
+        || newTokensPerMinute < 1
+        || hostCallsPerSecond < 1
+        || cpuMillisPerSecond < 1
+        || maxSequences < 1
+        || maxKvBlocks < 1
+        || maxQueuedSteps < 1
+        || storeBytes < 0
+        || !(weight > 0)) {
+      throw new IllegalArgumentException("resource limits: expected positive bounds, found one that is not");
+    }
+  }
+
+  /// Only what each call may take is bounded: for a single user.
+  public static ResourceLimits unbounded(GuestLimits guest) {
+    return builder().guest(guest).build();
+  }
+
+  /// Limits that are unbounded until set.
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /// Collects limits.
+  public static final class Builder {
+    private GuestLimits guest = GuestLimits.DEFAULT;
+    private long memoryBytes = Long.MAX_VALUE;
+    private int maxConcurrentCalls = Integer.MAX_VALUE;
+    private long requestsPerSecond = Long.MAX_VALUE;
+    private long promptTokensPerMinute = Long.MAX_VALUE;
+    private long newTokensPerMinute = Long.MAX_VALUE;
+    private long hostCallsPerSecond = Long.MAX_VALUE;
+    private long cpuMillisPerSecond = Long.MAX_VALUE;
+    private int maxSequences = Integer.MAX_VALUE;
+    private int maxKvBlocks = Integer.MAX_VALUE;
+    private int maxQueuedSteps = Integer.MAX_VALUE;
+    private long storeBytes = 1 << 20;
+    private double weight = 1;
+
+    private Builder() {}
+
+    /// What each call may take.
+    public Builder guest(GuestLimits value) {
+      guest = value;
+      return this;
+    }
+
+    /// Linear memory of all instances.
+    public Builder memoryBytes(long value) {
+      memoryBytes = value;
+      return this;
+    }
+
+    /// Calls that run at once.
+    public Builder maxConcurrentCalls(int value) {
+      maxConcurrentCalls = value;
+      return this;
+    }
+
+    /// Calls that begin.
+    public Builder requestsPerSecond(long value) {
+      requestsPerSecond = value;
+      return this;
+    }
+
+    /// Tokens fed in prompts.
+    public Builder promptTokensPerMinute(long value) {
+      promptTokensPerMinute = value;
+      return this;
+    }
+
+    /// Tokens sampled.
+    public Builder newTokensPerMinute(long value) {
+      newTokensPerMinute = value;
+      return this;
+    }
+
+    /// Calls of host functions.
+    public Builder hostCallsPerSecond(long value) {
+      hostCallsPerSecond = value;
+      return this;
+    }
+
+    /// Guests' own CPU time.
+    public Builder cpuMillisPerSecond(long value) {
+      cpuMillisPerSecond = value;
+      return this;
+    }
+
+    /// Open sequences per model.
+    public Builder maxSequences(int value) {
+      maxSequences = value;
+      return this;
+    }
+
+    /// KV blocks per model.
+    public Builder maxKvBlocks(int value) {
+      maxKvBlocks = value;
+      return this;
+    }
+
+    /// Steps that wait per model.
+    public Builder maxQueuedSteps(int value) {
+      maxQueuedSteps = value;
+      return this;
+    }
+
+    /// What guests keep between calls.
+    public Builder storeBytes(long value) {
+      storeBytes = value;
+      return this;
+    }
+
+    /// Share of the engine when tenants compete.
+    public Builder weight(double value) {
+      weight = value;
+      return this;
+    }
+
+    /// The limits.
+    public ResourceLimits build() {
+      return new ResourceLimits(
+          guest,
+          memoryBytes,
+          maxConcurrentCalls,
+          requestsPerSecond,
+          promptTokensPerMinute,
+          newTokensPerMinute,
+          hostCallsPerSecond,
+          cpuMillisPerSecond,
+          maxSequences,
+          maxKvBlocks,
+          maxQueuedSteps,
+          storeBytes,
+          weight);
+    }
+  }
+}

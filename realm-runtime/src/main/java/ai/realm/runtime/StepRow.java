@@ -1,0 +1,144 @@
+package ai.realm.runtime;
+
+import ai.realm.engine.TokenConstraint;
+import ai.realm.engine.sampling.Sampler;
+import ai.realm.engine.sampling.SamplingParams;
+import ai.realm.tokenizer.Vocabulary;
+import org.jspecify.annotations.Nullable;
+
+/// One request of a step: 64 bytes of the guest's memory, read once.
+///
+/// ```
+/// 0 kv | 4 tokens_ptr | 8 n | 12 out_ptr | 16 logprob_ptr | 20 flags | 24 mask_ptr | 28 matcher
+/// 32 temperature | 36 top_k | 40 top_p | 44 seed | 48 min_p | 52 repeat_penalty | 56 status | 60 –
+/// ```
+final class StepRow {
+  static final int BYTES = 64;
+
+  /// Fields from `temperature` to `repeat_penalty`.
+  static final int SAMPLING_FIELDS = 6;
+
+  private static final int ALL = 1;
+  private static final int EMIT = 2;
+  private static final int NONE = 4;
+  private static final int LOGITS = 8;
+  private static final int ENDS_GENERATION = 1;
+
+  final GuestState.OpenSequence sequence;
+  final int at;
+  final int tokens;
+  final int count;
+  final int out;
+  final int logprob;
+  final int flags;
+
+  private StepRow(GuestState.OpenSequence sequence, GuestMemory memory, int at) {
+    this.sequence = sequence;
+    this.at = at;
+    tokens = memory.getInt(at + 4);
+    count = memory.getInt(at + 8);
+    out = memory.getInt(at + 12);
+    logprob = memory.getInt(at + 16);
+    flags = memory.getInt(at + 20);
+  }
+
+  static @Nullable StepRow read(GuestMemory memory, int at, GuestState state) {
+    GuestState.OpenSequence sequence =
+        state.handles().find(memory.getInt(at), GuestState.OpenSequence.class);
+    return sequence == null ? null : new StepRow(sequence, memory, at);
+  }
+
+  int outputs() {
+    return (flags & NONE) != 0 ? 0 : (flags & ALL) != 0 ? count : 1;
+  }
+
+  int prepare(GuestMemory memory) {
+    if (count < 1
+        || count > sequence.model.host().context()
+        || (flags & ~(ALL | EMIT | NONE | LOGITS)) != 0
+        || memory.getInt(at + 28) != 0) {
+      return Errno.EINVAL;
+    }
+    if (sequence.isBusy()) {
+      return Errno.EBUSY;
+    }
+    if (sequence.tokens.length < count) {
+      sequence.tokens = new int[Math.max(count, 2 * sequence.tokens.length)];
+    }
+    memory.ints(tokens, count, sequence.tokens);
+    memory.check(out, 4L * outputs());
+    if (logprob != 0) {
+      memory.check(logprob, 4L * outputs());
+    }
+    int mask = memory.getInt(at + 24);
+    memory.ints(at + 32, SAMPLING_FIELDS, sequence.sampling);
+    Sampler sampler = sequence.sampler();
+    if (sampler == null) {
+      try {
+        sampler = sequence.use(params());
+      } catch (IllegalArgumentException e) {
+        return Errno.EINVAL;
+      }
+    }
+    sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
+    sequence.request.wantLogprobs(logprob != 0).keepLogits((flags & LOGITS) != 0);
+    if (mask != 0) {
+      if (outputs() != 1) {
+        return Errno.EINVAL;
+      }
+      int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
+      sequence.request.constrain(new Mask(memory.ints(mask, (vocabulary + 31) / 32)));
+    }
+    return 0;
+  }
+
+  private SamplingParams params() {
+    int[] fields = sequence.sampling;
+    SamplingParams params =
+        new SamplingParams(
+            Float.intBitsToFloat(fields[0]),
+            fields[1],
+            Float.intBitsToFloat(fields[2]),
+            Float.intBitsToFloat(fields[4]),
+            fields[3]);
+    float repeatPenalty = Float.intBitsToFloat(fields[5]);
+    return repeatPenalty == 0 || repeatPenalty == 1
+        ? params
+        : params.toBuilder().penalties(64, repeatPenalty, 0, 0).build();
+  }
+
+  void write(GuestMemory memory, Call call) {
+    Vocabulary vocabulary = sequence.model.host().tokenizer().vocabulary();
+    int status = 0;
+    for (int i = 0; i < outputs(); i++) {
+      int token = sequence.request.token(i);
+      memory.putInt(out + 4 * i, token);
+      if (logprob != 0) {
+        memory.putFloat(logprob + 4 * i, sequence.request.logprob(i));
+      }
+      boolean ends = vocabulary.isEndOfGeneration(token);
+      status |= ends ? ENDS_GENERATION : 0;
+      if (!ends) {
+        call.countSampled();
+      }
+      if (!ends && (flags & EMIT) != 0) {
+        call.emitToken(token);
+        call.emit(sequence.decoder.accept(token));
+      }
+    }
+    memory.putInt(at + 56, status);
+  }
+
+  /// A guest's bitset of what may be sampled, copied before the step.
+  private record Mask(int[] bits) implements TokenConstraint {
+    @Override
+    public void mask(long[] allowed) {
+      for (int i = 0; i < bits.length; i++) {
+        allowed[i / 2] |= Integer.toUnsignedLong(bits[i]) << 32 * (i % 2);
+      }
+    }
+
+    @Override
+    public void accept(int token) {}
+  }
+}

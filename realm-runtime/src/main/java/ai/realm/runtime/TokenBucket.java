@@ -1,0 +1,62 @@
+package ai.realm.runtime;
+
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+
+/// Lets `capacity` units through at once and refills at `capacity` per period. Exact under concurrency;
+/// times are monotonic.
+final class TokenBucket {
+  private final long capacity;
+  private final long periodNanos;
+  private final LongSupplier nanoClock;
+  private final ReentrantLock lock = new ReentrantLock();
+  private double level;
+  private long lastNanos;
+
+  TokenBucket(long capacity, TimeUnit period, LongSupplier nanoClock) {
+    this.capacity = capacity;
+    this.periodNanos = period.toNanos(1);
+    this.nanoClock = nanoClock;
+    this.level = capacity;
+    this.lastNanos = nanoClock.getAsLong();
+  }
+
+  /// Takes `units` and returns 0, or takes nothing and returns the nanoseconds until they would be there;
+  /// `Long.MAX_VALUE` where they never fit.
+  long take(long units) {
+    if (capacity == Long.MAX_VALUE) {
+      return 0;
+    }
+    if (units > capacity) {
+      return Long.MAX_VALUE;
+    }
+    lock.lock();
+    try {
+      long now = nanoClock.getAsLong();
+      level = Math.min(capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
+      lastNanos = now;
+      if (level >= units) {
+        level -= units;
+        return 0;
+      }
+      return (long) Math.ceil((units - level) * periodNanos / capacity);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Units that are there now.
+  long left() {
+    if (capacity == Long.MAX_VALUE) {
+      return Long.MAX_VALUE;
+    }
+    lock.lock();
+    try {
+      double since = (double) (nanoClock.getAsLong() - lastNanos) * capacity / periodNanos;
+      return (long) Math.min(capacity, level + since);
+    } finally {
+      lock.unlock();
+    }
+  }
+}
