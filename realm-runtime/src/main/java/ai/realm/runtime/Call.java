@@ -140,7 +140,8 @@ final class Call {
   }
 
   /// CPU time that the guest's thread spent for the host.
-  @SuppressWarnings("NonAtomicVolatileUpdate") // Written by the guest's thread, read by the watchdog.
+  @SuppressWarnings(
+      "NonAtomicVolatileUpdate") // Written by the guest's thread, read by the watchdog.
   void excuse(long nanos) {
     excusedNanos += nanos;
   }

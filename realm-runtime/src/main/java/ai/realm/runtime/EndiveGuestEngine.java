@@ -140,14 +140,12 @@ final class EndiveGuestEngine implements GuestEngine {
           });
     }
 
-    private ImportFunction resolve(
-        FunctionImport wanted, HostFunctions host, MemoryHolder memory) {
+    private ImportFunction resolve(FunctionImport wanted, HostFunctions host, MemoryHolder memory) {
       FunctionType type = module.typeSection().getType(wanted.typeIndex());
       if (builtIn && TeaVmImports.isTeaVm(wanted.module())) {
         return TeaVmImports.stub(wanted.module(), wanted.name(), type);
       }
-      HostFunction function =
-          wanted.module().equals(HOST_MODULE) ? host.find(wanted.name()) : null;
+      HostFunction function = wanted.module().equals(HOST_MODULE) ? host.find(wanted.name()) : null;
       if (function == null) {
         throw refused(wanted, "the host has no such function");
       }
@@ -166,8 +164,7 @@ final class EndiveGuestEngine implements GuestEngine {
           wanted.module(),
           wanted.name(),
           type,
-          (instance, arguments) ->
-              new long[] {host.call(function, memory.get(), ints(arguments))});
+          (instance, arguments) -> new long[] {host.call(function, memory.get(), ints(arguments))});
     }
 
     private static GuestFormatException refused(Import wanted, String reason) {

@@ -126,7 +126,8 @@ final class GuestAdmission {
       throw in.refuse("section %d is not admitted", id);
     }
     if (rank(id) <= rank(last)) {
-      throw in.refuse("section %d: expected sections once and in order, found it after %d", id, last);
+      throw in.refuse(
+          "section %d: expected sections once and in order, found it after %d", id, last);
     }
     return id;
   }

@@ -147,8 +147,7 @@ final class GuestCode {
       throw in.refuse("%s: block type 0x%x is not admitted", what, first);
     }
     if (index >= spaces.types()) {
-      throw in.refuse(
-          "%s: expected a block type below %d, found %d", what, spaces.types(), index);
+      throw in.refuse("%s: expected a block type below %d, found %d", what, spaces.types(), index);
     }
   }
 
@@ -179,7 +178,8 @@ final class GuestCode {
       int align = in.u31();
       // Bit 6 would announce the index of a memory.
       if (align > 3 || spaces.memories() == 0) {
-        throw in.refuse("%s: expected an alignment of at most 3 in memory 0, found %d", what, align);
+        throw in.refuse(
+            "%s: expected an alignment of at most 3 in memory 0, found %d", what, align);
       }
       in.u32();
     } else if (op < 0x45 || op > 0xc4) {

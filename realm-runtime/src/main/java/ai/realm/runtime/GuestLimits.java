@@ -44,7 +44,8 @@ public record GuestLimits(
         || logBytes < 0) {
       throw new IllegalArgumentException(
           "expected positive deadline, CPU time, module size and handles, 64 KiB of stack, found "
-              + "%s, %s, %d, %d, %d".formatted(deadline, cpuTime, maxModuleBytes, maxHandles, stackBytes));
+              + "%s, %s, %d, %d, %d"
+                  .formatted(deadline, cpuTime, maxModuleBytes, maxHandles, stackBytes));
     }
   }
 
@@ -62,7 +63,8 @@ public record GuestLimits(
 
   /// The same with another bound on memory.
   public GuestLimits withMaxMemoryBytes(long bytes) {
-    return new GuestLimits(bytes, deadline, cpuTime, maxModuleBytes, maxHandles, stackBytes, logBytes);
+    return new GuestLimits(
+        bytes, deadline, cpuTime, maxModuleBytes, maxHandles, stackBytes, logBytes);
   }
 
   /// The same with another bound on the module.

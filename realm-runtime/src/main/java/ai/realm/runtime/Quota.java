@@ -83,7 +83,9 @@ final class Quota {
     wait = sampled == 0 ? 0 : newTokens.take(sampled);
     if (wait > 0) {
       return exceeded(
-          "NEW_TOKEN_RATE", "at most " + limits.newTokensPerMinute() + " new tokens a minute", wait);
+          "NEW_TOKEN_RATE",
+          "at most " + limits.newTokensPerMinute() + " new tokens a minute",
+          wait);
     }
     return null;
   }

@@ -54,7 +54,8 @@ public record ResourceLimits(
         || maxQueuedSteps < 1
         || storeBytes < 0
         || !(weight > 0)) {
-      throw new IllegalArgumentException("resource limits: expected positive bounds, found one that is not");
+      throw new IllegalArgumentException(
+          "resource limits: expected positive bounds, found one that is not");
     }
   }
 

@@ -156,7 +156,8 @@ final class Steps {
       }
       return HostFunctions.errno(e);
     } catch (InterruptedException e) {
-      // Whoever stops the guest interrupts it once: the flag must reach the guest's next instruction.
+      // Whoever stops the guest interrupts it once: the flag must reach the guest's next
+      // instruction.
       Thread.currentThread().interrupt();
       return Errno.ECANCELED;
     }

@@ -80,7 +80,8 @@ final class HostileGuestTest {
     WasmModuleBuilder mutual = module();
     // Two functions in a loop of calls that return, so that no stack overflows.
     mutual.function("leaf", 0, 0, new Code().constant(1));
-    mutual.function("run", 0, 0, new Code().raw(0x03, 0x40).call(1).drop().raw(0x0c, 0, 0x0b).constant(0));
+    mutual.function(
+        "run", 0, 0, new Code().raw(0x03, 0x40).call(1).drop().raw(0x0c, 0, 0x0b).constant(0));
     WasmModuleBuilder tree = module();
     // f(n) = f(n - 1) + f(n - 1): 2^60 calls at a depth of 60.
     Code half = new Code().get(0).constant(1).raw(0x6b).call(1);
@@ -99,12 +100,17 @@ final class HostileGuestTest {
     tree.function("run", 0, 0, new Code().constant(60).call(1));
     WasmModuleBuilder fill = module();
     Code filling = new Code().constant(0).constant(1).constant(MEMORY).fill();
-    fill.function("run", 0, 0, new Code().raw(0x03, 0x40).append(filling).raw(0x0c, 0, 0x0b).constant(0));
+    fill.function(
+        "run", 0, 0, new Code().raw(0x03, 0x40).append(filling).raw(0x0c, 0, 0x0b).constant(0));
     WasmModuleBuilder host = new WasmModuleBuilder();
     int version = host.importFunction("realm_host", "abi_version", 0);
     host.memory(1, 1);
     host.function("rest", 0, 0, new Code().constant(7));
-    host.function("run", 0, 0, new Code().raw(0x03, 0x40).call(version).drop().raw(0x0c, 0, 0x0b).constant(0));
+    host.function(
+        "run",
+        0,
+        0,
+        new Code().raw(0x03, 0x40).call(version).drop().raw(0x0c, 0, 0x0b).constant(0));
     return Stream.of(
         Arguments.of("a loop", loop.build()),
         Arguments.of("calls in a loop", mutual.build()),
@@ -116,7 +122,8 @@ final class HostileGuestTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("endless")
   void isStoppedAtItsDeadline(String name, byte[] guest) {
-    try (RealmRuntime runtime = runtime(guest, limits(GuestLimits.DEFAULT.withDeadline(DEADLINE)))) {
+    try (RealmRuntime runtime =
+        runtime(guest, limits(GuestLimits.DEFAULT.withDeadline(DEADLINE)))) {
       long started = System.nanoTime();
       assertThatThrownBy(() -> runtime.callFunction("run"))
           .isInstanceOfSatisfying(
@@ -155,7 +162,8 @@ final class HostileGuestTest {
   @Test
   void startFunctionThatLoopsIsStopped() {
     byte[] guest = module().start(new Code().forever()).build();
-    try (RealmRuntime runtime = runtime(guest, limits(GuestLimits.DEFAULT.withDeadline(DEADLINE)))) {
+    try (RealmRuntime runtime =
+        runtime(guest, limits(GuestLimits.DEFAULT.withDeadline(DEADLINE)))) {
       assertThatThrownBy(() -> runtime.callFunction("rest"))
           .isInstanceOf(GuestTrapException.class)
           .hasMessageContaining("time for the call");
@@ -307,7 +315,11 @@ final class HostileGuestTest {
     WasmModuleBuilder host = new WasmModuleBuilder();
     int version = host.importFunction("realm_host", "abi_version", 0);
     host.memory(1, 1);
-    host.function("run", 0, 0, new Code().raw(0x03, 0x40).call(version).drop().raw(0x0c, 0, 0x0b).constant(0));
+    host.function(
+        "run",
+        0,
+        0,
+        new Code().raw(0x03, 0x40).call(version).drop().raw(0x0c, 0, 0x0b).constant(0));
     ResourceLimits limits = ResourceLimits.builder().hostCallsPerSecond(1000).build();
     try (RealmRuntime runtime = runtime(host.build(), limits)) {
       assertThatThrownBy(() -> runtime.callFunction("run"))
@@ -416,7 +428,8 @@ final class HostileGuestTest {
     ResourceLimits limits = ResourceLimits.builder().storeBytes(1000).build();
     try (RealmRuntime runtime = runtime(module.build(), limits)) {
       assertThat(runtime.callFunction("keep", 4).value()).isZero();
-      assertThatThrownBy(() -> runtime.callFunction("crash")).isInstanceOf(GuestTrapException.class);
+      assertThatThrownBy(() -> runtime.callFunction("crash"))
+          .isInstanceOf(GuestTrapException.class);
       assertThat(runtime.callFunction("recall").value()).isEqualTo(4711);
       assertThat(runtime.callFunction("keep", 2000).value()).isEqualTo(Errno.EDQUOT);
       assertThat(runtime.callFunction("recall").value()).isEqualTo(4711);
