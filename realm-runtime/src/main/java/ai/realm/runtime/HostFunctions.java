@@ -56,8 +56,8 @@ final class HostFunctions {
     add("step", 2, steps::step);
     add("step_submit", 2, steps::submit);
     add("step_wait", 2, steps::await);
-    add("candle_matmul", 8, (memory, a) -> LayerFunctions.matmul(memory, a, false));
-    add("candle_matmul_transposed", 8, (memory, a) -> LayerFunctions.matmul(memory, a, true));
+    add("candle_matmul", 8, (memory, a) -> layer.matmul(memory, a, false));
+    add("candle_matmul_transposed", 8, (memory, a) -> layer.matmul(memory, a, true));
     add("memory64_store_layer", 5, layer::storeLayer);
     add("memory64_load_layer", 5, layer::loadLayer);
     add("memory64_get_cache_stats", 2, layer::cacheStats);

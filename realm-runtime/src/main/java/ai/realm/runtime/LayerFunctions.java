@@ -22,7 +22,7 @@ final class LayerFunctions {
   }
 
   /// `result (m, n) = a (m, k) · b`, where b is (k, n), or (n, k) when transposed.
-  static int matmul(GuestMemory memory, int[] x, boolean transposed) {
+  int matmul(GuestMemory memory, int[] x, boolean transposed) {
     int m = x[4];
     int k = x[5];
     int n = x[6];
@@ -42,7 +42,8 @@ final class LayerFunctions {
     float[] b = memory.floats(x[2], x[3]);
     float[] result = new float[m * n];
     for (int i = 0; i < m; i++) {
-      if (Thread.currentThread().isInterrupted()) {
+      // A row at a time, so that a guest cannot hide from its deadline in here.
+      if (Thread.currentThread().isInterrupted() || state.call().isCancelled()) {
         return Errno.ECANCELED;
       }
       if (transposed) {

@@ -5,10 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.engine.LoadedModel;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -16,7 +14,6 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import run.endive.runtime.ByteArrayMemory;
 import run.endive.wasm.types.MemoryLimits;
 
 /// W09 and W11: every host function with pointers, lengths and handles at every edge gives a result or
@@ -27,45 +24,44 @@ final class HostFunctionPointersTest {
 
   @Test
   void everyEdgeGivesAResultOrATrap(@TempDir Path folder) {
-    RuntimeConfig config;
     try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-        Memory64Manager memory64 = new Memory64Manager(folder, 1 << 20, 1 << 22)) {
-      config = RuntimeConfig.of("sample", SampleModel.path(), backend);
-      ModelHost host = ModelHost.start(LoadedModel.open(SampleModel.path(), backend), config);
-      Realm realm = new Realm("a", GuestLimits.DEFAULT, name -> host);
-      try {
-        TreeMap<String, int[]> outcomes = sweep(realm, new HostFunctions(realm, memory64));
-        for (String name : outcomes.keySet()) {
-          int[] counts = outcomes.get(name);
-          assertThat(counts[0] + counts[1] + counts[2]).as(name).isEqualTo(2000);
-        }
-        // Functions that take a pointer must have trapped, and some calls must have succeeded.
-        for (String name : new String[] {"emit_text", "tokenize", "step", "memory64_store_layer"}) {
-          assertThat(outcomes.get(name)[1]).as(name + " traps").isPositive();
-        }
-        assertThat(outcomes.get("kv_new")[0]).as("kv_new results").isPositive();
-        assertThat(outcomes.get("kv_len")[2]).as("kv_len errors").isPositive();
-      } finally {
-        realm.close();
-        host.close();
+        Memory64Manager memory64 = new Memory64Manager(folder, 1 << 20, 1 << 22);
+        ModelCatalog models =
+            new ModelCatalog(RuntimeConfig.of("sample", SampleModel.path(), backend));
+        Realm realm =
+            new Realm(
+                new TenantId("a"),
+                ResourceLimits.unbounded(GuestLimits.DEFAULT),
+                models,
+                memory64,
+                GuestTools.NONE);
+        GuestState state = new GuestState(realm)) {
+      TreeMap<String, int[]> outcomes = sweep(state, new HostFunctions(state));
+      for (String name : outcomes.keySet()) {
+        int[] counts = outcomes.get(name);
+        assertThat(counts[0] + counts[1] + counts[2]).as(name).isEqualTo(2000);
       }
+      // Functions that take a pointer must have trapped, and some calls must have succeeded.
+      for (String name : new String[] {"emit_text", "tokenize", "step", "memory64_store_layer"}) {
+        assertThat(outcomes.get(name)[1]).as(name + " traps").isPositive();
+      }
+      assertThat(outcomes.get("kv_new")[0]).as("kv_new results").isPositive();
+      assertThat(outcomes.get("kv_len")[2]).as("kv_len errors").isPositive();
     }
   }
 
   /// Results, traps and errors of each function.
-  private static TreeMap<String, int[]> sweep(Realm realm, HostFunctions functions) {
+  private static TreeMap<String, int[]> sweep(GuestState state, HostFunctions functions) {
     SplittableRandom random = new SplittableRandom(9);
     TreeMap<String, int[]> outcomes = new TreeMap<>();
-    for (HostFunction f : functions.functions()) {
+    for (HostFunction f : functions.all()) {
       int[] counts = new int[3];
       for (int i = 0; i < 2000; i++) {
-        realm.begin(
-            new Call(
-                List.of("some text", "more"),
-                GuestOutput.discard(),
-                Duration.ofSeconds(60).toNanos()));
-        GuestMemory memory = new GuestMemory(new ByteArrayMemory(new MemoryLimits(1, 1)));
-        int[] edges = edges(realm, memory);
+        state.begin(
+            new Call(List.of("some text", "more"), GuestOutput.discard(), state.realm()));
+        MemoryBudget budget = new MemoryBudget(SIZE);
+        GuestMemory memory = new GuestMemory(new FlatMemory(new MemoryLimits(1, 1), budget));
+        int[] edges = edges(state, memory);
         int[] arguments = new int[f.parameters()];
         for (int k = 0; k < arguments.length; k++) {
           arguments[k] = edges[random.nextInt(edges.length)];
@@ -75,21 +71,21 @@ final class HostFunctionPointersTest {
         } catch (GuestTrapException e) {
           counts[1]++;
         }
-        realm.closeHandles();
-        realm.end();
+        state.close();
+        state.end();
       }
       outcomes.put(f.name(), counts);
     }
     return outcomes;
   }
 
-  private static int[] edges(Realm realm, GuestMemory memory) {
-    Realm.OpenModel model = realm.openModel("sample");
+  private static int[] edges(GuestState state, GuestMemory memory) {
+    GuestState.OpenModel model = state.openModel("sample");
     List<Integer> edges = new ArrayList<>(List.of(0, -1, 1, 2, 7, 64, 1000));
     edges.addAll(List.of(Integer.MAX_VALUE, Integer.MIN_VALUE, Integer.MIN_VALUE + 1));
     edges.addAll(List.of(SIZE - 64, SIZE - 1, SIZE, SIZE + 1, -SIZE));
-    edges.add(realm.handles().add(model));
-    int sequence = realm.handles().add(realm.openSequence(model));
+    edges.add(state.handles().add(model));
+    int sequence = state.handles().add(state.openSequence(model));
     edges.add(sequence);
     // A step that runs, at address 1000: one token of the sequence.
     memory.putInt(1000, sequence);
