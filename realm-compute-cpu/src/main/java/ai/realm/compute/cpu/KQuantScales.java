@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /// The head that Q4_K and Q5_K share: 16 bytes for 8 sub-blocks of 32 weights.
 ///
@@ -23,6 +24,10 @@ final class KQuantScales {
   /// Sub-blocks of a block.
   static final int COUNT = 8;
 
+  /// A block's scales as floats, whatever the preferred width is.
+  private static final VectorSpecies<Float> EIGHT = FloatVector.SPECIES_256;
+
+  private static final VectorSpecies<Byte> EIGHT_BYTES = ByteVector.SPECIES_64;
   private static final int SIX_BITS = 0x3F3F3F3F;
   private static final int FOUR_BITS = 0x0F0F0F0F;
   private static final int TWO_BITS = 0x03030303;
@@ -35,64 +40,48 @@ final class KQuantScales {
   /// @param sums sums of the input over sub-blocks
   static float unpackRow(
       MemorySegment w, long row, int blocks, int blockBytes, float[] sums, Scratch scratch) {
-    int count = blocks * COUNT;
-    float[] scales = scratch.scales(count + Lanes.COUNT);
-    float[] mins = scratch.mins(count + Lanes.COUNT);
-    MemorySegment bytes = scratch.bytes(2 * (count + Lanes.COUNT));
-    long minBytes = count + Lanes.COUNT;
-    spread(w, row, blocks, blockBytes, scales, mins, bytes, minBytes);
-    return convert(count, scales, mins, bytes, minBytes, sums);
+    float[] scales = scratch.scales(blocks * COUNT);
+    float[] factors = scratch.mins(blocks * 2);
+    MemorySegment bytes = scratch.bytes(blocks * 2 * COUNT);
+    spread(w, row, blocks, blockBytes, factors, bytes);
+    return convert(blocks, scales, factors, bytes, sums);
   }
 
-  /// One byte per scale and min, in two runs of `bytes`; the F16 factors repeated per sub-block.
+  /// One byte per scale and min, 8 and 8 for a block. Its own loop, so that the bytes have reached the
+  /// cache when they are read again at another width.
   private static void spread(
-      MemorySegment w,
-      long row,
-      int blocks,
-      int blockBytes,
-      float[] scales,
-      float[] mins,
-      MemorySegment bytes,
-      long minBytes) {
+      MemorySegment w, long row, int blocks, int blockBytes, float[] factors, MemorySegment bytes) {
     for (int b = 0; b < blocks; b++) {
       long block = row + (long) b * blockBytes;
-      float scale = Lanes.half(w, block);
-      float min = Lanes.half(w, block + 2);
-      int to = b * COUNT;
-      for (int j = 0; j < COUNT; j++) {
-        scales[to + j] = scale;
-        mins[to + j] = min;
-      }
+      factors[2 * b] = Lanes.half(w, block);
+      factors[2 * b + 1] = Lanes.half(w, block + 2);
       int first = w.get(Lanes.INT, block + 4);
       int second = w.get(Lanes.INT, block + 8);
       int third = w.get(Lanes.INT, block + 12);
+      long to = (long) b * 2 * COUNT;
       bytes.set(Lanes.INT, to, first & SIX_BITS);
-      bytes.set(Lanes.INT, to + 4L, (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4);
-      bytes.set(Lanes.INT, minBytes + to, second & SIX_BITS);
-      bytes.set(
-          Lanes.INT, minBytes + to + 4, (third >>> 4 & FOUR_BITS) | (second >>> 6 & TWO_BITS) << 4);
-    }
-    // The last vector may reach beyond the sub-blocks there are: it then adds zeros.
-    for (int i = blocks * COUNT; i < blocks * COUNT + Lanes.COUNT; i++) {
-      mins[i] = 0;
+      bytes.set(Lanes.INT, to + 4, (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4);
+      bytes.set(Lanes.INT, to + 8, second & SIX_BITS);
+      bytes.set(Lanes.INT, to + 12, (third >>> 4 & FOUR_BITS) | (second >>> 6 & TWO_BITS) << 4);
     }
   }
 
   private static float convert(
-      int count, float[] scales, float[] mins, MemorySegment bytes, long minBytes, float[] sums) {
-    FloatVector sum = FloatVector.zero(Lanes.FLOATS);
-    for (int i = 0; i < count; i += Lanes.COUNT) {
+      int blocks, float[] scales, float[] factors, MemorySegment bytes, float[] sums) {
+    FloatVector sum = FloatVector.zero(EIGHT);
+    for (int b = 0; b < blocks; b++) {
+      long from = (long) b * 2 * COUNT;
       ((FloatVector)
-              ByteVector.fromMemorySegment(Lanes.QUANTS, bytes, i, Lanes.ORDER)
-                  .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
-          .mul(FloatVector.fromArray(Lanes.FLOATS, scales, i))
-          .intoArray(scales, i);
+              ByteVector.fromMemorySegment(EIGHT_BYTES, bytes, from, Lanes.ORDER)
+                  .convertShape(VectorOperators.B2F, EIGHT, 0))
+          .mul(factors[2 * b])
+          .intoArray(scales, b * COUNT);
       sum =
           ((FloatVector)
-                  ByteVector.fromMemorySegment(Lanes.QUANTS, bytes, minBytes + i, Lanes.ORDER)
-                      .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
-              .mul(FloatVector.fromArray(Lanes.FLOATS, mins, i))
-              .fma(FloatVector.fromArray(Lanes.FLOATS, sums, i), sum);
+                  ByteVector.fromMemorySegment(EIGHT_BYTES, bytes, from + COUNT, Lanes.ORDER)
+                      .convertShape(VectorOperators.B2F, EIGHT, 0))
+              .mul(factors[2 * b + 1])
+              .fma(FloatVector.fromArray(EIGHT, sums, b * COUNT), sum);
     }
     return sum.reduceLanes(VectorOperators.ADD);
   }
