@@ -20,6 +20,7 @@ final class VectorAttention implements AutoCloseable {
   private static final int GROUP = Panels.TOKENS;
 
   private final WorkerPool pool;
+  private final boolean plainWhenSmall;
   private final SmallAttention small;
   private final AttentionTile[] tiles;
   private final Visible[] visible;
@@ -42,7 +43,8 @@ final class VectorAttention implements AutoCloseable {
   private int itemRows;
   private int splits;
 
-  VectorAttention(WorkerPool pool, Scratch[] scratch) {
+  VectorAttention(WorkerPool pool, Scratch[] scratch, boolean plainWhenSmall) {
+    this.plainWhenSmall = plainWhenSmall;
     this.pool = pool;
     small = new SmallAttention(pool);
     tiles = new AttentionTile[scratch.length];
@@ -70,7 +72,7 @@ final class VectorAttention implements AutoCloseable {
       Batch batch,
       AttentionSpec spec,
       @Nullable MemorySegment sinks) {
-    if (SmallAttention.isSmall(spec, batch)) {
+    if (plainWhenSmall && SmallAttention.isSmall(spec, batch)) {
       small.run(out, q, kv, layer, batch, spec, sinks);
       return;
     }

@@ -31,15 +31,20 @@ final class VectorBackend extends CpuBackend {
   private float[] row = new float[0];
 
   VectorBackend(BackendOptions options) {
+    this(options, true);
+  }
+
+  /// @param plainWhenSmall whether small work runs in plain loops; tests of the vector kernels say no
+  VectorBackend(BackendOptions options, boolean plainWhenSmall) {
     int threads = options.threads() == 0 ? CpuShare.threads() : options.threads();
     pool = new WorkerPool(threads);
     scratch = new Scratch[threads];
     for (int i = 0; i < threads; i++) {
       scratch[i] = new Scratch(arena);
     }
-    products = new VectorMatmul(pool, scratch);
-    attention = new VectorAttention(pool, scratch);
-    elements = new VectorElements(pool, arena);
+    products = new VectorMatmul(pool, scratch, plainWhenSmall);
+    attention = new VectorAttention(pool, scratch, plainWhenSmall);
+    elements = new VectorElements(pool, arena, plainWhenSmall);
     rows = new VectorRows(pool, ALONE_BELOW);
   }
 

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /// Any type that has a [BlockCodec] but no kernel of its own: each row is dequantized by the codec, then
 /// multiplied in vectors. Correct, and several times slower than the types that are unpacked in
 /// registers.
-final class VectorDequantized extends FloatRows {
+class VectorDequantized extends FloatRows {
   private final GgmlType type;
 
   // Looked up when first needed; any thread that looks it up finds an equal one.

@@ -34,6 +34,7 @@ final class VectorElements {
   }
 
   private final WorkerPool pool;
+  private final boolean plainWhenSmall;
   private final WorkerPool.Task task = this::chunk;
 
   /// Exponents of a chunk, for each worker.
@@ -51,7 +52,8 @@ final class VectorElements {
   private float limit;
 
   /// @param arena owns scratch memory
-  VectorElements(WorkerPool pool, Arena arena) {
+  VectorElements(WorkerPool pool, Arena arena, boolean plainWhenSmall) {
+    this.plainWhenSmall = plainWhenSmall;
     this.pool = pool;
     tail = arena.allocate(2L * Lanes.BYTES, CpuBuffer.ALIGNMENT);
     exponents = new MemorySegment[pool.threads()];
@@ -105,7 +107,7 @@ final class VectorElements {
   private void chunk(int chunk, int worker) {
     long from = (long) chunk * CHUNK;
     int length = (int) Math.min(CHUNK, count - from);
-    if (count < SMALL_BELOW) {
+    if (plainWhenSmall && count < SMALL_BELOW) {
       small(from, from + length);
       return;
     }

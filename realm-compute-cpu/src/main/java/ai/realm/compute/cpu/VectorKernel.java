@@ -50,19 +50,16 @@ abstract class VectorKernel {
             case Q4_K -> new VectorQ4_K();
             case Q5_K -> new VectorQ5_K();
             case Q6_K -> new VectorQ6_K();
-            case Q4_1,
-                Q5_0,
-                Q5_1,
-                Q2_K,
-                Q3_K,
-                IQ2_XXS,
+            case Q4_1, Q5_0, Q5_1 -> new VectorLegacy(type);
+            case Q2_K -> new VectorQ2_K();
+            case Q3_K -> new VectorQ3_K();
+            case IQ4_NL, IQ4_XS, MXFP4 -> VectorCodebook.of(type);
+            case IQ2_XXS,
                 IQ2_XS,
                 IQ3_XXS,
                 IQ1_S,
-                IQ4_NL,
                 IQ3_S,
                 IQ2_S,
-                IQ4_XS,
                 I8,
                 I16,
                 I32,
@@ -71,7 +68,6 @@ abstract class VectorKernel {
                 IQ1_M,
                 TQ1_0,
                 TQ2_0,
-                MXFP4,
                 NVFP4,
                 Q1_0,
                 Q2_0 ->
@@ -84,6 +80,11 @@ abstract class VectorKernel {
   /// Whether this type is unpacked in vector registers, rather than row by row by its codec.
   boolean isFast() {
     return true;
+  }
+
+  /// Whether [#multiply] is the way to decode; otherwise decode goes through panels too.
+  boolean readsRows() {
+    return READS_ROWS;
   }
 
   /// Over how many columns, 16 or 32, [#multiply] wants sums of the input; 0 for none.
@@ -196,23 +197,23 @@ abstract class VectorKernel {
     }
   }
 
-  /// Takes 4 bits at bit `shift` of each byte: `to[j] = from[j] >> shift & 0x0F0F0F0F`.
-  static void nibbles(int[] words, int from, int count, int shift, int[] to) {
-    for (int j = 0; j < count * Lanes.COUNT; j += Lanes.COUNT) {
-      IntVector.fromArray(Lanes.INTS, words, from + j)
-          .lanewise(VectorOperators.LSHR, shift)
-          .and(0x0F0F0F0F)
-          .intoArray(to, j);
-    }
-  }
-
-  /// Adds one or more bits to what [#nibbles] took: `to[j] |= from[j] >> shift & mask, times 16`.
-  static void highBits(int[] words, int from, int count, int shift, int mask, int[] to) {
+  /// Takes the same bits of each byte: `to[j] = from[j] >>> shift & mask`.
+  static void take(int[] words, int from, int count, int shift, int mask, int[] to) {
     for (int j = 0; j < count * Lanes.COUNT; j += Lanes.COUNT) {
       IntVector.fromArray(Lanes.INTS, words, from + j)
           .lanewise(VectorOperators.LSHR, shift)
           .and(mask)
-          .lanewise(VectorOperators.LSHL, 4)
+          .intoArray(to, j);
+    }
+  }
+
+  /// Adds bits to what [#take] took: `to[j] |= (from[j] >>> shift & mask) << left`.
+  static void addBits(int[] words, int from, int count, int shift, int mask, int left, int[] to) {
+    for (int j = 0; j < count * Lanes.COUNT; j += Lanes.COUNT) {
+      IntVector.fromArray(Lanes.INTS, words, from + j)
+          .lanewise(VectorOperators.LSHR, shift)
+          .and(mask)
+          .lanewise(VectorOperators.LSHL, left)
           .or(IntVector.fromArray(Lanes.INTS, to, j))
           .intoArray(to, j);
     }

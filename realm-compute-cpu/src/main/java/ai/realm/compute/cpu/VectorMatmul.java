@@ -17,6 +17,7 @@ final class VectorMatmul {
 
   private final WorkerPool pool;
   private final Scratch[] scratch;
+  private final boolean plainWhenSmall;
   private final SmallProducts small;
   private final Input[] inputs = new Input[MAX_ROW_INPUTS];
   private final WorkerPool.Task rowTask = this::rowChunk;
@@ -34,7 +35,8 @@ final class VectorMatmul {
   private MemorySegment x = MemorySegment.NULL;
   private float[] packed = new float[0];
 
-  VectorMatmul(WorkerPool pool, Scratch[] scratch) {
+  VectorMatmul(WorkerPool pool, Scratch[] scratch, boolean plainWhenSmall) {
+    this.plainWhenSmall = plainWhenSmall;
     this.pool = pool;
     this.scratch = scratch;
     small = new SmallProducts(pool, scratch);
@@ -68,12 +70,14 @@ final class VectorMatmul {
   /// Computes what was begun.
   void run() {
     long count = 0;
+    boolean rows = n <= MAX_ROW_INPUTS;
     for (int i = 0; i < matrices; i++) {
+      rows &= weights[i].kernel().readsRows();
       count += (long) weights[i].rows() * cols;
     }
-    if (SmallProducts.isSmall(count, n)) {
+    if (plainWhenSmall && SmallProducts.isSmall(count, n)) {
       small.run(weights, outs, matrices, x, n, cols);
-    } else if (n <= MAX_ROW_INPUTS && VectorKernel.READS_ROWS) {
+    } else if (rows) {
       alongRows();
     } else {
       byPanels();

@@ -111,10 +111,10 @@ final class VectorQ4_0 extends VectorKernel {
       transposeScale(w, block, rowBytes, rows, OFFSET, scales, bases);
       transpose(w, block + QUANTS, rowBytes, rows, words, scratch.words, 0);
       long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
-      nibbles(scratch.words, 0, words, 0, scratch.quants);
+      take(scratch.words, 0, words, 0, 0x0F0F0F0F, scratch.quants);
       columns(scratch.quants, 0, words, scales, bases, 0, scratch.panel, to);
       to += WEIGHTS / 2 * PANEL_STRIDE;
-      nibbles(scratch.words, 0, words, 4, scratch.quants);
+      take(scratch.words, 0, words, 4, 0x0F0F0F0F, scratch.quants);
       columns(scratch.quants, 0, words, scales, bases, 0, scratch.panel, to);
     }
   }

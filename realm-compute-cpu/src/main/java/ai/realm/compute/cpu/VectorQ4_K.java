@@ -94,7 +94,7 @@ final class VectorQ4_K extends VectorKernel {
       KQuantScales.unpackColumns(scratch.words, scratch.columnScales, scratch.columnBases);
       for (int s = 0; s < KQuantScales.COUNT; s++) {
         int low = (KQuantScales.BYTES / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;
-        nibbles(scratch.words, low, words, s % 2 * 4, quants);
+        take(scratch.words, low, words, s % 2 * 4, 0x0F0F0F0F, quants);
         columns(
             quants,
             0,

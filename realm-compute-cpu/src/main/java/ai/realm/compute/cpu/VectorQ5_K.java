@@ -107,8 +107,8 @@ final class VectorQ5_K extends VectorKernel {
       KQuantScales.unpackColumns(scratch.words, scratch.columnScales, scratch.columnBases);
       for (int s = 0; s < KQuantScales.COUNT; s++) {
         int low = (QUANTS / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;
-        nibbles(scratch.words, low, words, s % 2 * 4, quants);
-        highBits(scratch.words, HIGH_BITS / 4 * Lanes.COUNT, words, s, 0x01010101, quants);
+        take(scratch.words, low, words, s % 2 * 4, 0x0F0F0F0F, quants);
+        addBits(scratch.words, HIGH_BITS / 4 * Lanes.COUNT, words, s, 0x01010101, 4, quants);
         columns(
             quants,
             0,

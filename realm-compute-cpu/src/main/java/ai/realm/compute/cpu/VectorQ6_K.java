@@ -138,8 +138,8 @@ final class VectorQ6_K extends VectorKernel {
         int parity = s & 1;
         int low = (half * 16 + (quarter & 1) * 8 + parity * 4) * Lanes.COUNT;
         int high = (HIGH_BITS / 4 + half * 8 + parity * 4) * Lanes.COUNT;
-        nibbles(scratch.words, low, words, quarter / 2 * 4, quants);
-        highBits(scratch.words, high, words, 2 * quarter, 0x03030303, quants);
+        take(scratch.words, low, words, quarter / 2 * 4, 0x0F0F0F0F, quants);
+        addBits(scratch.words, high, words, 2 * quarter, 0x03030303, 4, quants);
         columns(
             quants,
             0,

@@ -4,9 +4,10 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.testing.compute.BackendContract;
 
+/// The vector kernels, whatever the size.
 class VectorBackendContractTest extends BackendContract {
   @Override
   protected Backend open() {
-    return new VectorBackend(new BackendOptions(3, false));
+    return new VectorBackend(new BackendOptions(3, false), false);
   }
 }

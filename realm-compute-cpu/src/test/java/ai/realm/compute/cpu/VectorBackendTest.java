@@ -45,10 +45,15 @@ class VectorBackendTest {
 
   @Test
   void theTokenLoopAllocatesNothing() {
+    allocatesNothing(false);
+    allocatesNothing(true);
+  }
+
+  private static void allocatesNothing(boolean plainWhenSmall) {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     KvLayout layout = new KvLayout(1, KV_HEADS, HEAD_LENGTH, HEAD_LENGTH, 32, KvType.F16);
     AttentionSpec spec = AttentionSpec.causal(HEADS, KV_HEADS, HEAD_LENGTH);
-    try (VectorBackend backend = new VectorBackend(new BackendOptions(2, false));
+    try (VectorBackend backend = new VectorBackend(new BackendOptions(2, false), plainWhenSmall);
         Arena arena = Arena.ofShared();
         WeightMatrix wq = weights(backend, arena, GgmlType.Q4_K, DIM, DIM);
         WeightMatrix wk = weights(backend, arena, GgmlType.Q4_0, KV_DIM, DIM);

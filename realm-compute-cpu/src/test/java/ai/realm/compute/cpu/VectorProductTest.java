@@ -27,8 +27,14 @@ class VectorProductTest {
       mode = EnumSource.Mode.EXCLUDE,
       names = {"I8", "I16", "I32", "I64", "F64"})
   void everyTypeMultipliesLikeItsDequantizedRowsAtOddSizes(GgmlType type) {
+    for (boolean plainWhenSmall : new boolean[] {false, true}) {
+      check(type, plainWhenSmall);
+    }
+  }
+
+  private static void check(GgmlType type, boolean plainWhenSmall) {
     int block = type.blockSize();
-    try (VectorBackend backend = new VectorBackend(new BackendOptions(3, false));
+    try (VectorBackend backend = new VectorBackend(new BackendOptions(3, false), plainWhenSmall);
         Arena arena = Arena.ofShared()) {
       Random random = new Random(type.id());
       for (int cols : new int[] {block, 3 * block, block == 1 ? 601 : block * 5}) {
