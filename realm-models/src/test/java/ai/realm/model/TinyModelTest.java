@@ -7,7 +7,10 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.gguf.GgufFile;
 import java.nio.file.Path;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -59,5 +62,16 @@ class TinyModelTest {
       }
       System.out.printf("tiny %-20s %-8s relative error %.1e%n", name, backendName, error);
     }
+  }
+
+  @Test
+  void everySupportedArchitectureHasATinyModel() {
+    Set<String> tested = new TreeSet<>();
+    for (String name : TinyModel.names()) {
+      try (GgufFile file = GgufFile.open(TinyModel.read(name).unpack(folder))) {
+        tested.add(file.metadata().string("general.architecture"));
+      }
+    }
+    assertThat(tested).isEqualTo(Architectures.supported());
   }
 }
