@@ -2,10 +2,12 @@ package ai.realm.cli;
 
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 
 /// Where a command reads and writes. Text is UTF-8 whatever the locale says.
@@ -50,9 +52,13 @@ final class Console {
   }
 
   /// Writes generated text at once, as it comes.
+  ///
+  /// @throws UncheckedIOException when nobody reads any more: what generates should stop
   void stream(String text) {
     out.print(text);
-    out.flush();
+    if (out.checkError()) {
+      throw new UncheckedIOException(new IOException("standard output was closed"));
+    }
   }
 
   void line(String text) {
