@@ -40,8 +40,19 @@ final class ProcessTest {
   /// An answer that takes seconds: the naive backend on one thread, so hot that it finds no end.
   private static Process startLongAnswer() throws Exception {
     return start(
-        "run", "--raw", "--backend", "naive", "-t", "1", "-n", "480", "--temperature", "3",
-        "--seed", "7", "Once upon a time");
+        "run",
+        "--raw",
+        "--backend",
+        "naive",
+        "-t",
+        "1",
+        "-n",
+        "480",
+        "--temperature",
+        "3",
+        "--seed",
+        "7",
+        "Once upon a time");
   }
 
   private static String text(InputStream stream) throws Exception {
