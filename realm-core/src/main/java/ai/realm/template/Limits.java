@@ -2,7 +2,7 @@ package ai.realm.template;
 
 /// What one render may use. A template comes with a model file, and so from a stranger.
 final class Limits {
-  private static final int MAX_STEPS = 20_000_000;
+  private static final int MAX_STEPS = 4_000_000;
   private static final int MAX_SIZE = 16 << 20;
   private static final int MAX_DEPTH = 100;
 

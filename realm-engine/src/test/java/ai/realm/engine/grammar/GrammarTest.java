@@ -9,7 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-@Timeout(20)
+@Timeout(120)
 final class GrammarTest {
   private static boolean accepts(Grammar.Kind kind, String source, String text) {
     return Grammar.compile(kind, source).accepts(text);
