@@ -159,9 +159,11 @@ public final class GgufFile implements AutoCloseable {
     return version;
   }
 
-  /// Unmaps the file.
+  /// Unmaps the file; a second time it does nothing.
   @Override
   public void close() {
-    arena.close();
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
   }
 }

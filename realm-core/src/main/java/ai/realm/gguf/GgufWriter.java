@@ -113,12 +113,19 @@ public final class GgufWriter {
       } finally {
         Files.deleteIfExists(temporary);
       }
-      try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
-        directory.force(true);
-      }
+      forceDirectory(folder);
     } catch (IOException | UncheckedIOException e) {
       throw new GgufWriteException(
           "model file %s: expected to write it, found: %s".formatted(target, e.getMessage()), e);
+    }
+  }
+
+  /// Makes the new name last, where a directory can be opened: not on Windows.
+  private static void forceDirectory(Path folder) throws IOException {
+    if (folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+      try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
+        directory.force(true);
+      }
     }
   }
 

@@ -94,6 +94,7 @@ final class GgufFileTest {
     assertThatThrownBy(() -> data.get(ValueLayout.JAVA_BYTE, 0))
         .isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(() -> tokens.get(1)).isInstanceOf(IllegalStateException.class);
+    gguf.close();
   }
 
   @Test
