@@ -41,10 +41,13 @@ final class VocabularyReader {
     texts = TokenTexts.of(metadata.array(TokenTexts.KEY));
     attributes = readAttributes();
     scores = readScores();
-    bos = id("bos_token_id", defaults.bos());
+    // Encoders without a begin token of their own begin with the class token.
+    bos =
+        id("bos_token_id", defaults.addSep() ? id("cls_token_id", defaults.bos()) : defaults.bos());
     eos = id("eos_token_id", defaults.eos());
     unknown = id("unknown_token_id", defaults.unknown());
-    separator = id("seperator_token_id", defaults.separator()); // llama.cpp's spelling
+    // The first is llama.cpp's spelling.
+    separator = id("seperator_token_id", id("separator_token_id", defaults.separator()));
     padding = id("padding_token_id", defaults.padding());
     mask = id("mask_token_id", -1);
     endOfTurn = controlId("eot_token_id", SpecialTexts.END_OF_TURN);

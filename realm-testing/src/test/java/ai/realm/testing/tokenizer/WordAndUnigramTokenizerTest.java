@@ -51,6 +51,20 @@ final class WordAndUnigramTokenizerTest {
     assertThat(pieces(bert(), "a[SEP]a", false)).containsExactly("▁a", "[SEP]", "▁a");
   }
 
+  @Test
+  void wordPieceBeginsWithTheClassTokenWhereNoBeginTokenIsNamed() {
+    Tokenizer t =
+        new TestVocabulary("bert")
+            .token("[UNK]", TestVocabulary.UNKNOWN)
+            .token("[CLS]", TestVocabulary.CONTROL)
+            .token("[SEP]", TestVocabulary.CONTROL)
+            .token("▁a", TestVocabulary.NORMAL)
+            .id("cls", 1)
+            .id("separator", 2)
+            .tokenizer();
+    assertThat(t.encode("a", true, false)).containsExactly(1, 3, 2);
+  }
+
   /// A map with one entry: the full-width A (EF BC A1) becomes a. A chain of units, each with the
   /// next as child; unit i has its children at `i ^ offset`.
   private static byte[] fullWidthA() {
