@@ -34,7 +34,7 @@ final class TokenBucket {
     lock.lock();
     try {
       long now = nanoClock.getAsLong();
-      level = Math.min(capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
+      level = Math.min((double) capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
       lastNanos = now;
       if (level >= units) {
         level -= units;
@@ -54,7 +54,7 @@ final class TokenBucket {
     lock.lock();
     try {
       double since = (double) (nanoClock.getAsLong() - lastNanos) * capacity / periodNanos;
-      return (long) Math.min(capacity, level + since);
+      return (long) Math.min((double) capacity, level + since);
     } finally {
       lock.unlock();
     }

@@ -1,0 +1,122 @@
+package ai.realm.runtime;
+
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Compiled guests by the digest of their bytes: one per guest, however many realms run it. One guest is
+/// compiled at a time, so that a flood of uploads costs no more than a core.
+final class GuestModules {
+  /// Guests that are kept compiled; the longest unused goes first. Realms that run one keep it themselves.
+  private static final int KEPT = 64;
+
+  private static final long COMPILE_SECONDS = 60;
+
+  private final GuestEngine engine;
+  private final Semaphore compiler = new Semaphore(1, true);
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<String, FutureTask<Guest>> compiled = new LinkedHashMap<>(16, 0.75f, true);
+  private final AtomicInteger compilations = new AtomicInteger();
+
+  /// A compiled guest.
+  record Guest(String sha256, GuestEngine.Module module) {}
+
+  GuestModules(GuestEngine engine) {
+    this.engine = engine;
+  }
+
+  /// The compiled guest of these bytes.
+  ///
+  /// @throws GuestFormatException when it cannot be one
+  /// @throws LimitException `COMPILER_BUSY` when others' guests keep the compiler for too long
+  Guest get(byte[] wasm, GuestLimits limits) {
+    if (wasm.length > limits.maxModuleBytes()) {
+      throw new GuestFormatException(
+          "guest: expected at most %d bytes, found %d"
+              .formatted(limits.maxModuleBytes(), wasm.length));
+    }
+    String digest = sha256(wasm);
+    FutureTask<Guest> mine =
+        new FutureTask<>(() -> new Guest(digest, compile(wasm.clone(), limits)));
+    FutureTask<Guest> task = remember(digest, mine);
+    // Runs once, whoever comes first; others wait for it.
+    task.run();
+    try {
+      return task.get(COMPILE_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      forget(digest);
+      if (e.getCause() instanceof RuntimeException failure) {
+        throw failure;
+      }
+      throw new IllegalStateException("compiling a guest failed", e.getCause());
+    } catch (TimeoutException e) {
+      throw busy();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while a guest was compiled", e);
+    }
+  }
+
+  private static LimitException busy() {
+    return new LimitException(
+        "COMPILER_BUSY",
+        "guests: none was compiled within %d s".formatted(COMPILE_SECONDS),
+        TimeUnit.SECONDS.toNanos(COMPILE_SECONDS));
+  }
+
+  private GuestEngine.Module compile(byte[] wasm, GuestLimits limits) throws InterruptedException {
+    if (!compiler.tryAcquire(COMPILE_SECONDS, TimeUnit.SECONDS)) {
+      throw busy();
+    }
+    try {
+      compilations.incrementAndGet();
+      return engine.load(wasm, limits);
+    } finally {
+      compiler.release();
+    }
+  }
+
+  private FutureTask<Guest> remember(String digest, FutureTask<Guest> mine) {
+    lock.lock();
+    try {
+      FutureTask<Guest> present = compiled.putIfAbsent(digest, mine);
+      if (compiled.size() > KEPT) {
+        compiled.remove(compiled.keySet().iterator().next());
+      }
+      return present == null ? mine : present;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void forget(String digest) {
+    lock.lock();
+    try {
+      compiled.remove(digest);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// How many guests were compiled so far.
+  int compilations() {
+    return compilations.get();
+  }
+
+  private static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JVM has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,96 @@
+package ai.realm.runtime;
+
+import java.util.ArrayDeque;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Running guests of one realm and one guest version. A call borrows one that idles, or a new one; retired,
+/// the pool lends no more and what comes back ends, so that calls in progress finish on the version they
+/// began with.
+final class GuestPool implements AutoCloseable {
+  private static final int MAX_IDLE = 4;
+
+  private final Realm realm;
+  private final GuestModules.Guest guest;
+  private final ArrayDeque<LoadedGuest> idle = new ArrayDeque<>();
+  private final Set<LoadedGuest> lent = new HashSet<>();
+  private final ReentrantLock lock = new ReentrantLock();
+  private boolean retired;
+
+  GuestPool(Realm realm, GuestModules.Guest guest) {
+    this.realm = realm;
+    this.guest = guest;
+  }
+
+  String sha256() {
+    return guest.sha256();
+  }
+
+  int idle() {
+    lock.lock();
+    try {
+      return idle.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  LoadedGuest borrow() {
+    lock.lock();
+    try {
+      LoadedGuest present = idle.poll();
+      LoadedGuest one =
+          present == null ? new LoadedGuest(new GuestSession(realm, guest.module())) : present;
+      lent.add(one);
+      return one;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void giveBack(LoadedGuest one) {
+    boolean keep;
+    lock.lock();
+    try {
+      lent.remove(one);
+      keep = !retired && idle.size() < MAX_IDLE;
+      if (keep) {
+        idle.push(one);
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (!keep) {
+      one.close();
+    }
+  }
+
+  /// Ends what idles and lends no more.
+  void retire() {
+    ArrayDeque<LoadedGuest> ending;
+    lock.lock();
+    try {
+      retired = true;
+      ending = new ArrayDeque<>(idle);
+      idle.clear();
+    } finally {
+      lock.unlock();
+    }
+    ending.forEach(LoadedGuest::close);
+  }
+
+  /// Ends calls in progress too, within one step each.
+  @Override
+  public void close() {
+    retire();
+    Set<LoadedGuest> ending;
+    lock.lock();
+    try {
+      ending = new HashSet<>(lent);
+    } finally {
+      lock.unlock();
+    }
+    ending.forEach(LoadedGuest::close);
+  }
+}

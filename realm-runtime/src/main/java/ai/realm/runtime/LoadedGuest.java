@@ -1,0 +1,41 @@
+package ai.realm.runtime;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/// A running guest with the models that it has loaded: `load_model` is called once per model and running
+/// guest. Used by one call at a time.
+final class LoadedGuest implements AutoCloseable {
+  private final GuestSession session;
+  private final Map<String, Long> models = new HashMap<>();
+
+  LoadedGuest(GuestSession session) {
+    this.session = session;
+  }
+
+  GuestSession session() {
+    return session;
+  }
+
+  /// `load_model` where necessary, then `generate`.
+  CallResult generate(String model, String prompt, String config, GuestOutput output) {
+    if (session.isFresh()) {
+      models.clear();
+    }
+    Long handle = models.get(model);
+    if (handle == null) {
+      CallResult loaded = session.call("load_model", GuestOutput.discard(), model, "{}");
+      if (loaded.value() < 0) {
+        return loaded;
+      }
+      handle = loaded.value();
+      models.put(model, handle);
+    }
+    return session.call("generate", output, handle, prompt, config);
+  }
+
+  @Override
+  public void close() {
+    session.close();
+  }
+}

@@ -1,0 +1,119 @@
+package ai.realm.runtime;
+
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongSupplier;
+
+/// Realms of many tenants over one copy of each model.
+///
+/// ```
+/// manager.create(tenant, RealmPolicy.of(limits));
+/// manager.deploy(tenant, wasm);                  // or leave it at the default guest
+/// manager.generate(tenant, "model", "Hello", "{}", output);
+/// ```
+/// Guests are compiled once each, however many realms run them. A new version serves new calls at once
+/// while calls in progress finish on the old one. A guest that fails several times in a row is not tried
+/// for a while; if the tenant allows it the default guest stands in. Safe for many threads.
+public final class MultiRealmManager implements AutoCloseable {
+  private final GuestModules modules = new GuestModules(new EndiveGuestEngine());
+  private final Memory64Manager memory64;
+  private final ModelCatalog models;
+  private final GuestModules.Guest defaultGuest;
+  private final LongSupplier nanoClock;
+  private final Map<TenantId, TenantRealm> realms = new ConcurrentHashMap<>();
+
+  /// Prepares a manager; models are loaded when a guest first opens them.
+  ///
+  /// @param defaultGuest what realms run that bring no guest of their own
+  public MultiRealmManager(RuntimeConfig config, byte[] defaultGuest) {
+    this(config, defaultGuest, System::nanoTime);
+  }
+
+  MultiRealmManager(RuntimeConfig config, byte[] defaultGuest, LongSupplier nanoClock) {
+    this.memory64 = RealmRuntime.newMemory64(config);
+    this.models = new ModelCatalog(config);
+    this.nanoClock = nanoClock;
+    this.defaultGuest = modules.get(defaultGuest, config.limits());
+  }
+
+  /// Makes a tenant's realm, with the default guest.
+  ///
+  /// @throws IllegalStateException when the tenant has one
+  public void create(TenantId tenant, RealmPolicy policy) {
+    Realm realm = new Realm(tenant, policy.limits(), models, memory64, policy.tools());
+    TenantRealm made = new TenantRealm(realm, policy, defaultGuest, nanoClock);
+    if (realms.putIfAbsent(tenant, made) != null) {
+      throw new IllegalStateException(tenant + ": has a realm already");
+    }
+  }
+
+  /// Ends a tenant's realm and the calls in it; without one nothing happens.
+  public void remove(TenantId tenant) {
+    TenantRealm gone = realms.remove(tenant);
+    if (gone != null) {
+      gone.close();
+    }
+  }
+
+  /// Takes a guest for a tenant's new calls; those in progress finish on the one they began with.
+  ///
+  /// @throws GuestFormatException when it cannot be a guest: the one before stays
+  /// @throws LimitException `COMPILER_BUSY`
+  public void deploy(TenantId tenant, byte[] wasm) {
+    TenantRealm realm = realm(tenant);
+    realm.deploy(modules.get(wasm, realm.guestLimits()));
+  }
+
+  /// Returns a tenant to the default guest.
+  public void undeploy(TenantId tenant) {
+    realm(tenant).deploy(null);
+  }
+
+  /// Lets the tenant's guest generate: its `load_model` where that was not called, then its `generate`.
+  ///
+  /// @param model name of a model
+  /// @param prompt a text, or what the configuration says that it is
+  /// @param config JSON for the guest
+  /// @throws LimitException when a limit of the tenant is reached
+  /// @throws GuestTrapException when the guest was stopped
+  public CallResult generate(
+      TenantId tenant, String model, String prompt, String config, GuestOutput output) {
+    return realm(tenant).generate(model, prompt, config, output);
+  }
+
+  /// How a tenant's realm is.
+  public RealmStatus status(TenantId tenant) {
+    return realm(tenant).status();
+  }
+
+  /// All realms, in no order.
+  public List<RealmStatus> status() {
+    return realms.values().stream().map(TenantRealm::status).toList();
+  }
+
+  /// Whether the tenant has a realm.
+  public boolean has(TenantId tenant) {
+    return realms.containsKey(tenant);
+  }
+
+  private TenantRealm realm(TenantId tenant) {
+    TenantRealm present = realms.get(tenant);
+    if (present == null) {
+      throw new LimitException("NO_REALM", tenant + ": has no realm", 0);
+    }
+    return present;
+  }
+
+  int compilations() {
+    return modules.compilations();
+  }
+
+  @Override
+  public void close() {
+    realms.values().forEach(TenantRealm::close);
+    realms.clear();
+    models.close();
+    memory64.close();
+  }
+}

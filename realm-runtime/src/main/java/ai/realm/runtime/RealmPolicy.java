@@ -1,0 +1,45 @@
+package ai.realm.runtime;
+
+import java.time.Duration;
+
+/// How a tenant's realm is run.
+///
+/// @param limits what it may take
+/// @param tools functions of the embedding program that its guests may call
+/// @param fallback whether the default guest stands in while the tenant's own fails
+/// @param failuresToOpen failures in a row that open the circuit breaker
+/// @param openFor how long it stays open before the guest is tried again
+public record RealmPolicy(
+    ResourceLimits limits,
+    GuestTools tools,
+    boolean fallback,
+    int failuresToOpen,
+    Duration openFor) {
+  public RealmPolicy {
+    if (failuresToOpen < 1 || !openFor.isPositive()) {
+      throw new IllegalArgumentException(
+          "realm policy: expected positive failuresToOpen and openFor, found %d, %s"
+              .formatted(failuresToOpen, openFor));
+    }
+  }
+
+  /// No tools, the default guest stands in after three failures in a row, for 30 seconds.
+  public static RealmPolicy of(ResourceLimits limits) {
+    return new RealmPolicy(limits, GuestTools.NONE, true, 3, Duration.ofSeconds(30));
+  }
+
+  /// The same with or without the default guest to stand in.
+  public RealmPolicy withFallback(boolean stands) {
+    return new RealmPolicy(limits, tools, stands, failuresToOpen, openFor);
+  }
+
+  /// The same with tools.
+  public RealmPolicy withTools(GuestTools others) {
+    return new RealmPolicy(limits, others, fallback, failuresToOpen, openFor);
+  }
+
+  /// The same with another circuit breaker.
+  public RealmPolicy withBreaker(int failures, Duration open) {
+    return new RealmPolicy(limits, tools, fallback, failures, open);
+  }
+}

@@ -1,0 +1,203 @@
+package ai.realm.runtime;
+
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/// One tenant's realm under a [MultiRealmManager]: the guest that new calls run, the default guest behind
+/// it, the circuit breaker between them.
+final class TenantRealm implements AutoCloseable {
+  private final Realm realm;
+  private final RealmPolicy policy;
+  private final CircuitBreaker breaker;
+  private final GuestPool fallback;
+  private final Set<GuestPool> retired = ConcurrentHashMap.newKeySet();
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable GuestPool own;
+  private boolean closed;
+
+  TenantRealm(
+      Realm realm, RealmPolicy policy, GuestModules.Guest defaultGuest, LongSupplier nanoClock) {
+    this.realm = realm;
+    this.policy = policy;
+    this.fallback = new GuestPool(realm, defaultGuest);
+    this.breaker = new CircuitBreaker(policy.failuresToOpen(), policy.openFor(), nanoClock);
+  }
+
+  GuestLimits guestLimits() {
+    return policy.limits().guest();
+  }
+
+  /// New calls run this guest; null for the default one. Calls in progress finish on theirs.
+  void deploy(GuestModules.@Nullable Guest guest) {
+    GuestPool before;
+    lock.lock();
+    try {
+      checkOpen();
+      before = own;
+      own = guest == null ? null : new GuestPool(realm, guest);
+      breaker.succeeded();
+    } finally {
+      lock.unlock();
+    }
+    if (before != null) {
+      retired.add(before);
+      before.retire();
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException(realm.tenant() + ": the realm was removed");
+    }
+  }
+
+  CallResult generate(String model, String prompt, String config, GuestOutput output) {
+    realm.quota().begin();
+    try {
+      GuestPool tried = current();
+      if (tried == null) {
+        return run(fallback, model, prompt, config, output);
+      }
+      if (breaker.tryPass()) {
+        return tryOwn(tried, model, prompt, config, output);
+      }
+      if (policy.fallback()) {
+        return run(fallback, model, prompt, config, output);
+      }
+      realm.meter().refused.increment();
+      throw new LimitException(
+          "GUEST_UNAVAILABLE",
+          realm.tenant() + ": its guest failed too often and is not tried for a while",
+          breaker.retryAfterNanos());
+    } finally {
+      realm.quota().end();
+    }
+  }
+
+  private @Nullable GuestPool current() {
+    lock.lock();
+    try {
+      checkOpen();
+      return own;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Runs the tenant's own guest. Where it fails before anything was emitted and the tenant allows it,
+  /// the default guest answers this call already.
+  private CallResult tryOwn(
+      GuestPool pool, String model, String prompt, String config, GuestOutput output) {
+    Emitted emitted = new Emitted(output);
+    boolean decided = false;
+    try {
+      CallResult result = run(pool, model, prompt, config, emitted);
+      breaker.succeeded();
+      decided = true;
+      return result;
+    } catch (GuestTrapException | GuestFormatException e) {
+      decided = true;
+      if (isCancelled(e)) {
+        breaker.ended();
+        throw e;
+      }
+      breaker.failed();
+      if (policy.fallback() && !emitted.any) {
+        return run(fallback, model, prompt, config, output);
+      }
+      throw e;
+    } finally {
+      if (!decided) {
+        breaker.ended();
+      }
+    }
+  }
+
+  private static boolean isCancelled(RuntimeException e) {
+    return e instanceof GuestTrapException trap && trap.code().equals("GUEST_CANCELLED");
+  }
+
+  private static CallResult run(
+      GuestPool pool, String model, String prompt, String config, GuestOutput output) {
+    LoadedGuest guest = pool.borrow();
+    try {
+      return guest.generate(model, prompt, config, output);
+    } finally {
+      pool.giveBack(guest);
+    }
+  }
+
+  RealmStatus status() {
+    lock.lock();
+    try {
+      GuestPool present = own == null ? fallback : own;
+      return new RealmStatus(
+          realm.tenant(),
+          present.sha256(),
+          own != null,
+          realm.quota().running(),
+          present.idle(),
+          realm.memory().used(),
+          breaker.isOpen(),
+          realm.meter().usage());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Ends the calls in progress and leaves the engines.
+  @Override
+  public void close() {
+    GuestPool present;
+    lock.lock();
+    try {
+      closed = true;
+      present = own;
+      own = null;
+    } finally {
+      lock.unlock();
+    }
+    retired.forEach(GuestPool::close);
+    if (present != null) {
+      present.close();
+    }
+    fallback.close();
+    realm.close();
+  }
+
+  /// Passes output on and remembers that there was some.
+  private static final class Emitted implements GuestOutput {
+    private final GuestOutput output;
+    private boolean any;
+
+    Emitted(GuestOutput output) {
+      this.output = output;
+    }
+
+    @Override
+    public void text(String text) {
+      any = true;
+      output.text(text);
+    }
+
+    @Override
+    public void token(int id) {
+      any = true;
+      output.token(id);
+    }
+
+    @Override
+    public void event(int kind, byte[] data) {
+      any = true;
+      output.event(kind, data);
+    }
+
+    @Override
+    public void log(int level, String line) {
+      output.log(level, line);
+    }
+  }
+}

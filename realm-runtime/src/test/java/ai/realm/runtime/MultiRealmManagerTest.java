@@ -1,0 +1,327 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.compute.KvType;
+import ai.realm.error.RealmException;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.wasm.WasmModuleBuilder;
+import ai.realm.testing.wasm.WasmModuleBuilder.Code;
+import ai.realm.wasm.DefaultGuest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// Tenants side by side: their own guests, versions, limits and failures.
+@Timeout(120)
+final class MultiRealmManagerTest {
+  private static final TenantId A = new TenantId("a");
+  private static final TenantId B = new TenantId("b");
+  private static final String FRANCE = "What is the capital of France?";
+  private static final RealmPolicy FREE =
+      RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT));
+
+  private final AtomicLong clock = new AtomicLong();
+  private Backend backend;
+  private MultiRealmManager manager;
+
+  @BeforeEach
+  void open() {
+    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+    RuntimeConfig config =
+        new RuntimeConfig(
+            Map.of("sample", SampleModel.path()),
+            backend,
+            512,
+            16,
+            KvType.F16,
+            1 << 20,
+            GuestLimits.DEFAULT);
+    manager = new MultiRealmManager(config, DefaultGuest.bytes(), clock::get);
+  }
+
+  @AfterEach
+  void close() {
+    manager.close();
+    backend.close();
+  }
+
+  private CallResult ask(TenantId tenant) {
+    return manager.generate(tenant, "sample", FRANCE, "{}", GuestOutput.discard());
+  }
+
+  /// A guest whose `generate` does that and returns 0.
+  private static byte[] guest(Code generate) {
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function("generate", 1, 0, generate.constant(0));
+    return module.build();
+  }
+
+  /// A guest that answers with a letter.
+  private static byte[] saying(char letter) {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int emit = module.importFunction("realm_host", "emit_text", 2);
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function(
+        "generate", 1, 0, new Code().storeConstant(0, letter).constant(0).constant(1).call(emit));
+    return module.build();
+  }
+
+  private static byte[] crashing() {
+    return guest(new Code().unreachable());
+  }
+
+  @Test
+  void tenantsShareTheModelAndTheCompiledGuest() {
+    manager.create(A, FREE);
+    manager.create(B, FREE);
+    assertThat(ask(A).text()).isEqualTo("The capital of France is Paris.");
+    assertThat(ask(B).text()).isEqualTo("The capital of France is Paris.");
+    assertThat(manager.compilations()).isEqualTo(1);
+    manager.deploy(A, saying('x'));
+    manager.deploy(B, saying('x'));
+    assertThat(manager.compilations()).isEqualTo(2);
+    assertThat(ask(A).text()).isEqualTo("x");
+    assertThat(manager.status(A).guest()).isEqualTo(manager.status(B).guest());
+  }
+
+  @Test
+  void usageIsCountedExactlyAndPerTenant() {
+    manager.create(A, FREE);
+    manager.create(B, FREE);
+    for (int i = 0; i < 3; i++) {
+      ask(A);
+    }
+    Usage used = manager.status(A).usage();
+    assertThat(used.calls()).isEqualTo(3);
+    assertThat(used.promptTokens()).isEqualTo(33);
+    assertThat(used.newTokens()).isEqualTo(21);
+    assertThat(used.steps()).isEqualTo(24);
+    assertThat(used.textBytes()).isEqualTo(3L * "The capital of France is Paris.".length());
+    assertThat(used.failed()).isZero();
+    assertThat(manager.status(B).usage().calls()).isZero();
+  }
+
+  @Test
+  void concurrentCallsOfManyTenantsAreAllRight() throws Exception {
+    List<TenantId> tenants = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      tenants.add(new TenantId("tenant-" + i));
+      manager.create(tenants.getLast(), FREE);
+    }
+    try (ExecutorService callers = Executors.newFixedThreadPool(16)) {
+      List<Future<String>> answers = new ArrayList<>();
+      for (int i = 0; i < 48; i++) {
+        TenantId tenant = tenants.get(i % tenants.size());
+        answers.add(callers.submit(() -> ask(tenant).text()));
+      }
+      for (Future<String> answer : answers) {
+        assertThat(answer.get(60, TimeUnit.SECONDS)).isEqualTo("The capital of France is Paris.");
+      }
+    }
+    long tokens = tenants.stream().mapToLong(t -> manager.status(t).usage().newTokens()).sum();
+    assertThat(tokens).isEqualTo(48 * 7);
+  }
+
+  @Test
+  void newVersionServesNewCallsWhileOldOnesFinishOnTheirs() throws Exception {
+    manager.create(A, FREE);
+    CountDownLatch started = new CountDownLatch(1);
+    CountDownLatch deployed = new CountDownLatch(1);
+    GuestOutput slow =
+        text -> {
+          started.countDown();
+          try {
+            assertThat(deployed.await(60, TimeUnit.SECONDS)).isTrue();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        };
+    try (ExecutorService callers = Executors.newFixedThreadPool(1)) {
+      Future<CallResult> old =
+          callers.submit(() -> manager.generate(A, "sample", FRANCE, "{}", slow));
+      assertThat(started.await(60, TimeUnit.SECONDS)).isTrue();
+      manager.deploy(A, saying('2'));
+      assertThat(ask(A).text()).isEqualTo("2");
+      deployed.countDown();
+      assertThat(old.get(60, TimeUnit.SECONDS).text()).isEqualTo("The capital of France is Paris.");
+    }
+    manager.undeploy(A);
+    assertThat(ask(A).text()).contains("Paris");
+  }
+
+  @Test
+  void guestThatCannotBeOneLeavesTheOneBefore() {
+    manager.create(A, FREE);
+    manager.deploy(A, saying('1'));
+    assertThatThrownBy(() -> manager.deploy(A, "not wasm".getBytes()))
+        .isInstanceOf(GuestFormatException.class);
+    assertThat(ask(A).text()).isEqualTo("1");
+  }
+
+  @Test
+  void defaultGuestStandsInForOneThatFails() {
+    manager.create(A, FREE.withBreaker(2, Duration.ofSeconds(30)));
+    manager.deploy(A, crashing());
+    assertThat(ask(A).text()).contains("Paris");
+    assertThat(manager.status(A).breakerOpen()).isFalse();
+    assertThat(ask(A).text()).contains("Paris");
+    assertThat(manager.status(A).breakerOpen()).isTrue();
+    long failed = manager.status(A).usage().failed();
+    assertThat(ask(A).text()).contains("Paris");
+    assertThat(manager.status(A).usage().failed()).isEqualTo(failed).isEqualTo(2);
+    // When the time is over it is tried once, and not again when it fails.
+    clock.addAndGet(TimeUnit.SECONDS.toNanos(31));
+    ask(A);
+    ask(A);
+    assertThat(manager.status(A).usage().failed()).isEqualTo(3);
+    // A version that works closes the breaker.
+    manager.deploy(A, saying('w'));
+    assertThat(ask(A).text()).isEqualTo("w");
+    assertThat(manager.status(A).breakerOpen()).isFalse();
+  }
+
+  @Test
+  void withoutFallbackAnOpenBreakerRefusesAndSaysWhenToRetry() {
+    manager.create(A, FREE.withFallback(false).withBreaker(1, Duration.ofSeconds(30)));
+    manager.create(B, FREE);
+    manager.deploy(A, crashing());
+    assertThatThrownBy(() -> ask(A)).isInstanceOf(GuestTrapException.class);
+    clock.addAndGet(TimeUnit.SECONDS.toNanos(10));
+    assertThatThrownBy(() -> ask(A))
+        .isInstanceOfSatisfying(
+            LimitException.class,
+            e -> {
+              assertThat(e.code()).isEqualTo("GUEST_UNAVAILABLE");
+              assertThat(e.retryAfter()).isEqualTo(Duration.ofSeconds(20));
+            });
+    assertThat(ask(B).text()).contains("Paris");
+  }
+
+  @Test
+  void eachLimitHasAnErrorOfItsOwn() {
+    refuses(ResourceLimits.builder().requestsPerSecond(1), "REQUEST_RATE", 1);
+    refuses(ResourceLimits.builder().promptTokensPerMinute(12), "PROMPT_TOKEN_RATE", 1);
+    refuses(ResourceLimits.builder().newTokensPerMinute(9), "NEW_TOKEN_RATE", 1);
+    refuses(ResourceLimits.builder().newTokensPerMinute(3), "NEW_TOKEN_RATE", 0);
+    refuses(ResourceLimits.builder().hostCallsPerSecond(3), "HOST_CALL_RATE", 0);
+    refuses(ResourceLimits.builder().memoryBytes(1 << 16), "MEMORY_LIMIT", 0);
+    GuestLimits tiny = GuestLimits.DEFAULT.withMaxModuleBytes(64);
+    manager.create(A, RealmPolicy.of(ResourceLimits.unbounded(tiny)));
+    assertThatThrownBy(() -> manager.deploy(A, saying('x')))
+        .isInstanceOf(GuestFormatException.class)
+        .hasMessageContaining("at most 64 bytes");
+  }
+
+  private void refuses(ResourceLimits.Builder limits, String code, int goodCalls) {
+    manager.create(A, RealmPolicy.of(limits.build()).withFallback(false));
+    for (int i = 0; i < goodCalls; i++) {
+      assertThat(ask(A).text()).contains("Paris");
+    }
+    assertThatThrownBy(() -> ask(A))
+        .isInstanceOfSatisfying(RealmException.class, e -> assertThat(e.code()).isEqualTo(code));
+    manager.remove(A);
+  }
+
+  @Test
+  void kvBlocksAndSequencesAreBounded() {
+    manager.create(A, RealmPolicy.of(ResourceLimits.builder().maxKvBlocks(1).build()));
+    assertThatThrownBy(
+            () ->
+                manager.generate(
+                    A, "sample", "word ".repeat(60), "{\"raw\": true}", GuestOutput.discard()))
+        .isInstanceOfSatisfying(
+            RealmException.class, e -> assertThat(e.code()).isEqualTo("KV_LIMIT"));
+  }
+
+  @Test
+  void callsAtOnceAreBounded() throws Exception {
+    manager.create(A, RealmPolicy.of(ResourceLimits.builder().maxConcurrentCalls(1).build()));
+    CountDownLatch started = new CountDownLatch(1);
+    CountDownLatch refused = new CountDownLatch(1);
+    GuestOutput slow =
+        text -> {
+          started.countDown();
+          try {
+            assertThat(refused.await(60, TimeUnit.SECONDS)).isTrue();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        };
+    try (ExecutorService callers = Executors.newFixedThreadPool(1)) {
+      Future<CallResult> first =
+          callers.submit(() -> manager.generate(A, "sample", FRANCE, "{}", slow));
+      assertThat(started.await(60, TimeUnit.SECONDS)).isTrue();
+      assertThatThrownBy(() -> ask(A))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("TOO_MANY_CALLS"));
+      refused.countDown();
+      assertThat(first.get(60, TimeUnit.SECONDS).text()).contains("Paris");
+    }
+    assertThat(manager.status(A).usage().refused()).isEqualTo(1);
+  }
+
+  @Test
+  void removedRealmIsGoneAndItsMemoryGivenBack() {
+    manager.create(A, FREE);
+    ask(A);
+    assertThat(manager.status(A).memoryBytes()).isPositive();
+    assertThatThrownBy(() -> manager.create(A, FREE)).isInstanceOf(IllegalStateException.class);
+    manager.remove(A);
+    assertThat(manager.has(A)).isFalse();
+    assertThatThrownBy(() -> ask(A))
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("NO_REALM"));
+    manager.create(A, FREE);
+    assertThat(ask(A).text()).contains("Paris");
+  }
+
+  @Test
+  void privateLayersAndStoresOfTenantsAreApart() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int put = module.importFunction("realm_host", "kvs_put", 4);
+    int get = module.importFunction("realm_host", "kvs_get", 4);
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    Code code = new Code().constant(0).constant(1).constant(8).constant(4).call(get).set(1);
+    code.constant(0).constant(1).constant(0).constant(4).call(put).drop().get(1);
+    module.function("generate", 1, 1, code);
+    byte[] guest = module.build();
+    for (TenantId tenant : List.of(A, B)) {
+      manager.create(tenant, FREE);
+      manager.deploy(tenant, guest);
+      assertThat(ask(tenant).value()).isEqualTo(Errno.ENOENT);
+      assertThat(ask(tenant).value()).isEqualTo(4);
+    }
+  }
+
+  @Test
+  void warmRealmIsMadeInAMillisecond() {
+    manager.create(A, FREE);
+    ask(A);
+    long best = Long.MAX_VALUE;
+    for (int i = 0; i < 50; i++) {
+      long started = System.nanoTime();
+      manager.create(new TenantId("warm-" + i), FREE);
+      best = Math.min(best, System.nanoTime() - started);
+    }
+    assertThat(Duration.ofNanos(best)).isLessThan(Duration.ofMillis(1));
+  }
+}
