@@ -34,7 +34,8 @@ final class TokenBucket {
     lock.lock();
     try {
       long now = nanoClock.getAsLong();
-      level = Math.min((double) capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
+      level =
+          Math.min((double) capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
       lastNanos = now;
       if (level >= units) {
         level -= units;

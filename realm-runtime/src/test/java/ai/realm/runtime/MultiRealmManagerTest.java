@@ -243,10 +243,9 @@ final class MultiRealmManagerTest {
   @Test
   void kvBlocksAndSequencesAreBounded() {
     manager.create(A, RealmPolicy.of(ResourceLimits.builder().maxKvBlocks(1).build()));
-    assertThatThrownBy(
-            () ->
-                manager.generate(
-                    A, "sample", "word ".repeat(60), "{\"raw\": true}", GuestOutput.discard()))
+    assertThatThrownBy(() ->
+            manager.generate(
+                A, "sample", "word ".repeat(60), "{\"raw\": true}", GuestOutput.discard()))
         .isInstanceOfSatisfying(
             RealmException.class, e -> assertThat(e.code()).isEqualTo("KV_LIMIT"));
   }
