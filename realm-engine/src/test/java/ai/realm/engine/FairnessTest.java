@@ -129,6 +129,20 @@ final class FairnessTest {
   }
 
   @Test
+  @DisplayName("tenants that compete receive work in proportion to their weights")
+  void sharesAreProportionalToWeights() {
+    SimulatedEngine engine = engine();
+    EngineTenant heavy = engine.state.tenant("heavy", new TenantShare(3, 16, 2048, 64));
+    EngineTenant light = engine.state.tenant("light", new TenantShare(1, 16, 2048, 64));
+    for (int i = 0; i < 8; i++) {
+      engine.client(heavy, 400, 1, 0);
+      engine.client(light, 400, 1, 0);
+    }
+    engine.run(SECONDS);
+    assertThat((double) heavy.promptTokens / light.promptTokens).isBetween(2.8, 3.2);
+  }
+
+  @Test
   @DisplayName("a tenant that was away gets no credit for it")
   void absenceEarnsNoCredit() {
     SimulatedEngine engine = engine();
