@@ -18,6 +18,7 @@ final class EngineState {
   private final int vocabulary;
   private final BlockPool pool;
   private final LongSupplier nanoClock;
+  private final boolean recurrent;
   private final List<EngineTenant> tenants = new ArrayList<>();
   private final List<Sequence> sequences = new ArrayList<>();
   private long tenantNumbers;
@@ -34,6 +35,7 @@ final class EngineState {
     this.contextLength = contextLength;
     this.vocabulary = vocabulary;
     this.nanoClock = nanoClock;
+    this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
     this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, nanoClock);
   }
@@ -238,9 +240,12 @@ final class EngineState {
     }
   }
 
-  /// Gives back what lies behind the sequence's length.
+  /// Gives back what lies behind the sequence's length. A model with running state can go on from the
+  /// end of a block only, so the rest of the block is computed again.
   private void trim(Sequence s) {
-    s.cached = Math.min(s.cached, s.length);
+    if (s.length < s.cached) {
+      s.cached = recurrent ? s.length / config.blockSize() * config.blockSize() : s.length;
+    }
     scheduler.releaseFrom(s, config.blocksFor(s.cached));
   }
 

@@ -31,6 +31,9 @@ final class FakeModel implements CausalLm {
   /// Rows per sequence of each step, as `tenant-independent` evidence of what was batched.
   final List<int[]> steps = new ArrayList<>();
 
+  /// Running state per KV block, as recurrent models have.
+  volatile int stateFloats;
+
   volatile long nanosPerRow;
   volatile @Nullable RuntimeException failNext;
 
@@ -50,7 +53,7 @@ final class FakeModel implements CausalLm {
 
   @Override
   public KvLayout kvLayout(int blockSize, KvType type) {
-    return new KvLayout(1, 1, 1, 1, blockSize, KvType.F32);
+    return new KvLayout(1, 1, 1, 1, blockSize, KvType.F32, stateFloats);
   }
 
   @Override
