@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.error.RealmException;
+import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -85,6 +86,7 @@ final class HostFunctions {
   /// Runs a function for the guest.
   ///
   /// @throws RealmException what ends the call
+  /// @throws UncheckedIOException what the receiver of the guest's text threw
   /// @throws IllegalStateException when the host itself failed
   int call(HostFunction function, GuestMemory memory, int[] arguments) {
     state.call().countHostCall();
@@ -93,8 +95,8 @@ final class HostFunctions {
       return present == null
           ? function.body().call(memory, arguments)
           : present.call(function, memory, arguments);
-    } catch (RealmException e) {
-      throw e;
+    } catch (RealmException | UncheckedIOException e) {
+      throw e; // The second: whoever takes the output cannot any more, which is the caller's to know.
     } catch (RuntimeException e) {
       throw new IllegalStateException("host function " + function.name() + " failed", e);
     }

@@ -8,6 +8,8 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -184,6 +186,27 @@ final class RealmRuntimeTest {
     assertThat(result.newTokens()).isEqualTo(3);
     assertThat(result.value()).isEqualTo(Errno.ECANCELED);
     assertThat(generate("What is the capital of France?", "{}").text()).contains("Paris");
+  }
+
+  @Test
+  void failureOfTheReceiverReachesTheCallerAsItIs() {
+    UncheckedIOException gone = new UncheckedIOException(new IOException("nobody reads"));
+    GuestOutput closed =
+        text -> {
+          throw gone;
+        };
+    try (RealmRuntime other =
+        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend))) {
+      other.loadWasm(DefaultGuest.bytes());
+      long handle = other.callFunction("load_model", "sample", "{}").value();
+      assertThatThrownBy(
+              () -> other.callFunction("generate", closed, handle, "Tell me a story.", "{}"))
+          .isSameAs(gone);
+      long again = other.callFunction("load_model", "sample", "{}").value();
+      assertThat(
+              other.callFunction("generate", again, "What is the capital of France?", "{}").text())
+          .contains("Paris");
+    }
   }
 
   @Test
