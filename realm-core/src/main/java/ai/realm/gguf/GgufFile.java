@@ -4,6 +4,7 @@ import ai.realm.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -20,6 +21,11 @@ import java.util.Optional;
 /// `NAME-00001-of-0000N.gguf`. Tensors are views of the mapping; closing the file ends them, and an
 /// access afterwards throws.
 public final class GgufFile implements AutoCloseable {
+  private static final long COPY_BYTES = 64 << 20;
+
+  /// A cache line, as kernels like it.
+  private static final long COPY_ALIGNMENT = 64;
+
   private final Path path;
   private final Arena arena;
   private final List<MemorySegment> parts;
@@ -50,13 +56,49 @@ public final class GgufFile implements AutoCloseable {
   ///
   /// @throws GgufFormatException when it is no regular readable file, or malformed
   public static GgufFile open(Path path) {
+    return open(path, GgufFile::map);
+  }
+
+  /// The same over a copy in memory: for a file that somebody may shorten or rewrite while it is used.
+  /// A mapped file that is cut takes the process down where native or vector code reads it.
+  ///
+  /// @throws GgufFormatException when it is no regular readable file, malformed, or changes meanwhile
+  public static GgufFile openCopied(Path path) {
+    return open(path, GgufFile::copy);
+  }
+
+  /// Brings a file into memory.
+  private interface Source {
+    MemorySegment read(FileChannel channel, long size, Arena arena) throws IOException;
+  }
+
+  private static MemorySegment map(FileChannel channel, long size, Arena arena) throws IOException {
+    return channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
+  }
+
+  private static MemorySegment copy(FileChannel channel, long size, Arena arena)
+      throws IOException {
+    MemorySegment memory = arena.allocate(size, COPY_ALIGNMENT);
+    for (long at = 0; at < size; ) {
+      ByteBuffer piece = memory.asSlice(at, Math.min(COPY_BYTES, size - at)).asByteBuffer();
+      int n = channel.read(piece, at);
+      if (n < 0) {
+        throw new GgufFormatException(
+            "end of the file: expected it at offset %d, found it at %d".formatted(size, at));
+      }
+      at += n;
+    }
+    return memory.asReadOnly();
+  }
+
+  private static GgufFile open(Path path, Source source) {
     Arena arena = Arena.ofShared();
     try {
       List<MemorySegment> parts = new ArrayList<>();
-      GgufReader first = read(path, 0, arena, parts);
+      GgufReader first = read(path, 0, source, arena, parts);
       SplitModel split = SplitModel.of(path, first);
       for (int part = 1; part < split.parts(); part++) {
-        GgufReader next = read(split.path(part), part, arena, parts);
+        GgufReader next = read(split.path(part), part, source, arena, parts);
         split.check(part, next);
         first.tensors.addAll(next.tensors);
       }
@@ -68,21 +110,19 @@ public final class GgufFile implements AutoCloseable {
     }
   }
 
-  private static GgufReader read(Path path, int part, Arena arena, List<MemorySegment> parts) {
+  private static GgufReader read(
+      Path path, int part, Source source, Arena arena, List<MemorySegment> parts) {
     if (!Files.isRegularFile(path)) {
       throw new GgufFormatException(
           "model file %s: expected a regular file, found %s".formatted(path, kind(path)));
     }
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       long size = channel.size();
-      MemorySegment mapping =
-          size == 0
-              ? MemorySegment.NULL
-              : channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
-      MemorySegment directory = mapping.asSlice(0, Math.min(size, GgufInput.MAX_DIRECTORY_BYTES));
+      MemorySegment whole = size == 0 ? MemorySegment.NULL : source.read(channel, size, arena);
+      MemorySegment directory = whole.asSlice(0, Math.min(size, GgufInput.MAX_DIRECTORY_BYTES));
       GgufReader reader = new GgufReader(new GgufInput(directory.asByteBuffer(), size), part);
       reader.read();
-      parts.add(mapping);
+      parts.add(whole);
       return reader;
     } catch (GgufFormatException e) {
       throw new GgufFormatException("model file " + path + ": " + e.getMessage(), e);

@@ -36,7 +36,14 @@ public final class LoadedModel implements AutoCloseable {
   ///
   /// @throws RealmException when the file is malformed or the model is not supported
   public static LoadedModel open(Path path, Backend backend) {
-    GgufFile file = GgufFile.open(path);
+    return open(GgufFile.open(path), backend);
+  }
+
+  /// Prepares the weights of an open file, which the model closes; `GgufFile.openCopied` is for files
+  /// that somebody may change while they are used.
+  ///
+  /// @throws RealmException when the model is not supported; then the file is closed
+  public static LoadedModel open(GgufFile file, Backend backend) {
     try {
       Tokenizer tokenizer = Tokenizer.of(file.metadata());
       return new LoadedModel(file, tokenizer, backend, Architectures.load(file, backend));

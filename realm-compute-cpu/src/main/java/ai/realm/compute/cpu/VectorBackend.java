@@ -9,10 +9,13 @@ import ai.realm.compute.KvStore;
 import ai.realm.compute.RopeStyle;
 import ai.realm.compute.WeightMatrix;
 import ai.realm.tensor.BlockCodec;
+import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
+import java.util.StringJoiner;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /// Computes with the Vector API on all cores. Quantized weights are used as they lie in the mapped file;
@@ -55,13 +58,35 @@ final class VectorBackend extends CpuBackend {
 
   @Override
   public String description() {
-    int bits = Lanes.BYTES * Byte.SIZE;
     String narrow =
         VectorKernel.READS_ROWS
             ? ""
-            : "; SLOW: vectors of fewer than 256 bits, decode runs through unpacked panels";
-    return "vector: Vector API, %d-bit vectors, %d threads%s; fast: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K; other types are dequantized row by row and several times slower"
-        .formatted(bits, pool.threads(), narrow);
+            : "; SLOW: vectors of fewer than 256 bits, decode goes through unpacked panels";
+    return "vector: Vector API, %d-bit vectors, %d threads%s; fast: %s; fast prefill, slower decode: %s; slow, dequantized row by row: %s"
+        .formatted(
+            Lanes.BYTES * Byte.SIZE,
+            pool.threads(),
+            narrow,
+            types(kernel -> kernel.isFast() && kernel.readsRows()),
+            types(kernel -> kernel.isFast() && !kernel.readsRows()),
+            types(kernel -> !kernel.isFast()));
+  }
+
+  /// Weight types with such a kernel.
+  private static String types(Predicate<VectorKernel> condition) {
+    StringJoiner names = new StringJoiner(", ");
+    names.setEmptyValue("none");
+    for (GgmlType type : GgmlType.values()) {
+      switch (type) {
+        case I8, I16, I32, I64, F64 -> {} // Never weights of a product.
+        default -> {
+          if (condition.test(VectorKernel.of(type))) {
+            names.add(type.name());
+          }
+        }
+      }
+    }
+    return names.toString();
   }
 
   @Override

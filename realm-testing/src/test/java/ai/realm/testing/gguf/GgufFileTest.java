@@ -9,6 +9,7 @@ import ai.realm.gguf.GgufFormatException;
 import ai.realm.gguf.GgufMetadata;
 import ai.realm.gguf.GgufValue;
 import ai.realm.gguf.GgufWriter;
+import ai.realm.gguf.TensorInfo;
 import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Shape;
 import ai.realm.testing.sample.SampleModel;
@@ -23,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -95,6 +97,26 @@ final class GgufFileTest {
         .isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(() -> tokens.get(1)).isInstanceOf(IllegalStateException.class);
     gguf.close();
+  }
+
+  @Test
+  void copiedModelStaysWhatItWasWhateverHappensToTheFile() throws IOException {
+    byte[] bytes = GgufBuilder.sample(9).build();
+    Path path = file("m.gguf", bytes);
+    try (GgufFile gguf = GgufFile.openCopied(path)) {
+      Files.write(path, new byte[10]);
+      Files.delete(path);
+      for (TensorInfo t : gguf.tensors()) {
+        byte[] expected =
+            Arrays.copyOfRange(bytes, (int) t.offset(), (int) (t.offset() + t.byteSize()));
+        assertThat(gguf.tensor(t.name()).data().toArray(ValueLayout.JAVA_BYTE)).isEqualTo(expected);
+      }
+      assertThat(gguf.metadata().strings("tokenizer.ggml.tokens")).hasSize(6);
+    }
+    Path text = file("t.gguf", new byte[100]);
+    assertThatThrownBy(() -> GgufFile.openCopied(text))
+        .isInstanceOf(GgufFormatException.class)
+        .hasMessageContaining("magic at offset 0");
   }
 
   @Test

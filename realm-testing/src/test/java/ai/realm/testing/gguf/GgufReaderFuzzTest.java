@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class GgufReaderFuzzTest {
   @TempDir private Path folder;
 
-  @FuzzTest(maxDuration = "5m")
+  @FuzzTest(maxDuration = "300s")
   void anyBytesLoadOrAreRefused(byte[] bytes) throws IOException {
     Path path = Files.write(folder.resolve("m.gguf"), bytes);
     try (GgufFile gguf = GgufFile.open(path)) {
