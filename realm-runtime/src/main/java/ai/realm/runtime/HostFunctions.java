@@ -96,7 +96,8 @@ final class HostFunctions {
           ? function.body().call(memory, arguments)
           : present.call(function, memory, arguments);
     } catch (RealmException | UncheckedIOException e) {
-      throw e; // The second: whoever takes the output cannot any more, which is the caller's to know.
+      throw e; // The second: whoever takes the output cannot any more, which is the caller's to
+      // know.
     } catch (RuntimeException e) {
       throw new IllegalStateException("host function " + function.name() + " failed", e);
     }
