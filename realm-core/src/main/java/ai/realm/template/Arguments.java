@@ -45,7 +45,7 @@ record Arguments(
   }
 
   long integer(int i, String name, long absent) {
-    return has(i, name) ? Values.integer(get(i, name, null)) : absent;
+    return has(i, name) ? Numbers.integer(get(i, name, null)) : absent;
   }
 
   boolean flag(int i, String name, boolean absent) {

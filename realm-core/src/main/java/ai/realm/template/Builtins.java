@@ -1,5 +1,7 @@
 package ai.realm.template;
 
+import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.time.LocalDateTime;
 import java.time.format.TextStyle;
 import java.util.ArrayList;
@@ -26,6 +28,13 @@ final class Builtins {
               Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
               if (!a.isEmpty() && a.getFirst() instanceof Map<?, ?> m) {
                 map.putAll(m);
+              } else if (!a.isEmpty() && a.getFirst() instanceof List<?> pairs) {
+                for (Object pair : pairs) {
+                  if (!(pair instanceof List<?> two) || two.size() != 2) {
+                    throw TemplateException.value("dict: expected pairs of key and value");
+                  }
+                  map.put(two.get(0), two.get(1));
+                }
               }
               map.putAll(named);
               return map;
@@ -94,9 +103,9 @@ final class Builtins {
     if (a.isEmpty() || a.size() > 3) {
       throw TemplateException.value("range: expected 1 to 3 arguments, found " + a.size());
     }
-    long start = a.size() > 1 ? Values.integer(a.get(0)) : 0;
-    long stop = Values.integer(a.size() > 1 ? a.get(1) : a.get(0));
-    long step = a.size() > 2 ? Values.integer(a.get(2)) : 1;
+    long start = a.size() > 1 ? Numbers.integer(a.get(0)) : 0;
+    long stop = Numbers.integer(a.size() > 1 ? a.get(1) : a.get(0));
+    long step = a.size() > 2 ? Numbers.integer(a.get(2)) : 1;
     if (step == 0) {
       throw TemplateException.value("range() arg 3 must not be zero");
     }
@@ -121,6 +130,10 @@ final class Builtins {
       case Boolean b -> b;
       case Long n -> n;
       case Integer i -> (long) i;
+      case Short n -> (long) n;
+      case Byte n -> (long) n;
+      case BigInteger n -> n.bitLength() < Long.SIZE ? (Object) n.longValue() : n;
+      case BigDecimal d -> d.doubleValue();
       case Double d -> d;
       case Float f -> (double) f;
       case String s -> s;

@@ -1,6 +1,7 @@
 package ai.realm.template;
 
 import ai.realm.template.Node.Expression;
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -298,11 +299,8 @@ final class ExpressionParser {
       }
       case INTEGER -> {
         next();
-        try {
-          return new Node.Literal(Long.parseLong(t.text()));
-        } catch (NumberFormatException e) {
-          throw TemplateException.invalid(t.line(), "expected a 64-bit integer, found " + t.text());
-        }
+        BigInteger n = new BigInteger(t.text());
+        return new Node.Literal(n.bitLength() < Long.SIZE ? (Object) n.longValue() : n);
       }
       case FLOAT -> {
         next();

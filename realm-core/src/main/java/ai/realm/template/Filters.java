@@ -96,7 +96,7 @@ final class Filters {
       case "int" -> toInt(v, a);
       case "float" -> toFloat(v, a);
       case "abs" ->
-          v instanceof Double d ? (Object) Math.abs(d) : (Object) Math.absExact(Values.integer(v));
+          v instanceof Double d ? (Object) Math.abs(d) : (Object) Math.absExact(Numbers.integer(v));
       case "round" -> round(v, a);
       case "format" -> format(text(v), a);
       case "escape", "e" -> v instanceof Values.Markup ? v : new Values.Markup(escape(text(v)));
@@ -134,7 +134,7 @@ final class Filters {
 
   private String indent(String s, Arguments a) {
     Object width = a.get(0, "width", 4L);
-    String by = width instanceof String w ? w : spaces(Values.integer(width));
+    String by = width instanceof String w ? w : spaces(Numbers.integer(width));
     boolean first = a.flag(1, "first", false);
     boolean blank = a.flag(2, "blank", false);
     StringBuilder out = new StringBuilder();
@@ -172,7 +172,9 @@ final class Filters {
 
   private static Object parseInt(String s, int base) {
     try {
-      return Long.parseLong(s.replace("_", ""), base);
+      String digits = s.replace("_", "");
+      boolean prefixed = base == 16 && (digits.startsWith("0x") || digits.startsWith("0X"));
+      return Long.parseLong(prefixed ? digits.substring(2) : digits, base);
     } catch (NumberFormatException e) {
       return (long) Double.parseDouble(s);
     }
@@ -182,7 +184,7 @@ final class Filters {
     try {
       return v instanceof String s
           ? (Object) Double.parseDouble(s.strip())
-          : Values.isNumber(v) ? (Object) Values.number(v) : a.get(0, "default", 0.0);
+          : Numbers.isNumber(v) ? (Object) Numbers.number(v) : a.get(0, "default", 0.0);
     } catch (NumberFormatException e) {
       return a.get(0, "default", 0.0);
     }
@@ -198,10 +200,10 @@ final class Filters {
           case "common" -> java.math.RoundingMode.HALF_EVEN;
           default -> throw TemplateException.value("method must be common, ceil or floor");
         };
-    if (Values.isInteger(v) && method.equals("common") && precision >= 0) {
-      return Values.integer(v);
+    if (Numbers.isInteger(v) && method.equals("common") && precision >= 0) {
+      return Numbers.integer(v);
     }
-    double d = Values.number(v);
+    double d = Numbers.number(v);
     return Double.isFinite(d)
         ? new java.math.BigDecimal(d).setScale(precision, mode).doubleValue()
         : d;

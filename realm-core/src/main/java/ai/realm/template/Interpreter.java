@@ -350,13 +350,13 @@ final class Interpreter {
     if (v instanceof Undefined undefined) {
       throw undefined.error();
     }
-    if (!Values.isNumber(v)) {
+    if (!Numbers.isNumber(v)) {
       throw TemplateException.value("bad operand type for unary " + u.operator());
     }
     if (u.operator().equals("+")) {
       return v;
     }
-    return v instanceof Double d ? (Object) (-d) : (Object) Math.negateExact(Values.integer(v));
+    return v instanceof Double d ? (Object) (-d) : (Object) Math.negateExact(Numbers.integer(v));
   }
 
   private @Nullable Object binary(Node.Binary b, Scope scope) {
@@ -404,6 +404,9 @@ final class Interpreter {
     if (object instanceof Values.Namespace n) {
       return n.attributes().containsKey(name) ? n.attributes().get(name) : new Undefined(name);
     }
+    if (object instanceof Values.Group group && (name.equals("grouper") || name.equals("list"))) {
+      return group.attribute(name);
+    }
     Callable method = methods.find(object, name);
     if (method != null) {
       return method;
@@ -427,14 +430,14 @@ final class Interpreter {
         Callable method = index instanceof String name ? methods.find(object, name) : null;
         yield method != null ? method : new Undefined(String.valueOf(index));
       }
-      case List<?> l when Values.isInteger(index) && !(l instanceof Values.Generator) -> {
-        long i = Values.integer(index);
+      case List<?> l when Numbers.isInteger(index) && !(l instanceof Values.Generator) -> {
+        long i = Numbers.integer(index);
         long at = i < 0 ? i + l.size() : i;
         yield at >= 0 && at < l.size() ? l.get((int) at) : new Undefined("item " + i);
       }
-      case String s when Values.isInteger(index) -> {
+      case String s when Numbers.isInteger(index) -> {
         long n = s.codePointCount(0, s.length());
-        long i = Values.integer(index);
+        long i = Numbers.integer(index);
         long at = i < 0 ? i + n : i;
         yield at >= 0 && at < n
             ? Character.toString(s.codePointAt(s.offsetByCodePoints(0, (int) at)))

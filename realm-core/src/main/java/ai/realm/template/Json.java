@@ -1,5 +1,6 @@
 package ai.realm.template;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -41,7 +42,7 @@ final class Json {
     if (indent instanceof String s) {
       step = s;
     } else if (indent != null) {
-      step = " ".repeat((int) Math.clamp(Values.integer(indent), 0, 64));
+      step = " ".repeat((int) Math.clamp(Numbers.integer(indent), 0, 64));
     }
     Json json =
         new Json(
@@ -62,6 +63,7 @@ final class Json {
       case null -> out.append("null");
       case Boolean b -> out.append((boolean) b);
       case Long n -> out.append((long) n);
+      case BigInteger n -> out.append(n);
       case Double d -> out.append(number(d));
       case String s -> string(s);
       case Values.Markup m -> string(m.text());
@@ -126,6 +128,7 @@ final class Json {
       case null -> "null";
       case Boolean b -> b ? "true" : "false";
       case Long n -> Long.toString(n);
+      case BigInteger n -> n.toString();
       case Double d -> number(d);
       default -> throw TemplateException.value("keys must be str, not " + Values.typeName(key));
     };

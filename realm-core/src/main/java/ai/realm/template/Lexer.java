@@ -1,5 +1,6 @@
 package ai.realm.template;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -244,10 +245,22 @@ final class Lexer {
 
   private void number() {
     int from = at;
+    if (source.charAt(at) == '0' && at + 2 < source.length()) {
+      int radix = radix(source.charAt(at + 1));
+      if (radix != 10 && Character.digit(source.charAt(at + 2), radix) >= 0) {
+        radixNumber(radix);
+        return;
+      }
+    }
     while (at < source.length() && (isDigit(source.charAt(at)) || source.charAt(at) == '_')) {
       at++;
     }
     boolean floating = false;
+    if (from > 0 && source.charAt(from - 1) == '.') {
+      // An index, as in `pairs.1.0`.
+      add(Token.Type.INTEGER, source.substring(from, at).replace("_", ""));
+      return;
+    }
     if (at + 1 < source.length() && source.charAt(at) == '.' && isDigit(source.charAt(at + 1))) {
       floating = true;
       at++;
@@ -271,6 +284,27 @@ final class Lexer {
     add(
         floating ? Token.Type.FLOAT : Token.Type.INTEGER,
         source.substring(from, at).replace("_", ""));
+  }
+
+  private static int radix(char c) {
+    return switch (c) {
+      case 'x', 'X' -> 16;
+      case 'o', 'O' -> 8;
+      case 'b', 'B' -> 2;
+      default -> 10;
+    };
+  }
+
+  /// `0x1f`, `0o17`, `0b11`.
+  private void radixNumber(int radix) {
+    at += 2;
+    int from = at;
+    while (at < source.length()
+        && (Character.digit(source.charAt(at), radix) >= 0 || source.charAt(at) == '_')) {
+      at++;
+    }
+    String digits = source.substring(from, at).replace("_", "");
+    add(Token.Type.INTEGER, new BigInteger(digits, radix).toString());
   }
 
   private void string(char quote) {

@@ -3,6 +3,7 @@ package ai.realm.template;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// Python's `format % arguments`, as the `format` filter uses it: `%s %r %d %i %f %x %%` with flags,
@@ -21,6 +22,17 @@ final class PercentFormat {
       if (c != '%') {
         out.append(c);
         continue;
+      }
+      Object named = null;
+      boolean byName = i < format.length() && format.charAt(i) == '(';
+      if (byName) {
+        int end = format.indexOf(')', i);
+        if (end < 0 || !(arguments.getFirst() instanceof Map<?, ?> map)) {
+          throw TemplateException.value("expected %(name) and a mapping");
+        }
+        named = map.get(format.substring(i + 1, end));
+        used = 1;
+        i = end + 1;
       }
       boolean left = false;
       boolean zero = false;
@@ -51,10 +63,15 @@ final class PercentFormat {
         out.append('%');
         continue;
       }
-      if (used >= arguments.size()) {
+      if (!byName && used >= arguments.size()) {
         throw TemplateException.value("not enough arguments for format string");
       }
-      pad(convert(kind, arguments.get(used++), precision, plus, limits), width, left, zero, out);
+      pad(
+          convert(kind, byName ? named : arguments.get(used++), precision, plus, limits),
+          width,
+          left,
+          zero,
+          out);
       limits.size(out.length());
     }
     if (used < arguments.size()) {
@@ -66,11 +83,12 @@ final class PercentFormat {
   private static String convert(
       char kind, @Nullable Object v, int precision, boolean plus, Limits limits) {
     return switch (kind) {
+      case 'c' -> v instanceof String s ? s : Character.toString((int) Numbers.integer(v));
       case 's' -> cut(Values.string(v, limits), precision);
       case 'r' -> cut(Values.repr(v, limits), precision);
-      case 'd', 'i' -> signed(Long.toString((long) Values.number(v)), plus);
-      case 'x' -> Long.toHexString(Values.integer(v));
-      case 'f' -> signed(fixed(Values.number(v), precision < 0 ? 6 : precision), plus);
+      case 'd', 'i' -> signed(Long.toString((long) Numbers.number(v)), plus);
+      case 'x' -> Long.toHexString(Numbers.integer(v));
+      case 'f' -> signed(fixed(Numbers.number(v), precision < 0 ? 6 : precision), plus);
       default -> throw TemplateException.value("unsupported format character '" + kind + "'");
     };
   }

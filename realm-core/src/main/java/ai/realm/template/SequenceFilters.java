@@ -2,7 +2,6 @@ package ai.realm.template;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -242,10 +241,7 @@ final class SequenceFilters {
       group.add(items.get(i));
       Object key = key(items.get(i), attribute, fold);
       if (i + 1 == items.size() || !Values.equal(key, key(items.get(i + 1), attribute, fold))) {
-        Map<String, @Nullable Object> named = new LinkedHashMap<>();
-        named.put("grouper", key(group.getFirst(), attribute, false));
-        named.put("list", group);
-        groups.add(Methods.pair(named.get("grouper"), group));
+        groups.add(new Values.Group(Methods.pair(key(group.getFirst(), attribute, false), group)));
         group = new ArrayList<>();
       }
     }

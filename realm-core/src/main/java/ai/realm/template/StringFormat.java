@@ -57,7 +57,7 @@ final class StringFormat {
       return Values.string(v, limits);
     }
     int i = 0;
-    char align = Values.isNumber(v) ? '>' : '<';
+    char align = Numbers.isNumber(v) ? '>' : '<';
     String fill = " ";
     if (spec.length() > 1 && "<>^".indexOf(spec.charAt(1)) >= 0) {
       fill = spec.substring(0, 1);
@@ -75,6 +75,8 @@ final class StringFormat {
     while (i < spec.length() && Character.isDigit(spec.charAt(i))) {
       width = Math.min(10_000, width * 10 + spec.charAt(i++) - '0');
     }
+    boolean grouped = i < spec.length() && spec.charAt(i) == ',';
+    i += grouped ? 1 : 0;
     int precision = -1;
     if (i < spec.length() && spec.charAt(i) == '.') {
       i++;
@@ -84,15 +86,30 @@ final class StringFormat {
       }
     }
     String kind = spec.substring(i);
-    String text =
+    String plain =
         switch (kind) {
-          case "f", "F" -> PercentFormat.fixed(Values.number(v), precision < 0 ? 6 : precision);
-          case "d" -> Long.toString(Values.integer(v));
+          case "f", "F" -> PercentFormat.fixed(Numbers.number(v), precision < 0 ? 6 : precision);
+          case "d" -> Long.toString(Numbers.integer(v));
+          case "x" -> Long.toString(Numbers.integer(v), 16);
+          case "%" ->
+              PercentFormat.fixed(100 * Numbers.number(v), precision < 0 ? 6 : precision) + "%";
           case "", "s" -> Values.string(v, limits);
           default -> throw TemplateException.value("unknown format code '" + kind + "'");
         };
+    String text = grouped ? grouped(plain) : plain;
     int margin = Math.max(0, width - text.length());
     int left = align == '>' ? margin : align == '^' ? margin / 2 : 0;
     return fill.repeat(left) + text + fill.repeat(margin - left);
+  }
+
+  /// With commas between thousands.
+  private static String grouped(String number) {
+    int first = number.startsWith("-") ? 1 : 0;
+    int point = number.indexOf('.');
+    StringBuilder out = new StringBuilder(number);
+    for (int i = (point < 0 ? number.length() : point) - 3; i > first; i -= 3) {
+      out.insert(i, ',');
+    }
+    return out.toString();
   }
 }

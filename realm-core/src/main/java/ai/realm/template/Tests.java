@@ -1,5 +1,6 @@
 package ai.realm.template;
 
+import java.math.BigInteger;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -11,6 +12,12 @@ final class Tests {
       Set.of(
           "boolean",
           "callable",
+          "!=",
+          "<",
+          "<=",
+          "==",
+          ">",
+          ">=",
           "defined",
           "divisibleby",
           "eq",
@@ -61,37 +68,37 @@ final class Tests {
       case "boolean" -> v instanceof Boolean;
       case "true" -> v instanceof Boolean b && b;
       case "false" -> v instanceof Boolean b && !b;
-      case "integer" -> v instanceof Long;
+      case "integer" -> v instanceof Long || v instanceof BigInteger;
       case "float" -> v instanceof Double;
-      case "number" -> Values.isNumber(v);
+      case "number" -> Numbers.isNumber(v);
       case "string" -> Values.plain(v) instanceof String;
       case "mapping" -> v instanceof Map<?, ?>;
       case "sequence", "iterable" ->
           (!(v instanceof Values.Generator) || name.equals("iterable"))
-              && (v instanceof String
+              && (Values.plain(v) instanceof String
                   || v instanceof List<?>
                   || v instanceof Map<?, ?>
                   || v instanceof Undefined);
       case "callable" -> v instanceof Callable;
       case "escaped" -> v instanceof Values.Markup;
-      case "odd" -> Math.floorMod(Values.integer(defined(v)), 2L) == 1;
-      case "even" -> Math.floorMod(Values.integer(defined(v)), 2L) == 0;
+      case "odd" -> Math.floorMod(Numbers.integer(defined(v)), 2L) == 1;
+      case "even" -> Math.floorMod(Numbers.integer(defined(v)), 2L) == 0;
       case "divisibleby" -> {
-        long divisor = Values.integer(argument(name, arguments));
+        long divisor = Numbers.integer(argument(name, arguments));
         if (divisor == 0) {
           throw TemplateException.value("integer modulo by zero");
         }
-        yield Values.integer(defined(v)) % divisor == 0;
+        yield Numbers.integer(defined(v)) % divisor == 0;
       }
       case "lower" -> isCased(v, false);
       case "upper" -> isCased(v, true);
       case "in" -> Values.contains(argument(name, arguments), v);
-      case "eq", "equalto" -> Values.equal(v, argument(name, arguments));
-      case "ne" -> !Values.equal(v, argument(name, arguments));
-      case "lt", "lessthan" -> Values.order(v, argument(name, arguments)) < 0;
-      case "le" -> Values.order(v, argument(name, arguments)) <= 0;
-      case "gt", "greaterthan" -> Values.order(v, argument(name, arguments)) > 0;
-      case "ge" -> Values.order(v, argument(name, arguments)) >= 0;
+      case "eq", "equalto", "==" -> Values.equal(v, argument(name, arguments));
+      case "ne", "!=" -> !Values.equal(v, argument(name, arguments));
+      case "lt", "lessthan", "<" -> Values.order(v, argument(name, arguments)) < 0;
+      case "le", "<=" -> Values.order(v, argument(name, arguments)) <= 0;
+      case "gt", "greaterthan", ">" -> Values.order(v, argument(name, arguments)) > 0;
+      case "ge", ">=" -> Values.order(v, argument(name, arguments)) >= 0;
       case "sameas" -> {
         Object other = argument(name, arguments);
         yield v == other

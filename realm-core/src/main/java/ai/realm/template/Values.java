@@ -1,5 +1,6 @@
 package ai.realm.template;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -7,17 +8,34 @@ import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Python's view of the values of a template: `null` is None; booleans, `Long`, `Double` and `String`
+/// Python's view of the values of a template: `null` is None; booleans, `Long` (`BigInteger` beyond 64 bits), `Double` and `String`
 /// are themselves; a `List` is a list or, as [Tuple], a tuple; a `Map` is a dict.
 final class Values {
   private Values() {}
 
   /// A tuple: a list that prints in parentheses.
-  static final class Tuple extends ArrayList<@Nullable Object> {
+  static sealed class Tuple extends ArrayList<@Nullable Object> {
     private static final long serialVersionUID = 1L;
 
     Tuple(List<? extends @Nullable Object> items) {
       super(items);
+    }
+  }
+
+  /// One group of `groupby`: a tuple of `grouper` and `list`.
+  static final class Group extends Tuple {
+    private static final long serialVersionUID = 1L;
+
+    Group(List<? extends @Nullable Object> pair) {
+      super(pair);
+    }
+
+    @Nullable Object attribute(String name) {
+      return switch (name) {
+        case "grouper" -> get(0);
+        case "list" -> get(1);
+        default -> new Undefined(name);
+      };
     }
   }
 
@@ -68,6 +86,7 @@ final class Values {
       case null -> "NoneType";
       case Boolean b -> "bool";
       case Long n -> "int";
+      case BigInteger n -> "int";
       case Double d -> "float";
       case String s -> "str";
       case Markup m -> "Markup";
@@ -108,6 +127,7 @@ final class Values {
       case null -> out.append("None");
       case Boolean b -> out.append(b ? "True" : "False");
       case Long n -> out.append((long) n);
+      case BigInteger n -> out.append(n);
       case Double d -> out.append(floatString(d));
       case String s -> {
         if (quoted) {
@@ -174,6 +194,22 @@ final class Values {
     return s.indexOf('.') < 0 ? s + ".0" : s;
   }
 
+  /// `chr(c).isprintable()`.
+  private static boolean isPrintable(int c) {
+    return switch (Character.getType(c)) {
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.SURROGATE,
+          Character.PRIVATE_USE,
+          Character.UNASSIGNED,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR ->
+          false;
+      case Character.SPACE_SEPARATOR -> c == ' ';
+      default -> true;
+    };
+  }
+
   private static void quote(String s, StringBuilder out) {
     char quote = s.indexOf('\'') >= 0 && s.indexOf('"') < 0 ? '"' : '\'';
     out.append(quote);
@@ -187,8 +223,9 @@ final class Values {
             default -> {
               if (c == quote) {
                 out.append('\\').append(quote);
-              } else if (c < 32 || c == 127) {
-                out.append("\\x").append(String.format("%02x", c));
+              } else if (!isPrintable(c)) {
+                out.append(
+                    String.format(c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c));
               } else {
                 out.appendCodePoint(c);
               }
@@ -201,30 +238,6 @@ final class Values {
   // ---- numbers
   // ------------------------------------------------------------------------------------
 
-  static boolean isNumber(@Nullable Object v) {
-    return v instanceof Long || v instanceof Double || v instanceof Boolean;
-  }
-
-  static boolean isInteger(@Nullable Object v) {
-    return v instanceof Long || v instanceof Boolean;
-  }
-
-  static long integer(@Nullable Object v) {
-    return switch (v) {
-      case Long n -> n;
-      case Boolean b -> b ? 1 : 0;
-      case null, default ->
-          throw TemplateException.value("expected an integer, found " + typeName(v));
-    };
-  }
-
-  static double number(@Nullable Object v) {
-    return switch (v) {
-      case Double d -> d;
-      case null, default -> integer(v);
-    };
-  }
-
   static @Nullable Object binary(
       String operator, @Nullable Object a, @Nullable Object b, Limits limits) {
     if (a instanceof Undefined u) {
@@ -233,13 +246,13 @@ final class Values {
     if (b instanceof Undefined u) {
       throw u.error();
     }
-    if (isNumber(a) && isNumber(b)) {
-      return arithmetic(operator, a, b);
+    if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
+      return Numbers.arithmetic(operator, a, b);
     }
     if (a instanceof Markup || b instanceof Markup) {
       boolean texts = plain(a) instanceof String && plain(b) instanceof String;
       if (texts && operator.equals("+")) {
-        return concatenate(a, b, limits);
+        return addMarkup(a, b, limits);
       }
       return binary(operator, plain(a), plain(b), limits);
     }
@@ -258,11 +271,11 @@ final class Values {
       }
     }
     if (operator.equals("*")) {
-      if (isInteger(b) && (a instanceof String || a instanceof List<?>)) {
-        return repeat(a, integer(b), limits);
+      if (Numbers.isInteger(b) && (a instanceof String || a instanceof List<?>)) {
+        return repeat(a, Numbers.integer(b), limits);
       }
-      if (isInteger(a) && (b instanceof String || b instanceof List<?>)) {
-        return repeat(b, integer(a), limits);
+      if (Numbers.isInteger(a) && (b instanceof String || b instanceof List<?>)) {
+        return repeat(b, Numbers.integer(a), limits);
       }
     }
     if (operator.equals("%") && a instanceof String format) {
@@ -279,13 +292,20 @@ final class Values {
             .formatted(operator, typeName(a), typeName(b)));
   }
 
-  /// `a ~ b`, and `a + b` where one of them is a markup.
-  static Object concatenate(@Nullable Object a, @Nullable Object b, Limits limits) {
-    boolean markup = a instanceof Markup || b instanceof Markup;
-    String left = markup ? Markup.escaped(a, limits) : string(a, limits);
-    String right = markup ? Markup.escaped(b, limits) : string(b, limits);
+  /// `a ~ b`: where nothing escapes by itself, a markup is a text like any other.
+  static String concatenate(@Nullable Object a, @Nullable Object b, Limits limits) {
+    String left = string(a, limits);
+    String right = string(b, limits);
     limits.size((long) left.length() + right.length());
-    return markup ? new Markup(left + right) : left + right;
+    return left + right;
+  }
+
+  /// `a + b` where one of them is a markup: the other is escaped.
+  private static Markup addMarkup(@Nullable Object a, @Nullable Object b, Limits limits) {
+    String left = Markup.escaped(a, limits);
+    String right = Markup.escaped(b, limits);
+    limits.size((long) left.length() + right.length());
+    return new Markup(left + right);
   }
 
   private static Object repeat(Object v, long times, Limits limits) {
@@ -308,56 +328,6 @@ final class Values {
     return high == 0 && a * b >= 0 ? a * b : Long.MAX_VALUE;
   }
 
-  private static Object arithmetic(String operator, @Nullable Object a, @Nullable Object b) {
-    try {
-      if (isInteger(a) && isInteger(b) && !operator.equals("/")) {
-        long x = integer(a);
-        long y = integer(b);
-        return switch (operator) {
-          case "+" -> Math.addExact(x, y);
-          case "-" -> Math.subtractExact(x, y);
-          case "*" -> Math.multiplyExact(x, y);
-          case "//" -> Math.floorDiv(x, y);
-          case "%" -> Math.floorMod(x, y);
-          default -> power(x, y);
-        };
-      }
-    } catch (ArithmeticException e) {
-      throw TemplateException.value("integer " + e.getMessage() + " in " + operator);
-    }
-    double x = number(a);
-    double y = number(b);
-    if (y == 0 && (operator.equals("/") || operator.equals("//") || operator.equals("%"))) {
-      throw TemplateException.value("division by zero");
-    }
-    return switch (operator) {
-      case "+" -> x + y;
-      case "-" -> x - y;
-      case "*" -> x * y;
-      case "/" -> x / y;
-      case "//" -> Math.floor(x / y);
-      case "%" -> x - Math.floor(x / y) * y;
-      default -> Math.pow(x, y);
-    };
-  }
-
-  private static Object power(long base, long exponent) {
-    if (exponent < 0) {
-      return Math.pow(base, exponent);
-    }
-    long result = 1;
-    for (long i = 0; i < exponent; i++) {
-      if (base == 0 || base == 1) {
-        return exponent == 0 ? 1L : base;
-      }
-      if (base == -1) {
-        return exponent % 2 == 0 ? 1L : -1L;
-      }
-      result = Math.multiplyExact(result, base);
-    }
-    return result;
-  }
-
   // ---- comparison
   // ---------------------------------------------------------------------------------
 
@@ -366,8 +336,8 @@ final class Values {
     if (a instanceof Markup || b instanceof Markup) {
       return equal(plain(a), plain(b));
     }
-    if (isNumber(a) && isNumber(b)) {
-      return isInteger(a) && isInteger(b) ? integer(a) == integer(b) : number(a) == number(b);
+    if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
+      return Numbers.equal(a, b);
     }
     if (a instanceof Undefined && b instanceof Undefined) {
       return true;
@@ -405,10 +375,8 @@ final class Values {
     if (a instanceof Markup || b instanceof Markup) {
       return order(plain(a), plain(b));
     }
-    if (isNumber(a) && isNumber(b)) {
-      return isInteger(a) && isInteger(b)
-          ? Long.compare(integer(a), integer(b))
-          : Double.compare(number(a), number(b));
+    if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
+      return Numbers.order(a, b);
     }
     if (a instanceof String s && b instanceof String t) {
       return compareCodePoints(s, t);
@@ -525,7 +493,7 @@ final class Values {
     }
     List<@Nullable Object> items = items(v, limits);
     long n = items.size();
-    long by = step == null ? 1 : integer(step);
+    long by = step == null ? 1 : Numbers.integer(step);
     if (by == 0) {
       throw TemplateException.value("slice step cannot be zero");
     }
@@ -549,7 +517,7 @@ final class Values {
     if (index == null) {
       return absent;
     }
-    long i = integer(index);
+    long i = Numbers.integer(index);
     if (i < 0) {
       i += n;
     }

@@ -48,11 +48,21 @@ final class ChatTemplateReferenceTest {
   @MethodSource("templates")
   void rendersAsJinja(String name) throws IOException {
     Path folder = ReferenceData.folder("chat-templates");
+    String source = Files.readString(folder.resolve(name + ".jinja"));
+    List<String> wrong = new ArrayList<>();
+    compare(folder, name, source, wrong);
+    Path extra = folder.resolve("extra");
+    if (Files.exists(extra.resolve(name + ".json"))) {
+      compare(extra, name, source, wrong);
+    }
+    assertThat(wrong).isEmpty();
+  }
+
+  private static void compare(Path folder, String name, String source, List<String> wrong)
+      throws IOException {
     JsonMapper json = JsonMapper.shared();
     JsonNode conversations = json.readTree(folder.resolve("conversations.json"));
     JsonNode expected = json.readTree(folder.resolve(name + ".json"));
-    String source = Files.readString(folder.resolve(name + ".jinja"));
-    List<String> wrong = new ArrayList<>();
     for (JsonNode c : expected.required("cases")) {
       Map<String, Object> variables = new LinkedHashMap<>();
       variables.put("tools", null);
@@ -69,7 +79,6 @@ final class ChatTemplateReferenceTest {
         wrong.add(conversation + ": " + problem);
       }
     }
-    assertThat(wrong).isEmpty();
   }
 
   private static String compare(JsonNode c, String source, Map<String, Object> variables) {
