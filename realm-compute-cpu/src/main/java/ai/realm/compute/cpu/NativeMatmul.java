@@ -31,6 +31,11 @@ final class NativeMatmul implements AutoCloseable {
   /// Tokens from which the tile registers beat the byte dot products.
   private static final int TILES_FROM = 16;
 
+  /// Rounds of one chunk a thread, and the share of what is left that each of them takes.
+  private static final int ROUNDS = 4;
+
+  private static final double SHARE_PER_ROUND = 0.75;
+
   /// Panels that one chunk of a tiled product takes at least, so that the inputs, which each chunk
   /// reads anew, come from the cache for most of its work.
   private static final int TILED_PANELS = 8;
@@ -50,8 +55,7 @@ final class NativeMatmul implements AutoCloseable {
   // The product in progress.
   private PackedWeights[] matrices = new PackedWeights[0];
   private long[] outs = new long[0];
-  private int[] firstChunk = new int[1];
-  private int[] perChunk = new int[0];
+  private int[] chunkEnd = new int[0];
   private int count;
   private long x;
   private int n;
@@ -79,8 +83,6 @@ final class NativeMatmul implements AutoCloseable {
     if (matrices.length < total) {
       matrices = new PackedWeights[total];
       outs = new long[total];
-      firstChunk = new int[total + 1];
-      perChunk = new int[total];
     }
     count = 0;
     x = input;
@@ -111,17 +113,7 @@ final class NativeMatmul implements AutoCloseable {
         }
       }
     }
-    int chunk = Math.max(1, panels / (pool.threads() * CHUNKS_PER_THREAD));
-    int chunks = 0;
-    for (int m = 0; m < count; m++) {
-      firstChunk[m] = chunks;
-      perChunk[m] =
-          isTiled(formOf(matrices[m].packedType()))
-              ? Math.min(Math.max(chunk, TILED_PANELS), Math.ceilDiv(panels, pool.threads()))
-              : chunk;
-      chunks += Math.ceilDiv(Math.ceilDiv(matrices[m].rows(), PANEL), perChunk[m]);
-    }
-    firstChunk[count] = chunks;
+    int chunks = isTiled(widest()) ? evenChunks(panels) : taperedChunks(panels);
     pool.run(productTask, chunks);
   }
 
@@ -135,6 +127,55 @@ final class NativeMatmul implements AutoCloseable {
       case Q4_K, Q5_K, Q6_K -> FORM_A256;
       default -> FORM_F32;
     };
+  }
+
+  /// The greatest form that any of the matrices reads.
+  private int widest() {
+    int widest = 0;
+    for (int m = 0; m < count; m++) {
+      widest = Math.max(widest, formOf(matrices[m].packedType()));
+    }
+    return widest;
+  }
+
+  private int evenChunks(int panels) {
+    int size =
+        Math.min(
+            Math.max(panels / (pool.threads() * CHUNKS_PER_THREAD), TILED_PANELS),
+            Math.ceilDiv(panels, pool.threads()));
+    int chunks = Math.ceilDiv(panels, size);
+    chunkEnds(chunks);
+    for (int i = 0; i < chunks; i++) {
+      chunkEnd[i] = Math.min(panels, (i + 1) * size);
+    }
+    return chunks;
+  }
+
+  /// Long chunks first, so that threads stream through memory for long, then ever shorter ones, so
+  /// that all end together: each round of one chunk a thread takes a share of what is left.
+  private int taperedChunks(int panels) {
+    int threads = pool.threads();
+    chunkEnds(Math.min(panels, threads * ROUNDS));
+    int end = 0;
+    int i = 0;
+    for (int round = 0; end < panels; round++) {
+      int left = panels - end;
+      int size =
+          round + 1 == ROUNDS
+              ? Math.ceilDiv(left, threads)
+              : Math.max(1, (int) (left * SHARE_PER_ROUND) / threads);
+      for (int t = 0; t < threads && end < panels; t++) {
+        end = Math.min(panels, end + size);
+        chunkEnd[i++] = end;
+      }
+    }
+    return i;
+  }
+
+  private void chunkEnds(int chunks) {
+    if (chunkEnd.length < chunks) {
+      chunkEnd = new int[chunks];
+    }
   }
 
   private long inputBytes() {
@@ -193,13 +234,21 @@ final class NativeMatmul implements AutoCloseable {
   }
 
   private void productChunk(int chunk, int worker) {
-    int m = 0;
-    while (chunk >= firstChunk[m + 1]) {
-      m++;
+    int from = chunk == 0 ? 0 : chunkEnd[chunk - 1];
+    int to = chunkEnd[chunk];
+    int begin = 0;
+    for (int m = 0; m < count && begin < to; m++) {
+      int end = begin + Math.ceilDiv(matrices[m].rows(), PANEL);
+      if (end > from) {
+        product(m, Math.max(from, begin) - begin, Math.min(to, end) - begin, worker);
+      }
+      begin = end;
     }
+  }
+
+  /// Panels [first, last) of matrix `m`.
+  private void product(int m, int first, int last, int worker) {
     PackedWeights weights = matrices[m];
-    int first = (chunk - firstChunk[m]) * perChunk[m];
-    int last = Math.min(Math.ceilDiv(weights.rows(), PANEL), first + perChunk[m]);
     long address = weights.address();
     if (address != 0) {
       multiply(weights, address, weights.rows(), outs[m], first, last, worker);
