@@ -34,7 +34,7 @@ final class EndiveGuestEngine implements GuestEngine {
   private static final String HOST_MODULE = "realm_host";
 
   @Override
-  public Module load(byte[] wasm, GuestLimits limits) {
+  public EndiveModule load(byte[] wasm, GuestLimits limits) {
     CompiledModule compiled = findCompiled(wasm);
     try {
       if (compiled != null) {
@@ -82,16 +82,21 @@ final class EndiveGuestEngine implements GuestEngine {
     }
   }
 
-  private record EndiveModule(
+  record EndiveModule(
       WasmModule module, Function<run.endive.runtime.Instance, Machine> machine, boolean builtIn)
       implements Module {
     @Override
     public Instance instantiate(HostFunctions host, Realm realm) {
+      return instantiate(new InProcess(host, realm));
+    }
+
+    /// A fresh instance in these surroundings.
+    Instance instantiate(GuestHost host) {
       ImportValues.Builder imports = ImportValues.builder();
       MemoryHolder memory = new MemoryHolder();
       try {
         if (builtIn) {
-          memory.memory = TeaVmImports.addTo(imports, realm.memory());
+          memory.memory = TeaVmImports.addTo(imports, host);
         }
         for (int i = 0; i < module.importSection().importCount(); i++) {
           if (module.importSection().getImport(i) instanceof FunctionImport wanted) {
@@ -102,10 +107,10 @@ final class EndiveGuestEngine implements GuestEngine {
             run.endive.runtime.Instance.builder(module)
                 .withImportValues(imports.build())
                 .withMachineFactory(machine);
-        memoryLimits(realm.limits().guest()).ifPresent(builder::withMemoryLimits);
+        memoryLimits(host.maxMemoryBytes()).ifPresent(builder::withMemoryLimits);
         run.endive.runtime.Instance instance =
             builder
-                .withMemoryFactory(limits -> memory.take(new FlatMemory(limits, realm.memory())))
+                .withMemoryFactory(limits -> memory.take(host.newMemory(limits)))
                 .withStart(false)
                 .build();
         run(() -> instance.initialize(true));
@@ -120,7 +125,7 @@ final class EndiveGuestEngine implements GuestEngine {
     }
 
     /// The module's own initial size, and its maximum under the cap.
-    private java.util.Optional<MemoryLimits> memoryLimits(GuestLimits limits) {
+    private java.util.Optional<MemoryLimits> memoryLimits(long maxBytes) {
       return module
           .memorySection()
           .filter(section -> section.memoryCount() > 0)
@@ -130,7 +135,7 @@ final class EndiveGuestEngine implements GuestEngine {
                   "guest: expected at most one memory, found " + section.memoryCount());
             }
             MemoryLimits wanted = section.getMemory(0).limits();
-            int most = (int) (limits.maxMemoryBytes() / Memory.PAGE_SIZE);
+            int most = (int) (maxBytes / Memory.PAGE_SIZE);
             if (wanted.initialPages() > most) {
               throw new GuestFormatException(
                   "guest memory: expected at most %d pages at start, found %d"
@@ -140,7 +145,7 @@ final class EndiveGuestEngine implements GuestEngine {
           });
     }
 
-    private ImportFunction resolve(FunctionImport wanted, HostFunctions host, MemoryHolder memory) {
+    private ImportFunction resolve(FunctionImport wanted, GuestHost host, MemoryHolder memory) {
       FunctionType type = module.typeSection().getType(wanted.typeIndex());
       if (builtIn && TeaVmImports.isTeaVm(wanted.module())) {
         return TeaVmImports.stub(wanted.module(), wanted.name(), type);
@@ -197,12 +202,35 @@ final class EndiveGuestEngine implements GuestEngine {
     }
   }
 
+  /// An instance in the host's own process.
+  private record InProcess(HostFunctions functions, Realm realm) implements GuestHost {
+    @Override
+    public @Nullable HostFunction find(String name) {
+      return functions.find(name);
+    }
+
+    @Override
+    public int call(HostFunction function, GuestMemory memory, int[] arguments) {
+      return functions.call(function, memory, arguments);
+    }
+
+    @Override
+    public LinearMemory newMemory(MemoryLimits limits) {
+      return new FlatMemory(limits, realm.memory());
+    }
+
+    @Override
+    public long maxMemoryBytes() {
+      return realm.limits().guest().maxMemoryBytes();
+    }
+  }
+
   /// Host functions are made before the memory that they work on.
   private static final class MemoryHolder implements AutoCloseable {
-    private @Nullable FlatMemory memory;
+    private @Nullable LinearMemory memory;
     private @Nullable GuestMemory view;
 
-    FlatMemory take(FlatMemory made) {
+    LinearMemory take(LinearMemory made) {
       memory = made;
       return made;
     }
@@ -210,7 +238,7 @@ final class EndiveGuestEngine implements GuestEngine {
     GuestMemory get() {
       GuestMemory present = view;
       if (present == null) {
-        FlatMemory own = memory;
+        LinearMemory own = memory;
         if (own == null) {
           throw new GuestTrapException(
               "GUEST_TRAP", "guest: a host function was called before the memory was there");
@@ -223,7 +251,7 @@ final class EndiveGuestEngine implements GuestEngine {
 
     @Override
     public void close() {
-      FlatMemory present = memory;
+      LinearMemory present = memory;
       if (present != null) {
         present.close();
         memory = null;

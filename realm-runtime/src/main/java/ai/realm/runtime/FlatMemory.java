@@ -1,70 +1,54 @@
 package ai.realm.runtime;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.Arrays;
-import run.endive.runtime.ConstantEvaluators;
-import run.endive.runtime.Instance;
-import run.endive.runtime.Memory;
-import run.endive.runtime.WasmRuntimeException;
-import run.endive.wasm.types.ActiveDataSegment;
-import run.endive.wasm.types.DataSegment;
 import run.endive.wasm.types.MemoryLimits;
-import run.endive.wasm.types.PassiveDataSegment;
 
 /// Linear memory in one `byte[]`: compiled guests read and write it through VarHandles, one bounds check
 /// each, and host functions reach it as it lies. What it holds is charged to the realm's budget before it
 /// is allocated. Used by one thread; not shared, without atomics.
-@SuppressWarnings("removal") // The interface still asks for what threads would need.
-final class FlatMemory implements Memory, AutoCloseable {
+final class FlatMemory extends LinearMemory {
   private static final VarHandle SHORT = view(short[].class);
   private static final VarHandle INT = view(int[].class);
   private static final VarHandle LONG = view(long[].class);
   private static final VarHandle FLOAT = view(float[].class);
   private static final VarHandle DOUBLE = view(double[].class);
 
-  /// An array of the JVM ends before 2 GiB.
-  private static final int MOST_PAGES = Short.MAX_VALUE;
-
-  private final MemoryLimits limits;
-  private final MemoryBudget budget;
+  private final MemoryCharge budget;
   private byte[] bytes;
-  private DataSegment[] segments = new DataSegment[0];
 
   private static VarHandle view(Class<?> type) {
     return MethodHandles.byteArrayViewVarHandle(type, ByteOrder.LITTLE_ENDIAN);
   }
 
   /// @throws GuestTrapException `MEMORY_LIMIT` when the budget does not hold the initial pages
-  FlatMemory(MemoryLimits limits, MemoryBudget budget) {
-    this.limits = limits;
+  FlatMemory(MemoryLimits limits, MemoryCharge budget) {
+    super(limits);
     this.budget = budget;
     long initial = (long) limits.initialPages() * PAGE_SIZE;
     if (limits.initialPages() > MOST_PAGES || !budget.take(initial)) {
-      throw new GuestTrapException(
-          "MEMORY_LIMIT",
-          "guest memory: expected at most %d bytes in this realm, found %d besides %d in use"
-              .formatted(budget.limit(), initial, budget.used()));
+      throw budget.refusal(initial);
     }
     bytes = new byte[(int) initial];
   }
 
-  /// The memory itself, until it grows next.
-  byte[] array() {
-    return bytes;
+  @Override
+  long size() {
+    return bytes.length;
   }
 
-  /// Gives the memory back.
+  @Override
+  MemorySegment segment() {
+    return MemorySegment.ofArray(bytes);
+  }
+
   @Override
   public void close() {
     budget.give(bytes.length);
     bytes = new byte[0];
-  }
-
-  @Override
-  public int pages() {
-    return bytes.length / PAGE_SIZE;
   }
 
   @Override
@@ -81,85 +65,6 @@ final class FlatMemory implements Memory, AutoCloseable {
       // One allocation too large for the heap, and nothing half done: the guest is told.
       budget.give((long) more * PAGE_SIZE);
       return -1;
-    }
-  }
-
-  @Override
-  public int initialPages() {
-    return limits.initialPages();
-  }
-
-  @Override
-  public int maximumPages() {
-    return Math.min(limits.maximumPages(), MOST_PAGES);
-  }
-
-  @Override
-  public boolean shared() {
-    return false;
-  }
-
-  @Override
-  public Object lock(int address) {
-    throw threads();
-  }
-
-  @Override
-  public int waitOn(int address, int expected, long timeout) {
-    throw threads();
-  }
-
-  @Override
-  public int waitOn(int address, long expected, long timeout) {
-    throw threads();
-  }
-
-  @Override
-  public int notify(int address, int count) {
-    throw threads();
-  }
-
-  private static WasmRuntimeException threads() {
-    return new WasmRuntimeException("threads are not admitted");
-  }
-
-  @Override
-  public void initialize(Instance instance, DataSegment[] dataSegments) {
-    initialize(instance, dataSegments, 0);
-  }
-
-  @Override
-  public void initialize(Instance instance, DataSegment[] dataSegments, int memoryIndex) {
-    segments = dataSegments.clone();
-    for (int i = 0; i < segments.length; i++) {
-      if (segments[i] instanceof ActiveDataSegment active && active.index() == memoryIndex) {
-        long[] offset =
-            ConstantEvaluators.computeConstantValue(instance, active.offsetInstructions());
-        write((int) offset[0], active.data(), 0, active.data().length);
-        drop(i);
-      }
-    }
-  }
-
-  @Override
-  public void initPassiveSegment(int segment, int to, int from, int size) {
-    write(to, segments[segment].data(), from, size);
-  }
-
-  @Override
-  public void drop(int segment) {
-    segments[segment] = PassiveDataSegment.EMPTY;
-  }
-
-  private WasmRuntimeException outside(int address, long size) {
-    return new WasmRuntimeException(
-        "out of bounds memory access: %d bytes at %d, memory is %d bytes"
-            .formatted(size, Integer.toUnsignedLong(address), bytes.length));
-  }
-
-  private void check(int address, int size, int bound) {
-    if ((address | size) < 0 || address > bound - size) {
-      throw outside(address, Integer.toUnsignedLong(size));
     }
   }
 
@@ -222,11 +127,6 @@ final class FlatMemory implements Memory, AutoCloseable {
   }
 
   @Override
-  public long readU16(int address) {
-    return Short.toUnsignedLong(readShort(address));
-  }
-
-  @Override
   public void writeShort(int address, short value) {
     try {
       SHORT.set(bytes, address, value);
@@ -281,11 +181,6 @@ final class FlatMemory implements Memory, AutoCloseable {
   }
 
   @Override
-  public long readF32(int address) {
-    return readInt(address);
-  }
-
-  @Override
   public void writeF32(int address, float value) {
     try {
       FLOAT.set(bytes, address, value);
@@ -301,11 +196,6 @@ final class FlatMemory implements Memory, AutoCloseable {
     } catch (IndexOutOfBoundsException e) {
       throw outside(address, 8);
     }
-  }
-
-  @Override
-  public long readF64(int address) {
-    return readLong(address);
   }
 
   @Override

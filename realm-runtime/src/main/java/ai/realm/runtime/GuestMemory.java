@@ -15,14 +15,14 @@ final class GuestMemory {
 
   /// Told of what host functions write.
   interface Observer {
-    /// `length` bytes at `pointer` of `bytes` were written.
-    void wrote(byte[] bytes, int pointer, int length);
+    /// `length` bytes at `pointer` of `memory` were written.
+    void wrote(MemorySegment memory, int pointer, int length);
   }
 
-  private final FlatMemory memory;
+  private final LinearMemory memory;
   private @Nullable Observer observer;
 
-  GuestMemory(FlatMemory memory) {
+  GuestMemory(LinearMemory memory) {
     this.memory = memory;
   }
 
@@ -33,13 +33,13 @@ final class GuestMemory {
   private void wrote(int pointer, int length) {
     Observer present = observer;
     if (present != null && length > 0) {
-      present.wrote(memory.array(), pointer, length);
+      present.wrote(memory.segment(), pointer, length);
     }
   }
 
   /// @throws GuestTrapException unless `bytes` bytes from `pointer` lie in the memory
   void check(int pointer, long bytes) {
-    long size = memory.array().length;
+    long size = memory.size();
     if (pointer < 0 || bytes < 0 || pointer + bytes > size) {
       throw new GuestTrapException(
           "GUEST_MEMORY",
@@ -75,7 +75,7 @@ final class GuestMemory {
     if (count == 1) {
       to[0] = memory.readInt(pointer);
     } else {
-      MemorySegment.copy(MemorySegment.ofArray(memory.array()), INT, pointer, to, 0, count);
+      MemorySegment.copy(memory.segment(), INT, pointer, to, 0, count);
     }
   }
 
@@ -83,7 +83,7 @@ final class GuestMemory {
   int put(int[] values, int pointer, int capacity) {
     check(pointer, 4L * capacity);
     int count = Math.min(values.length, capacity);
-    MemorySegment.copy(values, 0, MemorySegment.ofArray(memory.array()), INT, pointer, count);
+    MemorySegment.copy(values, 0, memory.segment(), INT, pointer, count);
     wrote(pointer, 4 * count);
     return values.length;
   }
@@ -114,14 +114,14 @@ final class GuestMemory {
   float[] floats(int pointer, int count) {
     check(pointer, 4L * count);
     float[] values = new float[count];
-    MemorySegment.copy(MemorySegment.ofArray(memory.array()), FLOAT, pointer, values, 0, count);
+    MemorySegment.copy(memory.segment(), FLOAT, pointer, values, 0, count);
     return values;
   }
 
   /// Writes the first `count` values.
   void put(float[] values, int pointer, int count) {
     check(pointer, 4L * count);
-    MemorySegment.copy(values, 0, MemorySegment.ofArray(memory.array()), FLOAT, pointer, count);
+    MemorySegment.copy(values, 0, memory.segment(), FLOAT, pointer, count);
     wrote(pointer, 4 * count);
   }
 }

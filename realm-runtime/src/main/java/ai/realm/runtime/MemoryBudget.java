@@ -4,7 +4,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /// Bytes of linear memory that the instances of one realm may hold together. Charged before anything is
 /// allocated.
-final class MemoryBudget {
+final class MemoryBudget implements MemoryCharge {
   private final long limit;
   private final AtomicLong used = new AtomicLong();
 
@@ -12,8 +12,8 @@ final class MemoryBudget {
     this.limit = limit;
   }
 
-  /// Takes `bytes`, or nothing when that would exceed the limit.
-  boolean take(long bytes) {
+  @Override
+  public boolean take(long bytes) {
     long before;
     do {
       before = used.get();
@@ -24,8 +24,17 @@ final class MemoryBudget {
     return true;
   }
 
-  void give(long bytes) {
+  @Override
+  public void give(long bytes) {
     used.addAndGet(-bytes);
+  }
+
+  @Override
+  public GuestTrapException refusal(long bytes) {
+    return new GuestTrapException(
+        "MEMORY_LIMIT",
+        "guest memory: expected at most %d bytes in this realm, found %d besides %d in use"
+            .formatted(limit, bytes, used()));
   }
 
   long used() {

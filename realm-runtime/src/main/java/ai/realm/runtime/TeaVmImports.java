@@ -30,8 +30,8 @@ final class TeaVmImports {
     return module.startsWith("teavm") || module.equals("wasm:js-string");
   }
 
-  static FlatMemory addTo(ImportValues.Builder imports, MemoryBudget budget) {
-    FlatMemory memory = new FlatMemory(new MemoryLimits(PAGES, PAGES), budget);
+  static LinearMemory addTo(ImportValues.Builder imports, GuestHost host) {
+    LinearMemory memory = host.newMemory(new MemoryLimits(PAGES, PAGES));
     imports
         .addMemory(new ImportMemory("env", "memory", memory))
         .addGlobal(
