@@ -9,11 +9,14 @@ import ai.realm.gguf.TensorInfo;
 import ai.realm.model.CausalLm;
 import ai.realm.model.ForwardPass;
 import java.util.Arrays;
+import java.util.function.Consumer;
 
 /// Times the forward steps of one model on one backend: prompts of n tokens from an empty context, and
 /// n tokens one by one for some sequences together. Without tokenizer, sampling or guests, as
 /// `llama-bench` does.
 final class Benchmark {
+  private static final long WARM_UP_NANOS = 1_500_000_000L;
+  private static final int MAX_WARM_UPS = 30;
   private static final int BLOCK_SIZE = 16;
 
   /// Rows of a step: what prompts are cut into.
@@ -94,7 +97,7 @@ final class Benchmark {
     }
   }
 
-  /// Runs once without the clock, then `repetitions` times with it.
+  /// Runs for a while without the clock, then `repetitions` times with it.
   Result measure(Run run, int repetitions) {
     int positions = run.prompt() + run.generated();
     int blocks = Math.ceilDiv(positions, BLOCK_SIZE);
@@ -110,7 +113,7 @@ final class Benchmark {
           tables[s][b] = s * blocks + b;
         }
       }
-      steps(pass, kv, batch, tables, warmUp(run));
+      warmUp(run, part -> steps(pass, kv, batch, tables, part));
       for (int r = 0; r < repetitions; r++) {
         long start = System.nanoTime();
         steps(pass, kv, batch, tables, run);
@@ -120,9 +123,13 @@ final class Benchmark {
     return new Result(run, seconds, weightBytes(), operations(run));
   }
 
-  /// A whole prompt, but only some generated tokens.
-  private static Run warmUp(Run run) {
-    return new Run(run.prompt(), Math.min(run.generated(), 16), run.sequences(), run.kvType());
+  /// Runs until the JVM has compiled what runs often: a server's state, not a first prompt's.
+  private static void warmUp(Run run, Consumer<Run> steps) {
+    Run part = new Run(run.prompt(), Math.min(run.generated(), 16), run.sequences(), run.kvType());
+    long until = System.nanoTime() + WARM_UP_NANOS;
+    for (int i = 0; i < MAX_WARM_UPS && (i == 0 || System.nanoTime() < until); i++) {
+      steps.accept(part);
+    }
   }
 
   private void steps(ForwardPass pass, KvStore kv, Batch batch, int[][] tables, Run run) {

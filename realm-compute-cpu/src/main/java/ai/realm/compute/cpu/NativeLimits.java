@@ -8,8 +8,8 @@ import java.lang.invoke.MethodHandle;
 /// Measures the machine with the loops of limits.c on all threads, the best of some tries each: other
 /// programs can only take away from it.
 final class NativeLimits {
-  private static final int TRIES = 5;
-  private static final long MEMORY_BYTES = 256L << 20;
+  private static final int TRIES = 12;
+  private static final long MEMORY_BYTES = 512L << 20;
   private static final long ROUNDS = 200_000;
   private static final long SCRATCH_BYTES = 4096;
 
@@ -27,8 +27,10 @@ final class NativeLimits {
       MemorySegment memory = arena.allocate(MEMORY_BYTES, CpuBuffer.ALIGNMENT);
       memory.fill((byte) 1);
       MemorySegment scratch = arena.allocate(threads * SCRATCH_BYTES, CpuBuffer.ALIGNMENT);
-      // Small pieces, so that a thread which is held back leaves the others to go on.
-      int pieces = 32 * threads;
+      // Some pieces each, so that a thread which is held back leaves the others to go on; long
+      // ones, as
+      // each start costs.
+      int pieces = 4 * threads;
       long piece = MEMORY_BYTES / pieces & -256L;
       double read =
           best(
