@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import ai.realm.error.RealmException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// One call into a guest: its arguments, its output, what it used and what refused it.
@@ -22,6 +23,7 @@ final class Call {
   private final long cpuLimitNanos;
   private volatile boolean cancelled;
   private volatile long excusedNanos;
+  private volatile @Nullable LongSupplier elsewhere;
   private @Nullable RealmException refusal;
   private int promptTokens;
   private int newTokens;
@@ -146,8 +148,19 @@ final class Call {
     excusedNanos += nanos;
   }
 
-  long excusedNanos() {
-    return excusedNanos;
+  /// Says where to ask for CPU time that the guest uses on another thread than the call's; null for
+  /// nowhere.
+  void watchElsewhere(@Nullable LongSupplier cpuNanos) {
+    elsewhere = cpuNanos;
+  }
+
+  /// CPU time of the guest itself.
+  ///
+  /// @param threadNanos of the call's thread
+  long guestCpuNanos(long threadNanos) {
+    LongSupplier other = elsewhere;
+    long nanos = threadNanos + (other == null ? 0 : Math.max(0, other.getAsLong()));
+    return Math.max(0, nanos - excusedNanos);
   }
 
   void countSampled() {

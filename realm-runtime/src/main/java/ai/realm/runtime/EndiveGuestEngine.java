@@ -54,12 +54,22 @@ final class EndiveGuestEngine implements GuestEngine {
         .compile();
   }
 
+  /// Whether the build compiled this guest, which so is trusted.
+  static boolean isBuiltIn(byte[] wasm) {
+    return findProvider(wasm) != null;
+  }
+
   private static @Nullable CompiledModule findCompiled(byte[] wasm) {
+    ServiceLoader.Provider<CompiledModule> provider = findProvider(wasm);
+    return provider == null ? null : provider.get();
+  }
+
+  private static ServiceLoader.@Nullable Provider<CompiledModule> findProvider(byte[] wasm) {
     String digest = sha256(wasm);
     for (ServiceLoader.Provider<CompiledModule> provider :
         ServiceLoader.load(CompiledModule.class).stream().toList()) {
       if (digest.equals(digestOf(provider.type()))) {
-        return provider.get();
+        return provider;
       }
     }
     return null;

@@ -39,14 +39,10 @@ final class GuestModules {
   /// @throws GuestFormatException when it cannot be one
   /// @throws LimitException `COMPILER_BUSY` when others' guests keep the compiler for too long
   Guest get(byte[] wasm, GuestLimits limits) {
-    if (wasm.length > limits.maxModuleBytes()) {
-      throw new GuestFormatException(
-          "guest: expected at most %d bytes, found %d"
-              .formatted(limits.maxModuleBytes(), wasm.length));
-    }
+    checkSize(wasm, limits);
     String digest = sha256(wasm);
     FutureTask<Guest> mine =
-        new FutureTask<>(() -> new Guest(digest, compile(wasm.clone(), limits)));
+        new FutureTask<>(() -> new Guest(digest, compile(engine, wasm.clone(), limits)));
     FutureTask<Guest> task = remember(digest, mine);
     // Runs once, whoever comes first; others wait for it.
     task.run();
@@ -66,6 +62,25 @@ final class GuestModules {
     }
   }
 
+  /// The same where another engine than this one's runs it, which keeps what it compiles itself.
+  Guest getFrom(GuestEngine other, byte[] wasm, GuestLimits limits) {
+    checkSize(wasm, limits);
+    try {
+      return new Guest(sha256(wasm), compile(other, wasm.clone(), limits));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while a guest was compiled", e);
+    }
+  }
+
+  private static void checkSize(byte[] wasm, GuestLimits limits) {
+    if (wasm.length > limits.maxModuleBytes()) {
+      throw new GuestFormatException(
+          "guest: expected at most %d bytes, found %d"
+              .formatted(limits.maxModuleBytes(), wasm.length));
+    }
+  }
+
   private static LimitException busy() {
     return new LimitException(
         "COMPILER_BUSY",
@@ -73,13 +88,14 @@ final class GuestModules {
         TimeUnit.SECONDS.toNanos(COMPILE_SECONDS));
   }
 
-  private GuestEngine.Module compile(byte[] wasm, GuestLimits limits) throws InterruptedException {
+  private GuestEngine.Module compile(GuestEngine with, byte[] wasm, GuestLimits limits)
+      throws InterruptedException {
     if (!compiler.tryAcquire(COMPILE_SECONDS, TimeUnit.SECONDS)) {
       throw busy();
     }
     try {
       compilations.incrementAndGet();
-      return engine.load(wasm, limits);
+      return with.load(wasm, limits);
     } finally {
       compiler.release();
     }

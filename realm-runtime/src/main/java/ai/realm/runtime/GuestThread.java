@@ -107,7 +107,7 @@ final class GuestThread {
         return new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
       }
       long cpu = ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId());
-      long used = Math.max(0, cpu - call.excusedNanos());
+      long used = call.guestCpuNanos(cpu);
       if (used > call.cpuLimitNanos()) {
         return new GuestTrapException(
             "GUEST_CPU",

@@ -83,6 +83,11 @@ final class HostFunctions {
     trace = next;
   }
 
+  /// The call in progress.
+  Call call() {
+    return state.call();
+  }
+
   /// Runs a function for the guest.
   ///
   /// @throws RealmException what ends the call

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /// Realms of many tenants over one copy of each model.
 ///
@@ -17,6 +18,7 @@ import java.util.function.LongSupplier;
 /// for a while; if the tenant allows it the default guest stands in. Safe for many threads.
 public final class MultiRealmManager implements AutoCloseable {
   private final GuestModules modules = new GuestModules(new EndiveGuestEngine());
+  private final Workers workers = new Workers();
   private final Memory64Manager memory64;
   private final ModelCatalog models;
   private final GuestModules.Guest defaultGuest;
@@ -42,8 +44,16 @@ public final class MultiRealmManager implements AutoCloseable {
   /// @throws IllegalStateException when the tenant has one
   public void create(TenantId tenant, RealmPolicy policy) {
     Realm realm = new Realm(tenant, policy.limits(), models, memory64, policy.tools());
-    TenantRealm made = new TenantRealm(realm, policy, defaultGuest, nanoClock);
+    Workers.Slot worker =
+        switch (policy.isolation()) {
+          case Isolation.InProcess inProcess -> null;
+          case Isolation.Worker isolated -> workers.join(tenant, isolated);
+        };
+    TenantRealm made = new TenantRealm(realm, policy, defaultGuest, worker, nanoClock);
     if (realms.putIfAbsent(tenant, made) != null) {
+      if (worker != null) {
+        worker.close();
+      }
       throw new IllegalStateException(tenant + ": has a realm already");
     }
   }
@@ -62,7 +72,7 @@ public final class MultiRealmManager implements AutoCloseable {
   /// @throws LimitException `COMPILER_BUSY`
   public void deploy(TenantId tenant, byte[] wasm) {
     TenantRealm realm = realm(tenant);
-    realm.deploy(modules.get(wasm, realm.guestLimits()));
+    realm.deploy(realm.load(modules, wasm));
   }
 
   /// Returns a tenant to the default guest.
@@ -105,6 +115,11 @@ public final class MultiRealmManager implements AutoCloseable {
     return present;
   }
 
+  /// The worker of a tenant, or null.
+  Workers.@Nullable Slot worker(TenantId tenant) {
+    return realm(tenant).worker();
+  }
+
   int compilations() {
     return modules.compilations();
   }
@@ -113,6 +128,7 @@ public final class MultiRealmManager implements AutoCloseable {
   public void close() {
     realms.values().forEach(TenantRealm::close);
     realms.clear();
+    workers.close();
     models.close();
     memory64.close();
   }

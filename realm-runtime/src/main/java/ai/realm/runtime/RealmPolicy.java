@@ -9,12 +9,14 @@ import java.time.Duration;
 /// @param fallback whether the default guest stands in while the tenant's own fails
 /// @param failuresToOpen failures in a row that open the circuit breaker
 /// @param openFor how long it stays open before the guest is tried again
+/// @param isolation where its own guest runs; the default guest always runs in the host's process
 public record RealmPolicy(
     ResourceLimits limits,
     GuestTools tools,
     boolean fallback,
     int failuresToOpen,
-    Duration openFor) {
+    Duration openFor,
+    Isolation isolation) {
   public RealmPolicy {
     if (failuresToOpen < 1 || !openFor.isPositive()) {
       throw new IllegalArgumentException(
@@ -25,21 +27,26 @@ public record RealmPolicy(
 
   /// No tools, the default guest stands in after three failures in a row, for 30 seconds.
   public static RealmPolicy of(ResourceLimits limits) {
-    return new RealmPolicy(limits, GuestTools.NONE, true, 3, Duration.ofSeconds(30));
+    return new RealmPolicy(limits, GuestTools.NONE, true, 3, Duration.ofSeconds(30), Isolation.inProcess());
   }
 
   /// The same with or without the default guest to stand in.
   public RealmPolicy withFallback(boolean stands) {
-    return new RealmPolicy(limits, tools, stands, failuresToOpen, openFor);
+    return new RealmPolicy(limits, tools, stands, failuresToOpen, openFor, isolation);
   }
 
   /// The same with tools.
   public RealmPolicy withTools(GuestTools others) {
-    return new RealmPolicy(limits, others, fallback, failuresToOpen, openFor);
+    return new RealmPolicy(limits, others, fallback, failuresToOpen, openFor, isolation);
   }
 
   /// The same with another circuit breaker.
   public RealmPolicy withBreaker(int failures, Duration open) {
-    return new RealmPolicy(limits, tools, fallback, failures, open);
+    return new RealmPolicy(limits, tools, fallback, failures, open, isolation);
+  }
+
+  /// The same with its own guest elsewhere.
+  public RealmPolicy withIsolation(Isolation other) {
+    return new RealmPolicy(limits, tools, fallback, failuresToOpen, openFor, other);
   }
 }

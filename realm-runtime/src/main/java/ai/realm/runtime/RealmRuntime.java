@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 public final class RealmRuntime implements AutoCloseable {
   private static final TenantId TENANT = new TenantId("default");
 
-  private final GuestEngine guests = new EndiveGuestEngine();
+  private final Workers workers = new Workers();
+  private final GuestEngine guests;
   private final Memory64Manager memory64;
   private final ModelCatalog models;
   private final Realm realm;
@@ -31,9 +32,21 @@ public final class RealmRuntime implements AutoCloseable {
 
   /// The same with bounds on rates and on what is shared between calls, and with tools.
   public RealmRuntime(RuntimeConfig config, ResourceLimits limits, GuestTools tools) {
+    this(config, limits, tools, Isolation.inProcess());
+  }
+
+  /// The same with its guest elsewhere.
+  public RealmRuntime(
+      RuntimeConfig config, ResourceLimits limits, GuestTools tools, Isolation isolation) {
     this.memory64 = newMemory64(config);
     this.models = new ModelCatalog(config);
     this.realm = new Realm(TENANT, limits, models, memory64, tools);
+    this.guests =
+        switch (isolation) {
+          case Isolation.InProcess inProcess -> new EndiveGuestEngine();
+          case Isolation.Worker isolated ->
+              new WorkerGuestEngine(workers.join(TENANT, isolated), hostFunctions());
+        };
   }
 
   static Memory64Manager newMemory64(RuntimeConfig config) {
@@ -107,7 +120,7 @@ public final class RealmRuntime implements AutoCloseable {
   }
 
   /// What guests can import.
-  List<HostFunction> hostFunctions() {
+  final List<HostFunction> hostFunctions() {
     return new HostFunctions(new GuestState(realm)).all();
   }
 
@@ -124,6 +137,7 @@ public final class RealmRuntime implements AutoCloseable {
     try {
       closeSession();
       session = null;
+      workers.close();
       realm.close();
       models.close();
       memory64.close();

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -13,14 +14,21 @@ final class TenantRealm implements AutoCloseable {
   private final RealmPolicy policy;
   private final CircuitBreaker breaker;
   private final GuestPool fallback;
+  private final Workers.@Nullable Slot worker;
   private final Set<GuestPool> retired = ConcurrentHashMap.newKeySet();
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable GuestPool own;
   private boolean closed;
 
+  /// @param worker where the tenant's own guests run; null for in this process
   TenantRealm(
-      Realm realm, RealmPolicy policy, GuestModules.Guest defaultGuest, LongSupplier nanoClock) {
+      Realm realm,
+      RealmPolicy policy,
+      GuestModules.Guest defaultGuest,
+      Workers.@Nullable Slot worker,
+      LongSupplier nanoClock) {
     this.realm = realm;
+    this.worker = worker;
     this.policy = policy;
     this.fallback = new GuestPool(realm, defaultGuest);
     this.breaker = new CircuitBreaker(policy.failuresToOpen(), policy.openFor(), nanoClock);
@@ -28,6 +36,19 @@ final class TenantRealm implements AutoCloseable {
 
   GuestLimits guestLimits() {
     return policy.limits().guest();
+  }
+
+  /// Reads and compiles a guest where the tenant's guests run.
+  GuestModules.Guest load(GuestModules modules, byte[] wasm) {
+    if (worker == null) {
+      return modules.get(wasm, guestLimits());
+    }
+    List<HostFunction> functions = new HostFunctions(new GuestState(realm)).all();
+    return modules.getFrom(new WorkerGuestEngine(worker, functions), wasm, guestLimits());
+  }
+
+  Workers.@Nullable Slot worker() {
+    return worker;
   }
 
   /// New calls run this guest; null for the default one. Calls in progress finish on theirs.
@@ -165,6 +186,9 @@ final class TenantRealm implements AutoCloseable {
       present.close();
     }
     fallback.close();
+    if (worker != null) {
+      worker.close();
+    }
     realm.close();
   }
 

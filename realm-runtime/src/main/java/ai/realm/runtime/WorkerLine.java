@@ -1,0 +1,194 @@
+package ai.realm.runtime;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/// The host's end of what it shares with one instance in a worker: the channel and the memory.
+final class WorkerLine implements AutoCloseable {
+  /// How long a worker may take to start or to open an instance.
+  private static final long OPEN_SECONDS = 30;
+
+  private static final int ZEROS = 64 << 10;
+
+  private final WorkerProcess worker;
+  private final int id;
+  private final Arena arena;
+  private final FileChannel file;
+  private final MemorySegment memory;
+  private final WorkerChannel channel;
+
+  private WorkerLine(
+      WorkerProcess worker,
+      int id,
+      Arena arena,
+      FileChannel file,
+      MemorySegment memory,
+      WorkerChannel channel) {
+    this.worker = worker;
+    this.id = id;
+    this.arena = arena;
+    this.file = file;
+    this.memory = memory;
+    this.channel = channel;
+  }
+
+  static WorkerLine open(
+      WorkerProcess worker, int id, Path folder, long memoryBytes, long stackBytes)
+      throws IOException {
+    Path shared = folder.resolve("memory-" + id);
+    Path socket = folder.resolve("bell-" + id);
+    Arena arena = Arena.ofShared();
+    FileChannel file = null;
+    try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+      file =
+          FileChannel.open(
+              shared,
+              StandardOpenOption.CREATE_NEW,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE);
+      MemorySegment whole =
+          file.map(
+              FileChannel.MapMode.READ_WRITE,
+              0,
+              WorkerChannel.CONTROL_BYTES + memoryBytes,
+              arena);
+      allocate(file, 0, WorkerChannel.CONTROL_BYTES);
+      server.bind(UnixDomainSocketAddress.of(socket), 1);
+      worker.tellToOpen(
+          new WorkerGuest.Opening(id, shared.toString(), socket.toString(), stackBytes));
+      WorkerChannel channel = WorkerChannel.open(whole, accept(server, worker), true);
+      WorkerLine line =
+          new WorkerLine(
+              worker,
+              id,
+              arena,
+              file,
+              whole.asSlice(WorkerChannel.CONTROL_BYTES),
+              channel);
+      line.awaitReady();
+      return line;
+    } catch (IOException | RuntimeException e) {
+      arena.close();
+      if (file != null) {
+        file.close();
+      }
+      throw e;
+    } finally {
+      Files.deleteIfExists(shared);
+      Files.deleteIfExists(socket);
+    }
+  }
+
+  /// Writes zeros, so that memory that the machine does not have is an error here and no fault later.
+  private static void allocate(FileChannel file, long from, long bytes) throws IOException {
+    ByteBuffer zeros = ByteBuffer.allocateDirect((int) Math.min(ZEROS, Math.max(1, bytes)));
+    for (long at = from; at < from + bytes; ) {
+      zeros.clear().limit((int) Math.min(zeros.capacity(), from + bytes - at));
+      at += file.write(zeros, at);
+    }
+  }
+
+  private static SocketChannel accept(ServerSocketChannel server, WorkerProcess worker)
+      throws IOException {
+    server.configureBlocking(false);
+    long giveUp = System.nanoTime() + TimeUnit.SECONDS.toNanos(OPEN_SECONDS);
+    try (Selector selector = Selector.open()) {
+      server.register(selector, SelectionKey.OP_ACCEPT);
+      while (true) {
+        SocketChannel accepted = server.accept();
+        if (accepted != null) {
+          return accepted;
+        }
+        if (!worker.isAlive()) {
+          throw new IOException("the worker ended while it started");
+        }
+        if (System.nanoTime() - giveUp > 0 || Thread.currentThread().isInterrupted()) {
+          throw new IOException("the worker did not open an instance in time");
+        }
+        selector.select(100);
+        selector.selectedKeys().clear();
+      }
+    }
+  }
+
+  private void awaitReady() throws IOException {
+    try {
+      ByteBuffer message =
+          channel.receive(System.nanoTime() + TimeUnit.SECONDS.toNanos(OPEN_SECONDS));
+      if (message == null || message.getInt() != WorkerMessage.READY) {
+        throw new IOException("the worker did not open an instance in time");
+      }
+    } catch (WorkerChannel.BrokenException e) {
+      throw new IOException("the worker did not open an instance", e);
+    }
+  }
+
+  WorkerProcess worker() {
+    return worker;
+  }
+
+  WorkerChannel channel() {
+    return channel;
+  }
+
+  void interruptGuest() {
+    worker.interrupt(id);
+  }
+
+  /// What both map as the guest's memory.
+  MemorySegment memory() {
+    return memory;
+  }
+
+  /// Backs a range of the memory. Returns false when the machine has no more.
+  boolean allocate(long from, long bytes) {
+    try {
+      allocate(file, WorkerChannel.CONTROL_BYTES + from, bytes);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /// Copies a module to where the worker finds it.
+  void put(byte[] bytes) {
+    MemorySegment.copy(MemorySegment.ofArray(bytes), 0, memory, 0, bytes.length);
+  }
+
+  @Nullable ByteBuffer receive(long deadlineNanos) throws WorkerChannel.BrokenException {
+    return channel.receive(deadlineNanos);
+  }
+
+  /// Tells the instance to end; where the worker is gone nobody hears.
+  @Override
+  public void close() {
+    channel.message(WorkerMessage.CLOSE);
+    try {
+      channel.send();
+    } catch (InternalError e) {
+      // The worker took the file from under us: nothing is lost that was not lost already.
+      worker.recycle("truncated the memory that it shares");
+    }
+    channel.close();
+    arena.close();
+    try {
+      file.close();
+    } catch (IOException e) {
+      // It has no name any more; the last to close it gives its memory back.
+    }
+  }
+}

@@ -1,0 +1,231 @@
+package ai.realm.runtime;
+
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/// A worker as the host sees it: a child process with hard bounds, started with the JDK and the classes of
+/// this one. Nothing that it says is believed without a check, and when it does not do as it should it is
+/// killed.
+final class WorkerProcess implements AutoCloseable {
+  /// The exit status of a JVM that ran out of memory and was told to end then.
+  private static final int OUT_OF_MEMORY = 3;
+
+  private static final long EXIT_WAIT_MILLIS = 500;
+
+  private final Process process;
+  private final Path folder;
+  private final DataOutputStream commands;
+  private final AtomicInteger ids = new AtomicInteger();
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private final ReentrantLock lock = new ReentrantLock();
+  private volatile @Nullable String recycled;
+
+  private WorkerProcess(Process process, Path folder) {
+    this.process = process;
+    this.folder = folder;
+    this.commands = new DataOutputStream(process.getOutputStream());
+  }
+
+  /// Starts a worker; it is there when its first instance answers.
+  ///
+  /// @throws GuestTrapException `WORKER_LOST` when the process cannot be started
+  static WorkerProcess start(Isolation.Worker isolation, List<HostFunction> functions) {
+    Path folder = null;
+    try {
+      folder = privateFolder();
+      ProcessBuilder builder = new ProcessBuilder(command(isolation, folder));
+      builder.environment().clear();
+      builder.directory(folder.toFile());
+      builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
+      builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+      WorkerProcess worker = new WorkerProcess(builder.start(), folder);
+      worker.process.onExit().thenRun(worker::deleteFolder);
+      worker.greet(functions);
+      return worker;
+    } catch (IOException e) {
+      if (folder != null) {
+        delete(folder);
+      }
+      throw new GuestTrapException("WORKER_LOST", "worker: cannot be started", e);
+    }
+  }
+
+  /// Memory where the machine has a file system in it, so that nothing of a guest reaches a disk.
+  private static Path privateFolder() throws IOException {
+    Path memory = Path.of("/dev/shm");
+    Path parent =
+        Files.isDirectory(memory) && Files.isWritable(memory)
+            ? memory
+            : Path.of(System.getProperty("java.io.tmpdir"));
+    return parent.getFileSystem().supportedFileAttributeViews().contains("posix")
+        ? Files.createTempDirectory(
+            parent,
+            "realm-worker-",
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
+        : Files.createTempDirectory(parent, "realm-worker-");
+  }
+
+  private static List<String> command(Isolation.Worker isolation, Path folder) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("-Xmx" + isolation.heapBytes());
+    command.add("-Xss512k");
+    command.addAll(
+        List.of(
+            "-XX:MaxMetaspaceSize=96m",
+            "-XX:CompressedClassSpaceSize=32m",
+            "-XX:ReservedCodeCacheSize=48m",
+            "-XX:MaxDirectMemorySize=8m",
+            "-XX:+UseSerialGC",
+            "-XX:ActiveProcessorCount=2",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-HeapDumpOnOutOfMemoryError",
+            "-XX:-CreateCoredumpOnCrash",
+            "-XX:-UsePerfData",
+            "-XX:+DisableAttachMechanism",
+            "-XX:ErrorFile=" + folder.resolve("crash.log")));
+    // Guests that the build compiled may come from either path.
+    add(command, "--module-path", System.getProperty("jdk.module.path", ""));
+    add(command, "-cp", System.getProperty("java.class.path", ""));
+    Module module = WorkerMain.class.getModule();
+    if (module.isNamed()) {
+      command.add("-m");
+      command.add(module.getName() + "/" + WorkerMain.class.getName());
+    } else {
+      command.add(WorkerMain.class.getName());
+    }
+    return command;
+  }
+
+  private static void add(List<String> command, String option, String value) {
+    if (!value.isEmpty()) {
+      command.add(option);
+      command.add(value);
+    }
+  }
+
+  private void greet(List<HostFunction> functions) throws IOException {
+    commands.writeInt(functions.size());
+    for (HostFunction function : functions) {
+      commands.writeUTF(function.name());
+      commands.writeInt(function.parameters());
+    }
+    commands.flush();
+  }
+
+  /// Opens a line to a new instance.
+  ///
+  /// @param memoryBytes the most that its memory may have
+  /// @throws GuestTrapException `WORKER_LOST`
+  WorkerLine open(long memoryBytes, long stackBytes) {
+    int id = ids.incrementAndGet();
+    try {
+      return WorkerLine.open(this, id, folder, memoryBytes, stackBytes);
+    } catch (IOException | UncheckedIOException e) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted before it began", e);
+      }
+      throw lost(e);
+    }
+  }
+
+  /// Tells the worker to open its side of a line.
+  void tellToOpen(WorkerGuest.Opening opening) throws IOException {
+    lock.lock();
+    try {
+      commands.writeInt(WorkerMain.OPEN);
+      opening.write(commands);
+      commands.flush();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Interrupts the guest of a line.
+  void interrupt(int id) {
+    lock.lock();
+    try {
+      commands.writeInt(WorkerMain.INTERRUPT);
+      commands.writeInt(id);
+      commands.flush();
+    } catch (IOException e) {
+      // A worker that is gone needs no interrupt; whoever waits for its guest finds out.
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  boolean isAlive() {
+    return recycled == null && !closed.get() && process.isAlive();
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  /// Kills a worker that does not do as it should; the next call starts another.
+  void recycle(String reason) {
+    recycled = reason;
+    process.destroyForcibly();
+  }
+
+  /// Why the worker is not there any more; kills it where it is.
+  GuestTrapException lost(@Nullable Exception cause) {
+    String reason = recycled;
+    if (reason == null) {
+      reason = exit();
+      recycle(reason);
+    }
+    return cause == null
+        ? new GuestTrapException("WORKER_LOST", "worker: " + reason)
+        : new GuestTrapException("WORKER_LOST", "worker: " + reason, cause);
+  }
+
+  private String exit() {
+    try {
+      if (process.waitFor(EXIT_WAIT_MILLIS, TimeUnit.MILLISECONDS)) {
+        return process.exitValue() == OUT_OF_MEMORY
+            ? "its heap is exhausted"
+            : "ended with status " + process.exitValue();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return "does not answer";
+  }
+
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      process.destroyForcibly();
+      deleteFolder();
+    }
+  }
+
+  private void deleteFolder() {
+    delete(folder);
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException | UncheckedIOException e) {
+      // The other of the two that delete it was faster.
+    }
+  }
+}
