@@ -27,7 +27,8 @@ public record RealmPolicy(
 
   /// No tools, the default guest stands in after three failures in a row, for 30 seconds.
   public static RealmPolicy of(ResourceLimits limits) {
-    return new RealmPolicy(limits, GuestTools.NONE, true, 3, Duration.ofSeconds(30), Isolation.inProcess());
+    return new RealmPolicy(
+        limits, GuestTools.NONE, true, 3, Duration.ofSeconds(30), Isolation.inProcess());
   }
 
   /// The same with or without the default guest to stand in.

@@ -71,7 +71,8 @@ final class WorkerChannel implements AutoCloseable {
   private long received;
   private long lastWaitNanos;
 
-  private WorkerChannel(MemorySegment control, SocketChannel bell, Selector selector, boolean host) {
+  private WorkerChannel(
+      MemorySegment control, SocketChannel bell, Selector selector, boolean host) {
     this.control = control;
     this.bell = bell;
     this.selector = selector;
@@ -211,8 +212,7 @@ final class WorkerChannel implements AutoCloseable {
     if (length < Integer.BYTES || length > MESSAGE_BYTES) {
       throw new BrokenException("expected a message of 4 to 7168 bytes, found " + length);
     }
-    MemorySegment.copy(
-        control, ValueLayout.JAVA_BYTE, at + Integer.BYTES, in.array(), 0, length);
+    MemorySegment.copy(control, ValueLayout.JAVA_BYTE, at + Integer.BYTES, in.array(), 0, length);
     return in.clear().limit(length);
   }
 

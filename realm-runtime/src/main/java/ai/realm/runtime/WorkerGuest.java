@@ -63,8 +63,7 @@ final class WorkerGuest {
   WorkerGuest(Opening opening, WorkerMain worker) {
     this.opening = opening;
     this.worker = worker;
-    this.thread =
-        new Thread(null, this::run, "realm-guest-" + opening.id(), opening.stackBytes());
+    this.thread = new Thread(null, this::run, "realm-guest-" + opening.id(), opening.stackBytes());
     thread.setDaemon(true);
   }
 
@@ -84,8 +83,7 @@ final class WorkerGuest {
       if (present == null || !running) {
         return false;
       }
-      present.publishCpu(
-          ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId()));
+      present.publishCpu(ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId()));
       return true;
     } finally {
       lock.unlock();

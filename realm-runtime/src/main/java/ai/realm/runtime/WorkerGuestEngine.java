@@ -50,7 +50,8 @@ final class WorkerGuestEngine implements GuestEngine {
     }
 
     void load(WorkerProcess worker) {
-      try (WorkerLine line = worker.open(Math.max(1, wasm.length), GuestLimits.DEFAULT.stackBytes())) {
+      try (WorkerLine line =
+          worker.open(Math.max(1, wasm.length), GuestLimits.DEFAULT.stackBytes())) {
         line.put(wasm);
         line.channel().message(WorkerMessage.LOAD).putInt(wasm.length).put(digest);
         line.channel().send();
@@ -63,8 +64,7 @@ final class WorkerGuestEngine implements GuestEngine {
         }
         switch (answer.getInt()) {
           case WorkerMessage.DONE -> {}
-          case WorkerMessage.REFUSED ->
-              throw new GuestFormatException(WorkerChannel.text(answer));
+          case WorkerMessage.REFUSED -> throw new GuestFormatException(WorkerChannel.text(answer));
           case WorkerMessage.TRAP, WorkerMessage.FAILED -> {
             String text = WorkerChannel.text(answer);
             throw new GuestFormatException("guest: cannot be loaded: " + text);

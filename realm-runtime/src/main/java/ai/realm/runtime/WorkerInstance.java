@@ -110,8 +110,7 @@ final class WorkerInstance implements GuestEngine.Instance {
     return message.getLong();
   }
 
-  private void serve(int kind, ByteBuffer message, Call call)
-      throws WorkerChannel.BrokenException {
+  private void serve(int kind, ByteBuffer message, Call call) throws WorkerChannel.BrokenException {
     switch (kind) {
       case WorkerMessage.HOST_CALL -> {
         long started = System.nanoTime();

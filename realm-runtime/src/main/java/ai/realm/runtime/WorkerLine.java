@@ -62,10 +62,7 @@ final class WorkerLine implements AutoCloseable {
               StandardOpenOption.WRITE);
       MemorySegment whole =
           file.map(
-              FileChannel.MapMode.READ_WRITE,
-              0,
-              WorkerChannel.CONTROL_BYTES + memoryBytes,
-              arena);
+              FileChannel.MapMode.READ_WRITE, 0, WorkerChannel.CONTROL_BYTES + memoryBytes, arena);
       allocate(file, 0, WorkerChannel.CONTROL_BYTES);
       server.bind(UnixDomainSocketAddress.of(socket), 1);
       worker.tellToOpen(
@@ -73,12 +70,7 @@ final class WorkerLine implements AutoCloseable {
       WorkerChannel channel = WorkerChannel.open(whole, accept(server, worker), true);
       WorkerLine line =
           new WorkerLine(
-              worker,
-              id,
-              arena,
-              file,
-              whole.asSlice(WorkerChannel.CONTROL_BYTES),
-              channel);
+              worker, id, arena, file, whole.asSlice(WorkerChannel.CONTROL_BYTES), channel);
       line.awaitReady();
       return line;
     } catch (IOException | RuntimeException e) {
