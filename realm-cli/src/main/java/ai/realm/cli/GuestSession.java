@@ -127,7 +127,7 @@ final class GuestSession implements Session {
     return String.format(
         Locale.ROOT,
         "{\"raw\":%b,\"messages\":%b,\"max_tokens\":%d,\"temperature\":%s,\"top_k\":%d,"
-            + "\"top_p\":%s,\"min_p\":%s,\"repeat_penalty\":%s,\"seed\":%d,\"stop\":[%s]}",
+            + "\"top_p\":%s,\"min_p\":%s,\"repeat_penalty\":%s,\"seed\":%d,\"stop\":[%s]%s}",
         request.raw(),
         !request.raw(),
         sampling.maxTokens(),
@@ -137,7 +137,8 @@ final class GuestSession implements Session {
         sampling.minP(),
         sampling.repeatPenalty(),
         (int) sampling.seed(),
-        sampling.stop().stream().map(GuestSession::quote).collect(Collectors.joining(",")));
+        sampling.stop().stream().map(GuestSession::quote).collect(Collectors.joining(",")),
+        sampling.more());
   }
 
   /// A JSON string.

@@ -1,8 +1,15 @@
 package ai.realm.cli;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -62,6 +69,114 @@ final class SamplingOptions {
       description = "End where TEXT would appear; may be given several times.")
   private List<String> stop = new ArrayList<>();
 
+  @Option(
+      names = "--min-tokens",
+      paramLabel = "N",
+      description = "Do not let the model end before N tokens.")
+  private @Nullable Integer minTokens;
+
+  @Option(
+      names = "--frequency-penalty",
+      paramLabel = "F",
+      description = "Subtract F from a token's score for each time it came lately.")
+  private @Nullable Float frequencyPenalty;
+
+  @Option(
+      names = "--presence-penalty",
+      paramLabel = "F",
+      description = "Subtract F from the scores of tokens that came lately.")
+  private @Nullable Float presencePenalty;
+
+  @Option(
+      names = "--logit-bias",
+      paramLabel = "TOKEN=BIAS",
+      description = "Add BIAS to a token's score; -inf excludes it; may be given several times.")
+  private Map<Integer, String> logitBias = new LinkedHashMap<>();
+
+  @Option(
+      names = "--sampling",
+      paramLabel = "KEY=VALUE",
+      description =
+          "Any other setting of docs/guest-abi.md, such as typical_p=0.9, mirostat_tau=5,"
+              + " dry_multiplier=0.8; may be given several times.")
+  private Map<String, String> settings = new LinkedHashMap<>();
+
+  @ArgGroup(exclusive = true)
+  private @Nullable Constraint constraint;
+
+  /// What the answer must be; at most one of these.
+  static final class Constraint {
+    @Option(names = "--json", description = "The answer is JSON.")
+    private boolean json;
+
+    @Option(
+        names = "--json-schema",
+        paramLabel = "FILE",
+        description = "The answer is JSON that a JSON Schema allows.")
+    private @Nullable Path schema;
+
+    @Option(
+        names = "--grammar",
+        paramLabel = "FILE",
+        description = "The answer is a text of a GBNF grammar.")
+    private @Nullable Path grammar;
+
+    @Option(
+        names = "--regex",
+        paramLabel = "REGEX",
+        description = "The answer matches a regular expression.")
+    private @Nullable String regex;
+
+    private String member() throws IOException {
+      if (schema != null) {
+        return "\"json_schema\":" + GuestSession.quote(Files.readString(schema));
+      }
+      if (grammar != null) {
+        return "\"grammar\":" + GuestSession.quote(Files.readString(grammar));
+      }
+      return regex == null ? "\"json\":true" : "\"regex\":" + GuestSession.quote(regex);
+    }
+  }
+
+  /// Members of the guest's configuration for what only some requests set: empty, or `,"key":value…`.
+  String more() {
+    StringBuilder more = new StringBuilder();
+    member(more, "min_tokens", minTokens);
+    member(more, "frequency_penalty", frequencyPenalty);
+    member(more, "presence_penalty", presencePenalty);
+    if (!logitBias.isEmpty()) {
+      more.append(",\"logit_bias\":{");
+      logitBias.forEach((token, bias) -> {
+        more.append(more.charAt(more.length() - 1) == '{' ? "" : ",");
+        more.append('"').append(token).append("\":");
+        more.append(setting(bias));
+      });
+      more.append('}');
+    }
+    settings.forEach((key, value) -> member(more, key, setting(value)));
+    if (constraint != null) {
+      try {
+        more.append(',').append(constraint.member());
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+    return more.toString();
+  }
+
+  private static void member(StringBuilder to, String key, @Nullable Object value) {
+    if (value != null) {
+      to.append(',').append(GuestSession.quote(key)).append(':').append(value);
+    }
+  }
+
+  /// A number, array or object as it is, anything else as a text.
+  private static String setting(String value) {
+    return value.matches("[\\[{].*|-?[0-9.]+([eE][-+]?[0-9]+)?|true|false")
+        ? value
+        : GuestSession.quote(value);
+  }
+
   float temperature() {
     return temperature;
   }
@@ -104,6 +219,7 @@ final class SamplingOptions {
     require(minP >= 0 && minP <= 1, "--min-p", "0 to 1", minP);
     require(repeatPenalty > 0 && repeatPenalty <= 10, "--repeat-penalty", "0 to 10", repeatPenalty);
     require(maxTokens == null || maxTokens > 0, "--max-tokens", "1 or more", maxTokens);
+    require(minTokens == null || minTokens > 0, "--min-tokens", "1 or more", minTokens);
     require(stop.stream().noneMatch(String::isEmpty), "--stop", "a text", "an empty one");
   }
 

@@ -25,6 +25,7 @@ final class Call {
   private volatile long excusedNanos;
   private volatile @Nullable LongSupplier elsewhere;
   private @Nullable RealmException refusal;
+  private int refusalErrno;
   private int promptTokens;
   private int newTokens;
   private long firstTokenNanos;
@@ -118,7 +119,9 @@ final class Call {
   boolean admitStep(int rows, int sampled) {
     int prompt = isPrompt(rows) ? rows : 0;
     LimitException refused = quota.takeTokens(prompt, sampled);
-    refusal = refused == null ? refusal : refused;
+    if (refused != null) {
+      refuse(Errno.EDQUOT, refused);
+    }
     return refused == null;
   }
 
@@ -172,13 +175,14 @@ final class Call {
   }
 
   /// Remembers why the host said no, for the caller: a guest only sees a number.
-  void refuse(RealmException reason) {
+  void refuse(int errno, RealmException reason) {
+    refusalErrno = errno;
     refusal = reason;
   }
 
-  /// The last reason for which a step or sequence was refused, or null.
-  @Nullable RealmException refusal() {
-    return refusal;
+  /// The last reason why the host said no, where the guest's result hands its number on; else null.
+  @Nullable RealmException refusal(long result) {
+    return (int) result == refusalErrno ? refusal : null;
   }
 
   /// Writes what is counted once per call.

@@ -39,6 +39,7 @@ final class GuestSession implements AutoCloseable {
   CallResult call(String name, GuestOutput output, Object... arguments) {
     lock.lock();
     Call call = new Call(List.of(arguments), output, realm);
+    RealmException refusal;
     try {
       if (closed) {
         throw new IllegalStateException("the guest is closed");
@@ -46,17 +47,12 @@ final class GuestSession implements AutoCloseable {
       current = call;
       state.begin(call);
       long value = thread.run(() -> invoke(name, arguments), call, realm.quota());
-      RealmException refusal = call.refusal();
-      if (value == Errno.EDQUOT && refusal != null) {
-        throw refusal;
+      refusal = call.refusal(value);
+      if (refusal == null) {
+        return call.result(value);
       }
-      return call.result(value);
     } catch (GuestFormatException e) {
       // The guest did not run.
-      throw e;
-    } catch (LimitException e) {
-      // The guest gave up in good order.
-      realm.meter().failed.increment();
       throw e;
     } catch (RuntimeException | Error e) {
       realm.meter().failed.increment();
@@ -69,6 +65,9 @@ final class GuestSession implements AutoCloseable {
       current = null;
       lock.unlock();
     }
+    // The guest gave up in good order.
+    realm.meter().failed.increment();
+    throw refusal;
   }
 
   private long invoke(String name, Object... arguments) {

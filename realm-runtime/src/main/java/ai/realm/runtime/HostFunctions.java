@@ -23,6 +23,7 @@ final class HostFunctions {
     CallFunctions call = new CallFunctions(state);
     ModelFunctions model = new ModelFunctions(state);
     SequenceFunctions sequence = new SequenceFunctions(state);
+    GrammarFunctions grammar = new GrammarFunctions(state);
     LayerFunctions layer = new LayerFunctions(state);
     Steps steps = new Steps(state);
     add("abi_version", 0, (memory, a) -> ABI_VERSION);
@@ -53,6 +54,17 @@ final class HostFunctions {
     add("kv_truncate", 2, sequence::truncateSequence);
     add("kv_text", 4, sequence::sequenceText);
     add("kv_free", 1, sequence::freeSequence);
+    add("grammar_compile", 3, grammar::compile);
+    add("grammar_free", 1, grammar::freeGrammar);
+    add("matcher_new", 2, grammar::newMatcher);
+    add("matcher_fork", 1, grammar::forkMatcher);
+    add("matcher_accept", 2, grammar::accept);
+    add("matcher_status", 1, grammar::status);
+    add("matcher_forced", 3, grammar::forced);
+    add("matcher_mask", 3, grammar::mask);
+    add("matcher_free", 1, grammar::freeMatcher);
+    add("sampler_new", 3, grammar::newSampler);
+    add("sampler_free", 1, grammar::freeSampler);
     add("logits_read", 4, sequence::readLogits);
     add("step", 2, steps::step);
     add("step_submit", 2, steps::submit);

@@ -136,7 +136,7 @@ final class ModelFunctions {
       String text = model.host().render(messages);
       return memory.put(text.getBytes(StandardCharsets.UTF_8), a[3], a[4]);
     } catch (TemplateException e) {
-      state.call().refuse(e);
+      state.call().refuse(Errno.EINVAL, e);
       return Errno.EINVAL;
     }
   }

@@ -3,6 +3,8 @@ package ai.realm.runtime;
 import ai.realm.engine.Engine;
 import ai.realm.engine.EngineConfig;
 import ai.realm.engine.LoadedModel;
+import ai.realm.engine.TokenConstraint;
+import ai.realm.engine.grammar.TokenTrie;
 import ai.realm.template.ChatMessage;
 import ai.realm.template.ChatTemplate;
 import ai.realm.tokenizer.Tokenizer;
@@ -10,6 +12,8 @@ import ai.realm.tokenizer.Vocabulary;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /// A model with the engine that runs it, loaded once however many guests open it.
 final class ModelHost implements AutoCloseable {
@@ -19,12 +23,16 @@ final class ModelHost implements AutoCloseable {
   private final Engine engine;
   private final int context;
   private final List<String> controlTexts;
+  private final WithoutEnd withoutEnd;
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable TokenTrie tokenTrie;
 
   private ModelHost(LoadedModel model, Engine engine, int context) {
     this.model = model;
     this.engine = engine;
     this.context = context;
     this.controlTexts = controlTexts(model.tokenizer().vocabulary());
+    this.withoutEnd = WithoutEnd.of(model.tokenizer().vocabulary());
   }
 
   static ModelHost start(LoadedModel model, RuntimeConfig config) {
@@ -48,6 +56,46 @@ final class ModelHost implements AutoCloseable {
       }
     }
     return List.copyOf(texts);
+  }
+
+  /// Every token but those that end generation.
+  private record WithoutEnd(long[] words) implements TokenConstraint {
+    static WithoutEnd of(Vocabulary vocabulary) {
+      long[] words = new long[(vocabulary.size() + 63) / 64];
+      for (int id = 0; id < vocabulary.size(); id++) {
+        if (!vocabulary.isEndOfGeneration(id)) {
+          words[id / 64] |= 1L << id;
+        }
+      }
+      return new WithoutEnd(words);
+    }
+
+    @Override
+    public void mask(long[] allowed) {
+      System.arraycopy(words, 0, allowed, 0, Math.min(words.length, allowed.length));
+    }
+
+    @Override
+    public void accept(int token) {}
+  }
+
+  TokenConstraint withoutEnd() {
+    return withoutEnd;
+  }
+
+  /// The vocabulary as grammars need it, made on first use.
+  TokenTrie tokenTrie() {
+    lock.lock();
+    try {
+      TokenTrie present = tokenTrie;
+      if (present == null) {
+        present = TokenTrie.of(tokenizer());
+        tokenTrie = present;
+      }
+      return present;
+    } finally {
+      lock.unlock();
+    }
   }
 
   Tokenizer tokenizer() {

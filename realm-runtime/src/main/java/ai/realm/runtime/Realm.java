@@ -2,6 +2,7 @@ package ai.realm.runtime;
 
 import ai.realm.engine.EngineTenant;
 import ai.realm.engine.TenantShare;
+import ai.realm.engine.grammar.GrammarCache;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -11,6 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// What the running guests of one tenant share: limits and what is left of them, what was used, the
 /// tenant's place in each engine. Safe for many threads.
 final class Realm implements AutoCloseable {
+  private static final int MAX_GRAMMARS = 64;
   private static final long CLOSE_TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final TenantId tenant;
@@ -22,6 +24,7 @@ final class Realm implements AutoCloseable {
   private final Quota quota;
   private final MemoryBudget memory;
   private final GuestStore store;
+  private final GrammarCache grammars = new GrammarCache(MAX_GRAMMARS);
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<ModelHost, EngineTenant> engineTenants = new HashMap<>();
 
@@ -77,6 +80,12 @@ final class Realm implements AutoCloseable {
   /// What the tenant's guests keep between calls.
   GuestStore store() {
     return store;
+  }
+
+  /// Grammars that the tenant's guests compiled, and no other's: who shares them would learn by the time
+  /// that it takes what others compile.
+  GrammarCache grammars() {
+    return grammars;
   }
 
   /// The tenant's place in a model's engine.

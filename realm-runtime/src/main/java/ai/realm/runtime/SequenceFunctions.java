@@ -20,7 +20,7 @@ final class SequenceFunctions {
     try {
       return handleOrClose(state.openSequence(model));
     } catch (AdmissionException e) {
-      state.call().refuse(e);
+      state.call().refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
     }
   }
@@ -41,7 +41,7 @@ final class SequenceFunctions {
     try {
       return handleOrClose(new GuestState.OpenSequence(from.model, from.sequence.fork()));
     } catch (AdmissionException e) {
-      state.call().refuse(e);
+      state.call().refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
     }
   }

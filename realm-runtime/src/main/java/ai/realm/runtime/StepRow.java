@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// ```
 /// 0 kv | 4 tokens_ptr | 8 n | 12 out_ptr | 16 logprob_ptr | 20 flags | 24 mask_ptr | 28 matcher
-/// 32 temperature | 36 top_k | 40 top_p | 44 seed | 48 min_p | 52 repeat_penalty | 56 status | 60 –
+/// 32 temperature | 36 top_k | 40 top_p | 44 seed | 48 min_p | 52 repeat_penalty | 56 status | 60 sampler
 /// ```
 final class StepRow {
   static final int BYTES = 64;
@@ -22,6 +22,8 @@ final class StepRow {
   private static final int EMIT = 2;
   private static final int NONE = 4;
   private static final int LOGITS = 8;
+  private static final int NO_END = 16;
+  private static final int FLAGS = ALL | EMIT | NONE | LOGITS | NO_END;
   private static final int ENDS_GENERATION = 1;
 
   final GuestState.OpenSequence sequence;
@@ -31,6 +33,8 @@ final class StepRow {
   final int out;
   final int logprob;
   final int flags;
+  final int mask;
+  final int matcher;
 
   private StepRow(GuestState.OpenSequence sequence, GuestMemory memory, int at) {
     this.sequence = sequence;
@@ -40,6 +44,8 @@ final class StepRow {
     out = memory.getInt(at + 12);
     logprob = memory.getInt(at + 16);
     flags = memory.getInt(at + 20);
+    mask = memory.getInt(at + 24);
+    matcher = memory.getInt(at + 28);
   }
 
   static @Nullable StepRow read(GuestMemory memory, int at, GuestState state) {
@@ -52,11 +58,9 @@ final class StepRow {
     return (flags & NONE) != 0 ? 0 : (flags & ALL) != 0 ? count : 1;
   }
 
-  int prepare(GuestMemory memory) {
-    if (count < 1
-        || count > sequence.model.host().context()
-        || (flags & ~(ALL | EMIT | NONE | LOGITS)) != 0
-        || memory.getInt(at + 28) != 0) {
+  /// Reads the rest of the record into the sequence's request; 0 or an error.
+  int prepare(GuestMemory memory, GuestState state) {
+    if (count < 1 || count > sequence.model.host().context() || (flags & ~FLAGS) != 0) {
       return Errno.EINVAL;
     }
     if (sequence.isBusy()) {
@@ -70,24 +74,56 @@ final class StepRow {
     if (logprob != 0) {
       memory.check(logprob, 4L * outputs());
     }
-    int mask = memory.getInt(at + 24);
-    memory.ints(at + 32, SAMPLING_FIELDS, sequence.sampling);
-    Sampler sampler = sequence.sampler();
-    if (sampler == null) {
+    Sampler sampler;
+    int handle = memory.getInt(at + 60);
+    if (handle == 0) {
       try {
-        sampler = sequence.use(params());
+        sampler = ownSampler(memory);
       } catch (IllegalArgumentException e) {
         return Errno.EINVAL;
       }
+    } else {
+      GrammarFunctions.OpenSampler open =
+          state.handles().find(handle, GrammarFunctions.OpenSampler.class);
+      if (open == null) {
+        return Errno.EBADF;
+      }
+      sampler = open.sampler();
     }
     sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
     sequence.request.wantLogprobs(logprob != 0).keepLogits((flags & LOGITS) != 0);
-    if (mask != 0) {
-      if (outputs() != 1) {
-        return Errno.EINVAL;
-      }
+    return constrain(memory, state);
+  }
+
+  /// The sampler of the record's own fields.
+  private Sampler ownSampler(GuestMemory memory) {
+    memory.ints(at + 32, SAMPLING_FIELDS, sequence.sampling);
+    Sampler known = sequence.sampler();
+    return known == null ? sequence.use(params()) : known;
+  }
+
+  /// At most one of mask, matcher and `NO_END`, which needs exactly one output.
+  private int constrain(GuestMemory memory, GuestState state) {
+    boolean noEnd = (flags & NO_END) != 0;
+    int constraints = (mask == 0 ? 0 : 1) + (matcher == 0 ? 0 : 1) + (noEnd ? 1 : 0);
+    if (constraints == 0) {
+      return 0;
+    }
+    if (constraints > 1 || outputs() != 1) {
+      return Errno.EINVAL;
+    }
+    if (noEnd) {
+      sequence.request.constrain(sequence.model.host().withoutEnd());
+    } else if (mask != 0) {
       int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
       sequence.request.constrain(new Mask(memory.ints(mask, (vocabulary + 31) / 32)));
+    } else {
+      GrammarFunctions.OpenMatcher open =
+          state.handles().find(matcher, GrammarFunctions.OpenMatcher.class);
+      if (open == null || !open.lend(sequence.request)) {
+        return open == null ? Errno.EBADF : Errno.EBUSY;
+      }
+      sequence.request.constrain(open.matcher);
     }
     return 0;
   }

@@ -109,9 +109,12 @@ final class Steps {
       if (row == null) {
         return Errno.EBADF;
       }
-      int error = row.prepare(memory);
+      int error = row.prepare(memory, state);
       if (error < 0) {
         return error;
+      }
+      if (row.matcher != 0 && isUsed(rows, i, row.matcher)) {
+        return Errno.EINVAL;
       }
       host = row.sequence.model.host();
       rows[i] = row;
@@ -125,6 +128,17 @@ final class Steps {
     return host == null ? Errno.EINVAL : admit(host, rows, call);
   }
 
+  /// Whether one of the first rows has the matcher: it can follow one output only.
+  private static boolean isUsed(@Nullable StepRow[] rows, int count, int matcher) {
+    for (int i = 0; i < count; i++) {
+      StepRow row = rows[i];
+      if (row != null && row.matcher == matcher) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private int admit(ModelHost host, @Nullable StepRow[] rows, Call call) {
     for (StepRow row : rows) {
       if (row != null && !call.admitStep(row.count, row.outputs())) {
@@ -134,8 +148,9 @@ final class Steps {
     try {
       host.engine().submit(submitted);
     } catch (AdmissionException e) {
-      call.refuse(e);
-      return HostFunctions.errno(e);
+      int error = HostFunctions.errno(e);
+      call.refuse(error, e);
+      return error;
     } catch (IllegalArgumentException e) {
       return Errno.EINVAL;
     }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
@@ -18,6 +19,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// The built default guest on the real model.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -186,6 +189,52 @@ final class RealmRuntimeTest {
     assertThat(result.newTokens()).isEqualTo(3);
     assertThat(result.value()).isEqualTo(Errno.ECANCELED);
     assertThat(generate("What is the capital of France?", "{}").text()).contains("Paris");
+  }
+
+  @Test
+  void schemaMakesTheDefaultGuestAnswerInJson() {
+    String schema =
+        "{\"type\":\"object\",\"properties\":{\"capital\":{\"enum\":[\"Rome\",\"Paris\"]}},"
+            + "\"required\":[\"capital\"],\"additionalProperties\":false}";
+    CallResult result =
+        generate("What is the capital of France?", "{\"json_schema\":" + schema + "}");
+    assertThat(result.text()).matches("\\{\\s*\"capital\"\\s*:\\s*\"(Paris|Rome)\"\\s*}");
+    assertThat(result.value()).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "`{\"regex\":\"^ ?It is [A-Z][a-z]{2,9}!$\"}`|`It is [A-Z][a-z]{2,9}!`",
+        "`{\"grammar\":\"root ::= \\\" yes\\\" | \\\" no\\\"\"}`|`yes|no`",
+        "`{\"logit_bias\":{\"1542\":\"-inf\"}}`|`((?!Paris).)*`",
+        "`{\"logit_bias\":{\"1542\":false},\"samplers\":[\"top_k\"],\"top_k\":1}`|`((?!Paris).)*`",
+        "`{\"stop_tokens\":[1542]}`|`The capital of France is`",
+        "`{\"min_tokens\":12}`|`The capital of France is Paris\\..{10,}`",
+        "`{\"typical_p\":0.9,\"mirostat_tau\":0,\"unknown\":{\"a\":[1,{}]}}`|`The capital of France is Paris\\.`",
+      })
+  void configurationReachesSamplerAndGrammar(String config, String expected) {
+    assertThat(generate("What is the capital of France?", config).text())
+        .matches(text -> text.strip().matches("(?s)" + expected), "matches " + expected);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "`{\"typical_p\":7}`|`SAMPLER_INVALID`|`typical p`",
+        "`{\"samplers\":[\"top_q\"]}`|`SAMPLER_INVALID`|`top_q`",
+        "`{\"logit_bias\":{\"99999\":1}}`|`SAMPLER_INVALID`|`token id below 1792`",
+        "`{\"grammar\":\"root ::= (\"}`|`GRAMMAR_INVALID`|`expected`",
+        "`{\"json_schema\":{\"type\":\"nothing\"}}`|`GRAMMAR_INVALID`|`nothing`",
+      })
+  void wrongConfigurationIsSaidToTheCaller(String config, String code, String part) {
+    assertThatThrownBy(() -> generate("What is the capital of France?", config))
+        .isInstanceOfSatisfying(RealmException.class, e -> assertThat(e.code()).isEqualTo(code))
+        .hasMessageContaining(part);
   }
 
   @Test

@@ -1,7 +1,7 @@
 package ai.realm.guest;
 
-/// What the third argument of `generate` says: a flat JSON object. Unknown keys are ignored, so that
-/// one configuration can serve several guests.
+/// What the third argument of `generate` says: a JSON object. Keys that are not this guest's are the host's
+/// (`sampler_new`) or another guest's: they are passed on unread.
 final class Config {
   boolean raw;
   boolean messages;
@@ -12,7 +12,17 @@ final class Config {
   float minP;
   float repeatPenalty = 1;
   int seed;
+  int minTokens;
   byte[][] stop = new byte[0][];
+  int[] stopTokens = new int[0];
+
+  /// Whether there are keys that only the host may know.
+  boolean more;
+
+  /// What the output must be, or null: its kind for `grammar_compile` is [#grammarKind].
+  byte @org.jspecify.annotations.Nullable [] grammar;
+
+  int grammarKind;
 
   private final byte[] json;
   private int at;
@@ -69,7 +79,25 @@ final class Config {
       seed = (int) (long) readNumber();
     } else if (is(key, "stop")) {
       stop = readStrings();
+    } else if (is(key, "min_tokens")) {
+      minTokens = (int) readNumber();
+    } else if (is(key, "stop_tokens")) {
+      stopTokens = readInts();
+    } else if (is(key, "grammar")) {
+      grammar = readString();
+      grammarKind = Host.GBNF;
+    } else if (is(key, "regex")) {
+      grammar = readString();
+      grammarKind = Host.REGEX;
+    } else if (is(key, "json_schema")) {
+      grammar = readSource();
+      grammarKind = Host.JSON_SCHEMA;
+    } else if (is(key, "json")) {
+      boolean json = readBoolean();
+      grammar = json ? new byte[0] : grammar;
+      grammarKind = json ? Host.JSON : grammarKind;
     } else {
+      more = true;
       skipValue(0);
     }
   }
@@ -92,6 +120,39 @@ final class Config {
     } while (!malformed && accept(','));
     malformed |= !accept(']');
     return values;
+  }
+
+  private int[] readInts() {
+    int[] values = new int[0];
+    malformed |= !accept('[');
+    if (malformed || accept(']')) {
+      return values;
+    }
+    do {
+      int[] longer = new int[values.length + 1];
+      for (int i = 0; i < values.length; i++) {
+        longer[i] = values[i];
+      }
+      longer[values.length] = (int) readNumber();
+      values = longer;
+    } while (!malformed && accept(','));
+    malformed |= !accept(']');
+    return values;
+  }
+
+  /// A string's text, any other value as it is written.
+  private byte[] readSource() {
+    skipSpace();
+    if (at < json.length && json[at] == '"') {
+      return readString();
+    }
+    int from = at;
+    skipValue(0);
+    byte[] source = new byte[at - from];
+    for (int i = 0; i < source.length; i++) {
+      source[i] = json[from + i];
+    }
+    return source;
   }
 
   private void skipValue(int depth) {

@@ -18,6 +18,7 @@ public final class GuestProgram {
   private static final int COUNT = 8;
   private static final int OUT = 12;
   private static final int FLAGS = 20;
+  private static final int MATCHER = 28;
   private static final int TEMPERATURE = 32;
   private static final int TOP_K = 36;
   private static final int TOP_P = 40;
@@ -25,6 +26,7 @@ public final class GuestProgram {
   private static final int MIN_P = 48;
   private static final int REPEAT_PENALTY = 52;
   private static final int STATUS = 56;
+  private static final int SAMPLER = 60;
 
   private static final int TOKEN_TEXT_BYTES = 4096;
 
@@ -81,20 +83,68 @@ public final class GuestProgram {
       return sequence;
     }
     StopTexts stops = new StopTexts(config.stop);
-    putRequest(request, sequence, out, config, stops.isEmpty() ? Host.EMIT : 0);
-    result = loop(request, tokens, count, most, stops, tokenText);
+    boolean plain = stops.isEmpty() && config.stopTokens.length == 0;
+    putRequest(request, sequence, out, config, plain ? Host.EMIT : 0);
+    result = putChoice(request, model, config, arena);
+    if (result == 0) {
+      result = loop(request, tokens, count, most, config, stops, tokenText);
+    }
     Host.freeSequence(sequence);
+    if (Arena.getInt(request + MATCHER) != 0) {
+      Host.freeMatcher(Arena.getInt(request + MATCHER));
+    }
+    if (Arena.getInt(request + SAMPLER) != 0) {
+      Host.freeSampler(Arena.getInt(request + SAMPLER));
+    }
     return result;
+  }
+
+  /// The grammar and the sampler of a request, where the configuration asks for them.
+  private static int putChoice(int request, int model, Config config, Arena arena) {
+    byte[] source = config.grammar;
+    int at = arena.top();
+    if (source != null) {
+      if (source.length > arena.left()) {
+        return Host.EMSGSIZE;
+      }
+      for (int i = 0; i < source.length; i++) {
+        Arena.putByte(at + i, source[i]);
+      }
+      int grammar = Host.compileGrammar(config.grammarKind, at, source.length);
+      if (grammar < 0) {
+        return grammar;
+      }
+      int matcher = Host.newMatcher(grammar, model);
+      Host.freeGrammar(grammar);
+      if (matcher < 0) {
+        return matcher;
+      }
+      Arena.putInt(request + MATCHER, matcher);
+    }
+    if (config.more) {
+      int length = Host.readArgument(2, at, arena.left());
+      int sampler = Host.newSampler(model, at, length);
+      if (sampler < 0) {
+        return sampler;
+      }
+      Arena.putInt(request + SAMPLER, sampler);
+    }
+    return 0;
   }
 
   /// The loop itself: one crossing per token where there are no stop texts.
   private static int loop(
-      int request, int tokens, int count, int most, StopTexts stops, int tokenText) {
+      int request, int tokens, int count, int most, Config config, StopTexts stops, int tokenText) {
     int sequence = Arena.getInt(request + KV);
     int out = Arena.getInt(request + OUT);
+    int flags = Arena.getInt(request + FLAGS);
+    boolean emitted = (flags & Host.EMIT) != 0;
+    // A grammar decides itself when its output may end.
+    int least = config.grammar == null ? config.minTokens : 0;
     for (int produced = 0; produced < most; produced++) {
       Arena.putInt(request + TOKENS, produced == 0 ? tokens : out);
       Arena.putInt(request + COUNT, produced == 0 ? count : 1);
+      Arena.putInt(request + FLAGS, produced < least ? flags | Host.NO_END : flags);
       int error = Host.step(request, 1);
       if (error < 0) {
         return error;
@@ -102,7 +152,10 @@ public final class GuestProgram {
       if ((Arena.getInt(request + STATUS) & Host.ENDS_GENERATION) != 0) {
         return flush(stops, tokenText, stops.length(), STOPPED);
       }
-      if (!stops.isEmpty()) {
+      if (contains(config.stopTokens, Arena.getInt(out)) && produced >= config.minTokens) {
+        return flush(stops, tokenText, stops.length(), STOPPED);
+      }
+      if (!emitted) {
         int result = emitUnlessStopped(sequence, Arena.getInt(out), stops, tokenText);
         if (result != LENGTH) {
           return result;
@@ -110,6 +163,15 @@ public final class GuestProgram {
       }
     }
     return flush(stops, tokenText, stops.length(), LENGTH);
+  }
+
+  private static boolean contains(int[] tokens, int token) {
+    for (int t : tokens) {
+      if (t == token) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /// Emits what is surely not part of a stop text. Returns `LENGTH` to go on, `STOPPED` at a stop text.

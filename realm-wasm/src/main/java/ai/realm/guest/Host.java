@@ -9,7 +9,14 @@ final class Host {
   static final int PARSE_SPECIAL = 2;
 
   static final int EMIT = 2;
+  static final int NO_END = 16;
   static final int ENDS_GENERATION = 1;
+
+  // Kinds of grammars.
+  static final int GBNF = 0;
+  static final int JSON_SCHEMA = 1;
+  static final int REGEX = 2;
+  static final int JSON = 3;
 
   static final int EINVAL = -22;
   static final int EMSGSIZE = -90;
@@ -45,6 +52,24 @@ final class Host {
 
   @Import(module = "realm_host", name = "kv_free")
   static native int freeSequence(int sequence);
+
+  @Import(module = "realm_host", name = "grammar_compile")
+  static native int compileGrammar(int kind, int source, int length);
+
+  @Import(module = "realm_host", name = "grammar_free")
+  static native int freeGrammar(int grammar);
+
+  @Import(module = "realm_host", name = "matcher_new")
+  static native int newMatcher(int grammar, int model);
+
+  @Import(module = "realm_host", name = "matcher_free")
+  static native int freeMatcher(int matcher);
+
+  @Import(module = "realm_host", name = "sampler_new")
+  static native int newSampler(int model, int json, int length);
+
+  @Import(module = "realm_host", name = "sampler_free")
+  static native int freeSampler(int sampler);
 
   @Import(module = "realm_host", name = "step")
   static native int step(int requests, int count);

@@ -54,6 +54,12 @@ final class DefaultGuestTest {
             "chat_template",
             "kv_new",
             "kv_free",
+            "grammar_compile",
+            "grammar_free",
+            "matcher_new",
+            "matcher_free",
+            "sampler_new",
+            "sampler_free",
             "step");
     assertThat(modules)
         .isSubsetOf(
