@@ -8,7 +8,9 @@ import ai.realm.engine.AdmissionException;
 import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestOutput;
+import ai.realm.runtime.GuestTools;
 import ai.realm.runtime.RealmRuntime;
+import ai.realm.runtime.ResourceLimits;
 import ai.realm.runtime.RuntimeConfig;
 import ai.realm.template.ChatMessage;
 import ai.realm.wasm.DefaultGuest;
@@ -51,7 +53,13 @@ final class GuestSession implements Session {
     Backends.Selection selection =
         Backends.open(options.backend(), new BackendOptions(options.threads(), true));
     Backend backend = selection.backend();
-    RealmRuntime runtime = new RealmRuntime(config(options, backend));
+    RuntimeConfig config = config(options, backend);
+    RealmRuntime runtime =
+        new RealmRuntime(
+            config,
+            ResourceLimits.unbounded(config.limits()),
+            GuestTools.NONE,
+            options.isolation());
     try {
       runtime.loadWasm(DefaultGuest.bytes());
       long model = runtime.callFunction("load_model", MODEL, "{}").value();

@@ -1,9 +1,12 @@
 package ai.realm.cli;
 
+import ai.realm.runtime.Isolation;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /// Which model, and what computes it.
 final class ModelOptions {
@@ -39,6 +42,13 @@ final class ModelOptions {
       description = "Most tokens of prompt and answer (default: the model's own, at most 8192).")
   private int context;
 
+  @Option(
+      names = "--isolation",
+      paramLabel = "LEVEL",
+      converter = IsolationLevel.class,
+      description = "Where the guest runs: in-process, or worker for a JVM of its own (default: in-process).")
+  private Isolation isolation = Isolation.inProcess();
+
   /// The model file.
   ///
   /// @throws IllegalStateException when none was named and the bundled one is not there
@@ -63,8 +73,27 @@ final class ModelOptions {
     return threads;
   }
 
+  /// Where the guest runs.
+  Isolation isolation() {
+    return isolation;
+  }
+
   /// The most tokens of a sequence; the model's own bound holds as well.
   int maxContext() {
     return context > 0 ? context : DEFAULT_CONTEXT;
+  }
+
+  /// Reads `--isolation`.
+  static final class IsolationLevel implements ITypeConverter<Isolation> {
+    @Override
+    public Isolation convert(String level) {
+      return switch (level) {
+        case "in-process" -> Isolation.inProcess();
+        case "worker" -> Isolation.worker();
+        default ->
+            throw new TypeConversionException(
+                "expected in-process or worker, found '%s'".formatted(level));
+      };
+    }
   }
 }

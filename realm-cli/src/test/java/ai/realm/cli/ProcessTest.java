@@ -68,6 +68,18 @@ final class ProcessTest {
   }
 
   @Test
+  void answerIsTheSameFromAWorker() throws Exception {
+    Process process = start("run", "--isolation", "worker", "What is the capital of France?");
+    assertThat(text(process.getInputStream())).isEqualTo("The capital of France is Paris.\n");
+    assertThat(text(process.getErrorStream())).contains("11 prompt tokens, 7 new tokens");
+    assertThat(process.waitFor()).isZero();
+    Process unknown = start("run", "--isolation", "elsewhere", "Hello");
+    assertThat(text(unknown.getErrorStream()))
+        .contains("expected in-process or worker, found 'elsewhere'");
+    assertThat(unknown.waitFor()).isEqualTo(2);
+  }
+
+  @Test
   void interruptEndsTheAnswerCleanly() throws Exception {
     Process process = startLongAnswer();
     InputStream out = process.getInputStream();

@@ -13,6 +13,9 @@ final class Call {
 
   private static final int LOG_LINE = 1024;
 
+  /// Text, tokens and events of one call: the host keeps the text until the call ends.
+  static final int MAX_OUTPUT = 16 << 20;
+
   private final List<byte[]> arguments;
   private final GuestOutput output;
   private final Quota quota;
@@ -22,6 +25,7 @@ final class Call {
   private final long deadlineNanos;
   private final long cpuLimitNanos;
   private volatile boolean cancelled;
+  private volatile @Nullable Thread thread;
   private volatile long excusedNanos;
   private volatile @Nullable LongSupplier elsewhere;
   private @Nullable RealmException refusal;
@@ -32,6 +36,7 @@ final class Call {
   private long waitNanos;
   private long hostCalls;
   private int logLeft;
+  private long outputLeft = MAX_OUTPUT;
 
   Call(List<Object> arguments, GuestOutput output, Realm realm) {
     this.arguments =
@@ -70,6 +75,18 @@ final class Call {
     cancelled = true;
   }
 
+  void runsOn(Thread next) {
+    thread = next;
+  }
+
+  /// Interrupts the guest where it is.
+  void interrupt() {
+    Thread present = thread;
+    if (present != null) {
+      present.interrupt();
+    }
+  }
+
   boolean isCancelled() {
     return cancelled;
   }
@@ -84,17 +101,28 @@ final class Call {
 
   void emit(String piece) {
     if (!piece.isEmpty()) {
+      takeOutput(piece.length());
       text.append(piece);
       output.text(piece);
     }
   }
 
   void emitToken(int token) {
+    takeOutput(Integer.BYTES);
     output.token(token);
   }
 
   void emitEvent(int kind, byte[] data) {
+    takeOutput(data.length);
     output.event(kind, data);
+  }
+
+  private void takeOutput(int bytes) {
+    outputLeft -= bytes;
+    if (outputLeft < 0) {
+      throw new GuestTrapException(
+          "OUTPUT_LIMIT", "guest: at most %d bytes of output a call".formatted(MAX_OUTPUT));
+    }
   }
 
   /// Logs a line, cut and without control characters. Returns false when the call has logged enough.

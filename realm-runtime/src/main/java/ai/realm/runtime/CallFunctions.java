@@ -44,6 +44,10 @@ final class CallFunctions {
   }
 
   int emitText(GuestMemory memory, int[] a) {
+    memory.check(a[0], a[1]);
+    if (a[1] > Call.MAX_OUTPUT) {
+      return Errno.EMSGSIZE;
+    }
     String text = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
     if (state.call().isCancelled()) {
       return Errno.ECANCELED;
@@ -116,11 +120,16 @@ final class CallFunctions {
 
   /// `(key_ptr, key_len, ptr, len)`; an empty value removes the key.
   int putValue(GuestMemory memory, int[] a) {
-    byte[] key = memory.bytes(a[0], a[1]);
-    byte[] value = memory.bytes(a[2], a[3]);
-    if (key.length > MAX_NAME_BYTES) {
+    memory.check(a[0], a[1]);
+    memory.check(a[2], a[3]);
+    if (a[1] > MAX_NAME_BYTES) {
       return Errno.EINVAL;
     }
+    if (a[3] > state.realm().limits().storeBytes()) {
+      return Errno.EDQUOT;
+    }
+    byte[] key = memory.bytes(a[0], a[1]);
+    byte[] value = memory.bytes(a[2], a[3]);
     return state.realm().store().put(new String(key, StandardCharsets.UTF_8), value)
         ? 0
         : Errno.EDQUOT;

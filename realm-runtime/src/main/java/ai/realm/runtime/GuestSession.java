@@ -1,14 +1,19 @@
 package ai.realm.runtime;
 
 import ai.realm.error.RealmException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /// One running guest: an instance of a module with what it has open. Calls are made one at a time;
 /// [#cancel] may come from any thread.
 final class GuestSession implements AutoCloseable {
+  /// How long a closing session waits for its guest to end by itself.
+  private static final Duration COOPERATION = Duration.ofMillis(300);
+
   private final Realm realm;
   private final GuestEngine.Module module;
   private final GuestState state;
@@ -122,15 +127,34 @@ final class GuestSession implements AutoCloseable {
     }
   }
 
+  /// Ends the call in progress: within one step, or by an interrupt where the guest asks nothing of the
+  /// host any more.
   @Override
   public void close() {
+    Call running = current;
     cancel();
+    if (running != null && !isIdleWithin(COOPERATION)) {
+      running.interrupt();
+    }
     lock.lock();
     try {
       closed = true;
       discardInstance();
     } finally {
       lock.unlock();
+    }
+  }
+
+  private boolean isIdleWithin(Duration time) {
+    try {
+      boolean idle = lock.tryLock(time.toNanos(), TimeUnit.NANOSECONDS);
+      if (idle) {
+        lock.unlock();
+      }
+      return idle;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
     }
   }
 }

@@ -35,6 +35,7 @@ final class GuestThread {
     FutureTask<T> task = new FutureTask<>(work::get);
     Thread thread = new Thread(null, task, name, stackBytes);
     thread.setDaemon(true);
+    call.runsOn(thread);
     thread.start();
     try {
       Watch watch = new Watch(thread, call, quota);

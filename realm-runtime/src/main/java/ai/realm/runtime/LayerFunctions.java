@@ -38,6 +38,25 @@ final class LayerFunctions {
       return Errno.EINVAL;
     }
     memory.check(x[7], 4L * m * n);
+    memory.check(x[0], 4L * x[1]);
+    memory.check(x[2], 4L * x[3]);
+    // The host's copies count as the guest's memory while they last.
+    long copies = 4L * m * k + 4L * k * n + 4L * m * n;
+    MemoryBudget budget = state.realm().memory();
+    if (!budget.take(copies)) {
+      return Errno.EDQUOT;
+    }
+    try {
+      return multiply(memory, x, transposed);
+    } finally {
+      budget.give(copies);
+    }
+  }
+
+  private int multiply(GuestMemory memory, int[] x, boolean transposed) {
+    int m = x[4];
+    int k = x[5];
+    int n = x[6];
     float[] a = memory.floats(x[0], x[1]);
     float[] b = memory.floats(x[2], x[3]);
     float[] result = new float[m * n];

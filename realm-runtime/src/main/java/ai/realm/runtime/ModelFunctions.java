@@ -19,6 +19,9 @@ final class ModelFunctions {
   private static final int ENDS_GENERATION = 2;
   private static final int MAX_NAME_BYTES = 1024;
 
+  /// Bytes of a text, tokens of a list: more than any context, and done well before a deadline's grace.
+  private static final int MAX_TEXT = 2 << 20;
+
   private final GuestState state;
 
   ModelFunctions(GuestState state) {
@@ -67,11 +70,15 @@ final class ModelFunctions {
 
   int tokenize(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
-    byte[] bytes = memory.bytes(a[1], a[2]);
+    memory.check(a[1], a[2]);
     memory.check(a[4], 4L * Math.max(0, a[5]));
     if (model == null) {
       return Errno.EBADF;
     }
+    if (a[2] > MAX_TEXT) {
+      return Errno.EMSGSIZE;
+    }
+    byte[] bytes = memory.bytes(a[1], a[2]);
     if (a[5] < 0 || (a[3] & ~(ADD_SPECIAL | PARSE_SPECIAL)) != 0) {
       return Errno.EINVAL;
     }
@@ -123,11 +130,15 @@ final class ModelFunctions {
 
   int chatTemplate(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
-    byte[] json = memory.bytes(a[1], a[2]);
+    memory.check(a[1], a[2]);
     memory.check(a[3], a[4]);
     if (model == null) {
       return Errno.EBADF;
     }
+    if (a[2] > MAX_TEXT) {
+      return Errno.EMSGSIZE;
+    }
+    byte[] json = memory.bytes(a[1], a[2]);
     List<ChatMessage> messages = ChatMessages.parse(json);
     if (messages == null) {
       return Errno.EINVAL;
@@ -144,11 +155,15 @@ final class ModelFunctions {
   /// `(model, ids_ptr, n, out_ptr, cap)`: bytes of the text of several tokens.
   int detokenize(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
-    int[] ids = memory.ints(a[1], a[2]);
+    memory.check(a[1], 4L * a[2]);
     memory.check(a[3], a[4]);
     if (model == null) {
       return Errno.EBADF;
     }
+    if (a[2] > MAX_TEXT) {
+      return Errno.EMSGSIZE;
+    }
+    int[] ids = memory.ints(a[1], a[2]);
     Tokenizer tokenizer = model.host().tokenizer();
     for (int id : ids) {
       if (id < 0 || id >= tokenizer.vocabulary().size()) {

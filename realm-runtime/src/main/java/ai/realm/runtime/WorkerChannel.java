@@ -35,12 +35,22 @@ final class WorkerChannel implements AutoCloseable {
   static final class BrokenException extends Exception {
     private static final long serialVersionUID = 1L;
 
+    private final boolean gone;
+
+    /// The other side does not keep to the protocol.
     BrokenException(String message) {
       super(message);
+      this.gone = false;
     }
 
-    BrokenException(String message, Throwable cause) {
-      super(message, cause);
+    private BrokenException(@Nullable IOException cause) {
+      super("the other side is gone", cause);
+      this.gone = true;
+    }
+
+    /// Whether the other side has hung up.
+    boolean isGone() {
+      return gone;
     }
   }
 
@@ -177,7 +187,7 @@ final class WorkerChannel implements AutoCloseable {
           return take();
         }
         if (gone) {
-          throw new BrokenException("the other side is gone");
+          throw new BrokenException((IOException) null);
         }
         long left = TimeUnit.NANOSECONDS.toMillis(deadlineNanos - System.nanoTime());
         if (left <= 0 || Thread.currentThread().isInterrupted()) {
@@ -187,7 +197,7 @@ final class WorkerChannel implements AutoCloseable {
         selector.selectedKeys().clear();
         gone = bell.read(rung.clear()) < 0;
       } catch (IOException e) {
-        throw new BrokenException("the other side is gone", e);
+        throw new BrokenException(e);
       } finally {
         INT.setOpaque(control, sleeps, 0);
       }

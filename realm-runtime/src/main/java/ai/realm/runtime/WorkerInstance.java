@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.List;
@@ -91,11 +92,11 @@ final class WorkerInstance implements GuestEngine.Instance {
         call.excuse(Math.min(channel.lastWaitNanos(), WorkerChannel.SPIN_NANOS));
         int kind = message.getInt();
         if (kind == WorkerMessage.DONE) {
-          return value(message);
+          return message.getLong();
         }
         serve(kind, message, call);
       }
-    } catch (WorkerChannel.BrokenException | java.nio.BufferUnderflowException e) {
+    } catch (WorkerChannel.BrokenException | BufferUnderflowException e) {
       throw line.worker().lost(e);
     } catch (InternalError e) {
       // A page of the shared file is not there any more.
@@ -104,10 +105,6 @@ final class WorkerInstance implements GuestEngine.Instance {
     } finally {
       call.watchElsewhere(null);
     }
-  }
-
-  private static long value(ByteBuffer message) {
-    return message.getLong();
   }
 
   private void serve(int kind, ByteBuffer message, Call call) throws WorkerChannel.BrokenException {

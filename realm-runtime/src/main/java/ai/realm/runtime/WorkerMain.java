@@ -39,11 +39,23 @@ final class WorkerMain {
   }
 
   public static void main(String[] arguments) throws IOException {
+    // An interrupt from the terminal reaches the host as well, and what becomes of the guest is for the
+    // host to say: a signal's way to end this process waits for the main thread.
+    Thread main = Thread.currentThread();
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> awaitEnd(main), "realm-worker-signal"));
     try (DataInputStream in = new DataInputStream(new BufferedInputStream(System.in))) {
       new WorkerMain(readFunctions(in)).serve(in);
     } finally {
       // Whatever guests do, with the host gone there is nobody to do it for.
       Runtime.getRuntime().halt(0);
+    }
+  }
+
+  private static void awaitEnd(Thread main) {
+    try {
+      main.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 

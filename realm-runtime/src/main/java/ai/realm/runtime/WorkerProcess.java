@@ -1,18 +1,23 @@
 package ai.realm.runtime;
 
 import java.io.DataOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.BufferUnderflowException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -25,6 +30,9 @@ final class WorkerProcess implements AutoCloseable {
 
   private static final long EXIT_WAIT_MILLIS = 500;
 
+  /// How long a worker that runs may take to open an instance before an impatient caller ends it.
+  private static final long OPEN_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
   private final Process process;
   private final Path folder;
   private final DataOutputStream commands;
@@ -32,6 +40,7 @@ final class WorkerProcess implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
   private final ReentrantLock lock = new ReentrantLock();
   private volatile @Nullable String recycled;
+  private volatile boolean answered;
 
   private WorkerProcess(Process process, Path folder) {
     this.process = process;
@@ -43,10 +52,15 @@ final class WorkerProcess implements AutoCloseable {
   ///
   /// @throws GuestTrapException `WORKER_LOST` when the process cannot be started
   static WorkerProcess start(Isolation.Worker isolation, List<HostFunction> functions) {
+    return start(folder -> command(isolation, folder), functions);
+  }
+
+  /// The same with another command, given the worker's folder.
+  static WorkerProcess start(Function<Path, List<String>> command, List<HostFunction> functions) {
     Path folder = null;
     try {
       folder = privateFolder();
-      ProcessBuilder builder = new ProcessBuilder(command(isolation, folder));
+      ProcessBuilder builder = new ProcessBuilder(command.apply(folder));
       builder.environment().clear();
       builder.directory(folder.toFile());
       builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
@@ -110,10 +124,14 @@ final class WorkerProcess implements AutoCloseable {
     return command;
   }
 
-  private static void add(List<String> command, String option, String value) {
-    if (!value.isEmpty()) {
+  /// Adds a path of classes; a worker has another working directory.
+  private static void add(List<String> command, String option, String path) {
+    if (!path.isEmpty()) {
       command.add(option);
-      command.add(value);
+      command.add(
+          Arrays.stream(path.split(File.pathSeparator))
+              .map(entry -> Path.of(entry).toAbsolutePath().toString())
+              .collect(Collectors.joining(File.pathSeparator)));
     }
   }
 
@@ -132,10 +150,16 @@ final class WorkerProcess implements AutoCloseable {
   /// @throws GuestTrapException `WORKER_LOST`
   WorkerLine open(long memoryBytes, long stackBytes) {
     int id = ids.incrementAndGet();
+    long started = System.nanoTime();
     try {
-      return WorkerLine.open(this, id, folder, memoryBytes, stackBytes);
+      WorkerLine line = WorkerLine.open(this, id, folder, memoryBytes, stackBytes);
+      answered = true;
+      return line;
     } catch (IOException | UncheckedIOException e) {
       if (Thread.currentThread().isInterrupted()) {
+        if (answered && System.nanoTime() - started > OPEN_NANOS) {
+          recycle("opened no instance in time");
+        }
         throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted before it began", e);
       }
       throw lost(e);
@@ -176,6 +200,11 @@ final class WorkerProcess implements AutoCloseable {
     return process.pid();
   }
 
+  /// Where its files are.
+  Path folder() {
+    return folder;
+  }
+
   /// Kills a worker that does not do as it should; the next call starts another.
   void recycle(String reason) {
     recycled = reason;
@@ -186,7 +215,10 @@ final class WorkerProcess implements AutoCloseable {
   GuestTrapException lost(@Nullable Exception cause) {
     String reason = recycled;
     if (reason == null) {
-      reason = exit();
+      boolean violation =
+          cause instanceof WorkerChannel.BrokenException broken && !broken.isGone()
+              || cause instanceof BufferUnderflowException;
+      reason = violation ? "broke the protocol: " + cause.getMessage() : exit();
       recycle(reason);
     }
     return cause == null

@@ -14,9 +14,24 @@ final class Workers implements AutoCloseable {
   /// Processes at once: each costs tens of megabytes.
   private static final int MOST = 256;
 
+  /// Starts a worker.
+  @FunctionalInterface
+  interface Launcher {
+    WorkerProcess start(Isolation.Worker isolation, List<HostFunction> functions);
+  }
+
+  private final Launcher launcher;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, Slot> slots = new HashMap<>();
   private boolean closed;
+
+  Workers() {
+    this(WorkerProcess::start);
+  }
+
+  Workers(Launcher launcher) {
+    this.launcher = launcher;
+  }
 
   /// The worker of a realm, which [Slot#close] leaves.
   ///
@@ -103,7 +118,7 @@ final class Workers implements AutoCloseable {
           if (present != null) {
             present.close();
           }
-          present = WorkerProcess.start(isolation, functions);
+          present = launcher.start(isolation, functions);
           process = present;
           starts.incrementAndGet();
         }

@@ -1,0 +1,388 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.compute.KvType;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.wasm.WasmModuleBuilder;
+import ai.realm.testing.wasm.WasmModuleBuilder.Code;
+import ai.realm.wasm.DefaultGuest;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// What becomes of a worker stays with it: it is killed, starved, stopped or taken over, while tenants
+/// beside it get what they get otherwise.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(180)
+final class WorkerContainmentTest {
+  private static final TenantId A = new TenantId("a");
+  private static final TenantId B = new TenantId("b");
+  private static final TenantId CANARY = new TenantId("canary");
+  private static final String FRANCE = "What is the capital of France?";
+  private static final String PARIS = "The capital of France is Paris.";
+  private static final String LONG = "{\"raw\": true, \"max_tokens\": 400, \"ignore_eos\": true}";
+
+  /// What a busy machine may take to do what takes a moment.
+  private static final Duration GENEROUS = Duration.ofSeconds(30);
+
+  private Backend backend;
+
+  @BeforeAll
+  void open() {
+    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+  }
+
+  @AfterAll
+  void close() {
+    backend.close();
+  }
+
+  private RuntimeConfig config() {
+    return new RuntimeConfig(
+        Map.of("sample", SampleModel.path()),
+        backend,
+        512,
+        16,
+        KvType.F16,
+        1 << 20,
+        GuestLimits.DEFAULT);
+  }
+
+  private MultiRealmManager manager() {
+    return new MultiRealmManager(config(), DefaultGuest.bytes());
+  }
+
+  private static RealmPolicy policy(Isolation isolation) {
+    return policy(isolation, GuestLimits.DEFAULT);
+  }
+
+  private static RealmPolicy policy(Isolation isolation, GuestLimits limits) {
+    return RealmPolicy.of(ResourceLimits.unbounded(limits))
+        .withIsolation(isolation)
+        .withFallback(false)
+        .withBreaker(100, Duration.ofSeconds(30));
+  }
+
+  private static CallResult ask(MultiRealmManager manager, TenantId tenant) {
+    return manager.generate(tenant, "sample", FRANCE, "{}", GuestOutput.discard());
+  }
+
+  private static WorkerProcess process(MultiRealmManager manager, TenantId tenant) {
+    Workers.Slot slot = Objects.requireNonNull(manager.worker(tenant));
+    return Objects.requireNonNull(slot.present());
+  }
+
+  private static void signal(String signal, long pid) throws Exception {
+    assertThat(new ProcessBuilder("kill", signal, Long.toString(pid)).start().waitFor()).isZero();
+  }
+
+  /// A guest whose `generate` does that.
+  private static byte[] guest(Code generate) {
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function("generate", 1, 0, generate.constant(0));
+    return module.build();
+  }
+
+  private static void assertCode(Throwable failure, String code) {
+    assertThat(failure)
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).as(e.getMessage()).isEqualTo(code));
+  }
+
+  /// Runs `attack` while tenants in the host's process and in a worker of their own keep asking.
+  private void besideCanaries(MultiRealmManager manager, ThrowingRunnable attack) throws Exception {
+    manager.create(CANARY, policy(Isolation.inProcess()));
+    manager.create(B, policy(Isolation.worker()));
+    manager.deploy(B, DefaultGuest.bytes());
+    AtomicBoolean over = new AtomicBoolean();
+    CountDownLatch asking = new CountDownLatch(2);
+    try (ExecutorService callers = Executors.newFixedThreadPool(2)) {
+      List<Future<Integer>> canaries =
+          List.of(CANARY, B).stream()
+              .map(tenant -> callers.submit(() -> {
+                    int answers = 0;
+                    while (!over.get() || answers == 0) {
+                      assertThat(ask(manager, tenant).text()).isEqualTo(PARIS);
+                      answers++;
+                      asking.countDown();
+                    }
+                    return answers;
+                  }))
+              .toList();
+      try {
+        assertThat(asking.await(60, TimeUnit.SECONDS)).isTrue();
+        attack.run();
+      } finally {
+        over.set(true);
+      }
+      for (Future<Integer> canary : canaries) {
+        assertThat(canary.get(60, TimeUnit.SECONDS)).isPositive();
+      }
+    }
+    assertThat(Objects.requireNonNull(manager.worker(B)).starts()).isEqualTo(1);
+  }
+
+  interface ThrowingRunnable {
+    void run() throws Exception;
+  }
+
+  /// C06.
+  @Test
+  void killedWorkerLosesItsOwnRequestsOnly() throws Exception {
+    try (MultiRealmManager manager = manager();
+        ExecutorService callers = Executors.newFixedThreadPool(1)) {
+      manager.create(A, policy(Isolation.worker()));
+      manager.deploy(A, DefaultGuest.bytes());
+      besideCanaries(
+          manager,
+          () -> {
+            for (int i = 0; i < 3; i++) {
+              CountDownLatch begun = new CountDownLatch(3);
+              GuestOutput output =
+                  text -> {
+                    begun.countDown();
+                    // The rest waits for the worker's end.
+                    parkMillis(20);
+                  };
+              Future<CallResult> lost =
+                  callers.submit(
+                      () -> manager.generate(A, "sample", "Once upon a time", LONG, output));
+              assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
+              signal("-KILL", process(manager, A).pid());
+              assertThatThrownBy(() -> lost.get(60, TimeUnit.SECONDS))
+                  .satisfies(e -> assertCode(e.getCause(), "WORKER_LOST"));
+              assertThat(ask(manager, A).text()).isEqualTo(PARIS);
+            }
+          });
+      assertThat(Objects.requireNonNull(manager.worker(A)).starts()).isEqualTo(4);
+    }
+  }
+
+  private static void parkMillis(long millis) {
+    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(millis));
+  }
+
+  /// F05. A body too large for a method of the JVM is interpreted, with frames on the heap: recursion
+  /// fills it.
+  @Test
+  void guestThatExhaustsTheHeapEndsItsWorkerOnly() throws Exception {
+    Code large = new Code();
+    for (int i = 0; i < 30_000; i++) {
+      large.constant(1).drop();
+    }
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function("generate", 1, 1_900, large.get(0).call(1));
+    byte[] hungry = module.build();
+    try (MultiRealmManager manager = manager()) {
+      manager.create(
+          A, policy(new Isolation.Worker("", 24L << 20), GuestLimits.DEFAULT.withDeadline(GENEROUS)));
+      besideCanaries(
+          manager,
+          () -> {
+            Throwable failure = null;
+            try {
+              manager.deploy(A, hungry);
+              ask(manager, A);
+            } catch (GuestTrapException | GuestFormatException e) {
+              failure = e;
+            }
+            assertThat(failure).isNotNull().hasMessage("worker: its heap is exhausted");
+          });
+      manager.deploy(A, DefaultGuest.bytes());
+      assertThat(ask(manager, A).text()).isEqualTo(PARIS);
+    }
+  }
+
+  @Test
+  void workerThatDoesNotAnswerAnInterruptIsRecycled() throws Exception {
+    GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(3));
+    try (MultiRealmManager manager = manager()) {
+      manager.create(A, policy(Isolation.worker(), limits));
+      manager.deploy(A, guest(new Code().forever()));
+      WorkerProcess stopped = process(manager, A);
+      besideCanaries(
+          manager,
+          () -> {
+            signal("-STOP", stopped.pid());
+            long started = System.nanoTime();
+            // Opening an instance takes the worker's help as well: the deadline covers it.
+            assertThatThrownBy(() -> ask(manager, A))
+                .satisfies(e -> assertCode(e, "GUEST_DEADLINE"));
+            assertThat(Duration.ofNanos(System.nanoTime() - started)).isLessThan(GENEROUS);
+          });
+      assertThat(stopped.isAlive()).isFalse();
+      manager.deploy(A, DefaultGuest.bytes());
+      assertThat(ask(manager, A).text()).isEqualTo(PARIS);
+    }
+  }
+
+  @Test
+  void guestThatSpinsInAStoppedWorkerEndsInTime() throws Exception {
+    GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2));
+    try (MultiRealmManager manager = manager();
+        ExecutorService callers = Executors.newFixedThreadPool(1)) {
+      manager.create(A, policy(Isolation.worker(), limits));
+      manager.deploy(A, guest(new Code().forever()));
+      Future<CallResult> spinning = callers.submit(() -> ask(manager, A));
+      parkMillis(500);
+      signal("-STOP", process(manager, A).pid());
+      assertThatThrownBy(() -> spinning.get(30, TimeUnit.SECONDS))
+          .satisfies(e -> assertCode(e.getCause(), "GUEST_DEADLINE"));
+      assertThatThrownBy(() -> ask(manager, A)).satisfies(e -> assertCode(e, "GUEST_DEADLINE"));
+      assertThat(Objects.requireNonNull(manager.worker(A)).starts()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void interruptFromTheTerminalDoesNotEndAWorker() throws Exception {
+    try (MultiRealmManager manager = manager()) {
+      manager.create(A, policy(Isolation.worker()));
+      manager.deploy(A, DefaultGuest.bytes());
+      signal("-INT", process(manager, A).pid());
+      for (int i = 0; i < 3; i++) {
+        assertThat(ask(manager, A).text()).isEqualTo(PARIS);
+        parkMillis(50);
+      }
+      assertThat(Objects.requireNonNull(manager.worker(A)).starts()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void tenantsShareAWorkerOnlyWhereTheirPoliciesSaySo() {
+    try (MultiRealmManager manager = manager()) {
+      TenantId c = new TenantId("c");
+      manager.create(A, policy(Isolation.worker()));
+      manager.create(B, policy(Isolation.sharedWorker("a")));
+      manager.create(c, policy(Isolation.sharedWorker("a")));
+      for (TenantId tenant : List.of(A, B, c)) {
+        manager.deploy(tenant, DefaultGuest.bytes());
+        assertThat(ask(manager, tenant).text()).isEqualTo(PARIS);
+      }
+      assertThat(process(manager, B).pid()).isEqualTo(process(manager, c).pid());
+      assertThat(process(manager, A).pid()).isNotEqualTo(process(manager, B).pid());
+      WorkerProcess shared = process(manager, c);
+      manager.remove(B);
+      assertThat(ask(manager, c).text()).isEqualTo(PARIS);
+      manager.remove(c);
+      assertThat(shared.isAlive()).isFalse();
+    }
+  }
+
+  @Test
+  void nothingOfAWorkerIsLeft() throws Exception {
+    Path folder;
+    long pid;
+    try (MultiRealmManager manager = manager()) {
+      manager.create(A, policy(Isolation.worker()));
+      manager.deploy(A, DefaultGuest.bytes());
+      assertThat(ask(manager, A).text()).isEqualTo(PARIS);
+      assertThat(manager.status(A).memoryBytes()).isPositive();
+      folder = process(manager, A).folder();
+      pid = process(manager, A).pid();
+      // Names are gone while the memory is in use: no other process can open it.
+      try (var files = Files.list(folder)) {
+        assertThat(files).isEmpty();
+      }
+      manager.remove(A);
+    }
+    long giveUp = System.nanoTime() + GENEROUS.toNanos();
+    while (ProcessHandle.of(pid).isPresent() && System.nanoTime() - giveUp < 0) {
+      parkMillis(20);
+    }
+    assertThat(ProcessHandle.of(pid)).isEmpty();
+    assertThat(folder).doesNotExist();
+  }
+
+  // ---- a worker that was taken over
+  // ----------------------------------------------------------------
+
+  private Throwable attack(String way) {
+    Workers.Launcher launcher =
+        (isolation, functions) ->
+            WorkerProcess.start(folder -> HostileLaunch.command(way), functions);
+    try (Memory64Manager memory64 = RealmRuntime.newMemory64(config());
+        ModelCatalog models = new ModelCatalog(config());
+        Realm realm =
+            new Realm(
+                A,
+                ResourceLimits.unbounded(GuestLimits.DEFAULT.withDeadline(GENEROUS)),
+                models,
+                memory64,
+                GuestTools.NONE);
+        Workers workers = new Workers(launcher)) {
+      Workers.Slot slot = workers.join(A, new Isolation.Worker("", 64L << 20));
+      WorkerGuestEngine engine =
+          new WorkerGuestEngine(slot, new HostFunctions(new GuestState(realm)).all());
+      GuestEngine.Module module =
+          engine.load(guest(new Code().constant(0).drop()), realm.limits().guest());
+      try (GuestSession session = new GuestSession(realm, module)) {
+        CallResult result = session.call("generate", GuestOutput.discard());
+        return new IllegalStateException("result " + result.value());
+      } catch (GuestTrapException | GuestFormatException e) {
+        return e;
+      } finally {
+        assertThat(realm.memory().used()).isZero();
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "length",
+        "negative length",
+        "short",
+        "sequence",
+        "kind",
+        "function",
+        "negative function",
+        "arguments",
+        "few arguments",
+        "memory",
+        "negative memory",
+        "odd memory",
+        "text",
+        "truncate",
+        "hang up",
+        "exit"
+      })
+  void workerThatBreaksTheProtocolIsRecycled(String way) {
+    assertCode(attack(way), "WORKER_LOST");
+  }
+
+  @Test
+  void workerCannotInventErrorsOrWriteToTheTerminal() {
+    Throwable failure = attack("code");
+    assertCode(failure, "GUEST_TRAP");
+    assertThat(failure).hasMessage("let me\ufffd\ufffd[31min");
+  }
+
+  @Test
+  void bellsWithoutMessagesDoNoHarm() {
+    assertThat(attack("bells")).hasMessage("result 3");
+  }
+}
