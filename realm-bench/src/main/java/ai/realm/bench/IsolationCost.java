@@ -28,7 +28,8 @@ public final class IsolationCost {
   /// `call(n)` calls `emit_token` n times; `loop`, `fill` (64 KiB of `memory.fill`) and `tree` (2^60 calls)
   /// never end.
   private static final byte[] GUEST =
-      HexFormat.of().parseHex(
+      HexFormat.of()
+          .parseHex(
               "0061736d01000000011c0660017f017f60017f017f6000017f6000017f60017f017f6000017f0219"
                   + "010a7265616c6d5f686f73740a656d69745f746f6b656e0000030605010203040505040101010107"
                   + "2f06066d656d6f727902000463616c6c0001046c6f6f7000020466696c6c0003066272616e636800"
@@ -72,7 +73,9 @@ public final class IsolationCost {
       }
       print(name, "crossing, us", crossings(runtime, CROSSINGS, 0));
       print(
-          name, "crossing beside 3 ms of the host's work, us", crossings(runtime, TOKENS, 3_000_000));
+          name,
+          "crossing beside 3 ms of the host's work, us",
+          crossings(runtime, TOKENS, 3_000_000));
     }
     try (RealmRuntime runtime = runtime(isolation, GuestLimits.DEFAULT)) {
       runtime.loadWasm(DefaultGuest.bytes());

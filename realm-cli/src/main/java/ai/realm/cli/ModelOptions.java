@@ -46,7 +46,8 @@ final class ModelOptions {
       names = "--isolation",
       paramLabel = "LEVEL",
       converter = IsolationLevel.class,
-      description = "Where the guest runs: in-process, or worker for a JVM of its own (default: in-process).")
+      description =
+          "Where the guest runs: in-process, or worker for a JVM of its own (default: in-process).")
   private Isolation isolation = Isolation.inProcess();
 
   /// The model file.

@@ -39,7 +39,8 @@ final class WorkerMain {
   }
 
   public static void main(String[] arguments) throws IOException {
-    // An interrupt from the terminal reaches the host as well, and what becomes of the guest is for the
+    // An interrupt from the terminal reaches the host as well, and what becomes of the guest is for
+    // the
     // host to say: a signal's way to end this process waits for the main thread.
     Thread main = Thread.currentThread();
     Runtime.getRuntime().addShutdownHook(new Thread(() -> awaitEnd(main), "realm-worker-signal"));

@@ -122,7 +122,8 @@ final class WorkerContainmentTest {
     try (ExecutorService callers = Executors.newFixedThreadPool(2)) {
       List<Future<Integer>> canaries =
           List.of(CANARY, B).stream()
-              .map(tenant -> callers.submit(() -> {
+              .map(tenant ->
+                  callers.submit(() -> {
                     int answers = 0;
                     while (!over.get() || answers == 0) {
                       assertThat(ask(manager, tenant).text()).isEqualTo(PARIS);
@@ -199,7 +200,8 @@ final class WorkerContainmentTest {
     byte[] hungry = module.build();
     try (MultiRealmManager manager = manager()) {
       manager.create(
-          A, policy(new Isolation.Worker("", 24L << 20), GuestLimits.DEFAULT.withDeadline(GENEROUS)));
+          A,
+          policy(new Isolation.Worker("", 24L << 20), GuestLimits.DEFAULT.withDeadline(GENEROUS)));
       besideCanaries(
           manager,
           () -> {
