@@ -152,7 +152,20 @@ public final class Peers {
         switch (engine.kind()) {
           case REALM -> {
             command.addAll(
-                List.of("-m", model, "-p", p, "-n", n, "-t", t, "-r", "1", "--format", "json"));
+                List.of(
+                    "-m",
+                    model,
+                    "-p",
+                    p,
+                    "-n",
+                    n,
+                    "-t",
+                    t,
+                    "-r",
+                    "1",
+                    "--format",
+                    "json",
+                    "--no-limits"));
             yield REALM;
           }
           case LLAMA_BENCH -> {

@@ -76,6 +76,9 @@ final class BenchCommand implements Callable<Integer> {
       description = "${COMPLETION-CANDIDATES} (default: TABLE).")
   private Format format = Format.TABLE;
 
+  @Option(names = "--no-limits", description = "Do not measure the machine first.")
+  private boolean withoutLimits;
+
   @Option(
       names = "--synthesize",
       arity = "2",
@@ -161,7 +164,7 @@ final class BenchCommand implements Callable<Integer> {
     try (Backend backend = selection.backend();
         GgufFile file = GgufFile.open(model.file());
         CausalLm lm = Architectures.load(file, backend)) {
-      Optional<MachineLimits> limits = backend.measureLimits();
+      Optional<MachineLimits> limits = withoutLimits ? Optional.empty() : backend.measureLimits();
       BenchReport report = new BenchReport(console, format, limits);
       report.begin(
           model.file().getFileName() + ", " + Sizes.of(file.byteSize()), backend.description());

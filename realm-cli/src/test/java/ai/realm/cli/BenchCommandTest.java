@@ -30,7 +30,7 @@ final class BenchCommandTest {
 
   @Test
   void writesMarkdownAndJson() {
-    assertThat(bench("-p", "8", "-n", "0", "-r", "1", "--format", "markdown").out())
+    assertThat(bench("-p", "8", "-n", "0", "-r", "1", "--no-limits", "--format", "markdown").out())
         .contains("| pp8 | F16 | ");
     assertThat(bench("-p", "8", "-n", "0", "-r", "1", "--kv", "q8_0", "--format", "json").out())
         .contains("\"run\": \"pp8\", \"kv\": \"Q8_0\"", "\"tokensPerSecond\": ", "\"java\": ");
