@@ -1,0 +1,150 @@
+/* What most guests share: opening the model, the prompt as token ids, the configuration, one step. Every
+ * function is static: a guest links nothing else, not even a C library. One call runs at a time, so that
+ * static memory is enough.
+ */
+#ifndef REALM_GUEST_H
+#define REALM_GUEST_H
+
+#include "realm_host.h"
+
+enum { RG_TEXT = 1 << 16, RG_IDS = 1 << 14 };
+
+/* Results of generate. */
+enum { RG_STOPPED = 0, RG_LENGTH = 1 };
+
+static char rg_text[RG_TEXT];
+static char rg_json[RG_TEXT];
+static char rg_config[RG_TEXT];
+static int32_t rg_config_length;
+
+/* clang calls these even without a C library. */
+__attribute__((used)) void *memset(void *to, int value, unsigned long n) {
+  for (char *t = to; n--; t++) *t = (char)value;
+  return to;
+}
+
+__attribute__((used)) void *memcpy(void *to, const void *from, unsigned long n) {
+  char *t = to;
+  for (const char *f = from; n--; t++, f++) *t = *f;
+  return to;
+}
+
+static inline int32_t rg_length(const char *text) {
+  int32_t n = 0;
+  while (text[n]) n++;
+  return n;
+}
+
+/* load_model(id) -> handle; unload_model(handle). Calls begin with the model's name as argument 0. */
+REALM_EXPORT(load_model)(void) {
+  int32_t n = arg_read(0, rg_text, RG_TEXT);
+  return n < 0 || n > RG_TEXT ? REALM_EMSGSIZE : model_open(rg_text, n);
+}
+
+REALM_EXPORT(unload_model)(int32_t model) { return model_close(model); }
+
+static int32_t rg_put(char *to, int32_t at, const char *text) {
+  for (; *text; text++) to[at++] = *text;
+  return at;
+}
+
+/* A text as the inside of a JSON string; at most six times as long. */
+static int32_t rg_put_escaped(char *to, int32_t at, const char *text, int32_t n) {
+  for (int32_t i = 0; i < n; i++) {
+    char c = text[i];
+    if (c == '"' || c == '\\') {
+      to[at++] = '\\';
+      to[at++] = c;
+    } else if (c >= 0 && c < 0x20) {
+      at = rg_put(to, at, "\\u00");
+      to[at++] = "0123456789abcdef"[c >> 4];
+      to[at++] = "0123456789abcdef"[c & 15];
+    } else {
+      to[at++] = c;
+    }
+  }
+  return at;
+}
+
+/* The ids of one user message in the model's chat template; their number or an error. */
+static int32_t rg_message(int32_t model, const char *text, int32_t length, int32_t *ids, int32_t cap) {
+  if (length > RG_TEXT / 8) return REALM_EMSGSIZE;
+  int32_t n = rg_put(rg_json, 0, "[{\"role\":\"user\",\"content\":\"");
+  n = rg_put_escaped(rg_json, n, text, length);
+  n = rg_put(rg_json, n, "\"}]");
+  int32_t size = chat_template(model, rg_json, n, rg_text, RG_TEXT);
+  if (size < 0 || size > RG_TEXT) return size < 0 ? size : REALM_EMSGSIZE;
+  int32_t count = tokenize(model, rg_text, size, REALM_ADD_SPECIAL | REALM_PARSE_SPECIAL, ids, cap);
+  return count > cap ? REALM_EMSGSIZE : count;
+}
+
+/* Reads argument 1, the prompt, and argument 2, the configuration, of a call of generate. */
+static inline int32_t rg_begin(int32_t model, int32_t *ids, int32_t cap) {
+  static char prompt[RG_TEXT / 8];
+  rg_config_length = arg_read(2, rg_config, RG_TEXT);
+  if (rg_config_length > RG_TEXT) return REALM_EMSGSIZE;
+  int32_t length = arg_read(1, prompt, sizeof prompt);
+  return length > (int32_t)sizeof prompt ? REALM_EMSGSIZE : rg_message(model, prompt, length, ids, cap);
+}
+
+/* Where the value of a key begins in the configuration, or -1. */
+static int32_t rg_config_at(const char *key) {
+  int32_t n = rg_length(key);
+  for (int32_t i = 0; i + n + 2 < rg_config_length; i++) {
+    int32_t j = 0;
+    while (j < n && rg_config[i + 1 + j] == key[j]) j++;
+    if (rg_config[i] == '"' && j == n && rg_config[i + 1 + n] == '"') {
+      for (i += n + 2; i < rg_config_length && (rg_config[i] == ' ' || rg_config[i] == ':'); i++) {
+      }
+      return i;
+    }
+  }
+  return -1;
+}
+
+/* A number of the configuration, with up to six decimals. */
+static inline float rg_config_number(const char *key, float absent) {
+  int32_t at = rg_config_at(key);
+  if (at < 0) return absent;
+  int negative = rg_config[at] == '-';
+  at += negative;
+  float value = 0, unit = 1;
+  int fraction = 0;
+  for (; at < rg_config_length; at++) {
+    char c = rg_config[at];
+    if (c == '.') {
+      fraction = 1;
+    } else if (c >= '0' && c <= '9') {
+      value = value * 10 + (float)(c - '0');
+      if (fraction) unit *= 10;
+    } else {
+      break;
+    }
+  }
+  return (negative ? -value : value) / unit;
+}
+
+static inline int32_t rg_config_int(const char *key, int32_t absent) {
+  return (int32_t)rg_config_number(key, (float)absent);
+}
+
+/* A plain request: the most probable token, its log probability beside it. */
+static inline realm_step rg_request(int32_t kv, const int32_t *tokens, int32_t n, int32_t *out, float *logprob) {
+  realm_step r = {0};
+  r.kv = kv;
+  r.tokens = (uint32_t)tokens;
+  r.n = n;
+  r.out = (uint32_t)out;
+  r.logprob = (uint32_t)logprob;
+  r.top_p = 1;
+  return r;
+}
+
+/* Emits tokens as text, without the one that ends generation. */
+static inline int32_t rg_emit(int32_t model, const int32_t *ids, int32_t n) {
+  int32_t size = detokenize(model, ids, n, rg_text, RG_TEXT);
+  if (size < 0 || size > RG_TEXT) return size < 0 ? size : REALM_EMSGSIZE;
+  return emit_text(rg_text, size);
+}
+
+#endif
