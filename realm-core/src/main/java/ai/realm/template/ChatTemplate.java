@@ -3,6 +3,7 @@ package ai.realm.template;
 import ai.realm.template.Node.Statement;
 import java.time.Clock;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,7 +29,7 @@ public final class ChatTemplate {
   ///
   /// @throws TemplateException when it is not in the language, or too large or deep
   public static ChatTemplate compile(String source) {
-    return compile(source, Clock.systemDefaultZone());
+    return compile(source, Clock.system(ZoneId.systemDefault()));
   }
 
   /// Parses a template whose `strftime_now` reads `clock`.

@@ -1,6 +1,7 @@
 package ai.realm.template;
 
 import java.math.BigInteger;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Python's numbers as templates need them: integers of 64 bits and floats; larger integers are carried
@@ -87,15 +88,15 @@ final class Numbers {
   }
 
   /// `a == b` of two numbers.
-  static boolean equal(Object a, Object b) {
+  static boolean equal(@Nullable Object a, @Nullable Object b) {
     if (a instanceof BigInteger || b instanceof BigInteger) {
-      return isInteger(a) && isInteger(b) ? a.equals(b) : number(a) == number(b);
+      return isInteger(a) && isInteger(b) ? Objects.equals(a, b) : number(a) == number(b);
     }
     return isInteger(a) && isInteger(b) ? integer(a) == integer(b) : number(a) == number(b);
   }
 
   /// `a < b`, `a == b`, `a > b` of two numbers as −1, 0, 1.
-  static int order(Object a, Object b) {
+  static int order(@Nullable Object a, @Nullable Object b) {
     return a instanceof Long n && b instanceof Long m
         ? Long.compare(n, m)
         : Double.compare(number(a), number(b));

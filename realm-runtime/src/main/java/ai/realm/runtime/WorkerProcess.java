@@ -218,7 +218,7 @@ final class WorkerProcess implements AutoCloseable {
       boolean violation =
           cause instanceof WorkerChannel.BrokenException broken && !broken.isGone()
               || cause instanceof BufferUnderflowException;
-      reason = violation ? "broke the protocol: " + cause.getMessage() : exit();
+      reason = violation && cause != null ? "broke the protocol: " + cause.getMessage() : exit();
       recycle(reason);
     }
     return cause == null
