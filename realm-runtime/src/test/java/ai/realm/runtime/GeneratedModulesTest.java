@@ -65,7 +65,12 @@ final class GeneratedModulesTest {
               .compile();
       MemoryBudget budget = new MemoryBudget(MEMORY);
       List<String> interpreted =
-          run(module, InterpreterMachine::new, generator, arguments, l -> new FlatMemory(l, budget));
+          run(
+              module,
+              InterpreterMachine::new,
+              generator,
+              arguments,
+              l -> new FlatMemory(l, budget));
       MemoryBudget other = new MemoryBudget(MEMORY);
       assertThat(run(module, compiled, generator, arguments, l -> new FlatMemory(l, other)))
           .as("seed %d, compiled", seed)
@@ -74,7 +79,12 @@ final class GeneratedModulesTest {
         MemorySegment shared = arena.allocate(MEMORY);
         MemoryBudget third = new MemoryBudget(MEMORY);
         assertThat(
-                run(module, compiled, generator, arguments, l -> new SharedMemory(l, shared, third)))
+                run(
+                    module,
+                    compiled,
+                    generator,
+                    arguments,
+                    l -> new SharedMemory(l, shared, third)))
             .as("seed %d, compiled, on shared memory", seed)
             .isEqualTo(interpreted);
       }
@@ -89,8 +99,7 @@ final class GeneratedModulesTest {
     List<long[]> arguments = new ArrayList<>();
     for (WasmModuleGenerator.Signature signature : generator.functions()) {
       for (int i = 0; i < CALLS; i++) {
-        arguments.add(
-            signature.parameters().stream().mapToLong(generator::argument).toArray());
+        arguments.add(signature.parameters().stream().mapToLong(generator::argument).toArray());
       }
     }
     return arguments;

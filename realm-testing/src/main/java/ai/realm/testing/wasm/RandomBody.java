@@ -7,7 +7,6 @@ import static ai.realm.testing.wasm.WasmModuleGenerator.FUNCREF;
 import static ai.realm.testing.wasm.WasmModuleGenerator.GLOBALS;
 import static ai.realm.testing.wasm.WasmModuleGenerator.I32;
 import static ai.realm.testing.wasm.WasmModuleGenerator.I64;
-import static ai.realm.testing.wasm.WasmModuleGenerator.SEGMENTS;
 import static ai.realm.testing.wasm.WasmModuleGenerator.TYPES;
 import static ai.realm.testing.wasm.WasmModuleGenerator.globalType;
 
@@ -53,6 +52,7 @@ final class RandomBody extends RandomValues {
     code.raw(0x23, FUEL_GLOBAL).constant(1).raw(0x6b, 0x24, FUEL_GLOBAL);
     code.raw(0x23, FUEL_GLOBAL).constant(0).raw(0x48, 0x04, 0x40, 0x00, 0x0b);
   }
+
   private void statement() {
     depth++;
     switch (depth > 4 ? random.nextInt(3) : random.nextInt(12)) {
@@ -104,15 +104,16 @@ final class RandomBody extends RandomValues {
   /// Nested blocks that `br_if` or `br_table` leave.
   private void branches() {
     code.raw(0x02, 0x40, 0x02, 0x40);
-    inBlock(() -> inBlock(() -> {
-              statement();
-              value(I32);
-              if (random.nextBoolean()) {
-                code.raw(0x0d).unsigned(random.nextInt(2));
-              } else {
-                code.raw(0x0e, 3, 0, 1, 0, 1);
-              }
-            }));
+    inBlock(() ->
+        inBlock(() -> {
+          statement();
+          value(I32);
+          if (random.nextBoolean()) {
+            code.raw(0x0d).unsigned(random.nextInt(2));
+          } else {
+            code.raw(0x0e, 3, 0, 1, 0, 1);
+          }
+        }));
     code.raw(0x0b);
     inBlock(this::statement);
     code.raw(0x0b);

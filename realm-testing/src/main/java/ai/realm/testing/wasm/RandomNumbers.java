@@ -6,13 +6,46 @@ import java.util.SplittableRandom;
 /// Numbers at and between the edges of their types.
 final class RandomNumbers {
   private static final long[] EDGES = {
-    0, 1, -1, 2, 31, 32, 63, 64, 255, 65_535, 65_536, Integer.MAX_VALUE, Integer.MIN_VALUE,
-    Long.MAX_VALUE, Long.MIN_VALUE, 0x8080_8080_8080_8080L, 0x7fff_ffff_ffff_fff0L
+    0,
+    1,
+    -1,
+    2,
+    31,
+    32,
+    63,
+    64,
+    255,
+    65_535,
+    65_536,
+    Integer.MAX_VALUE,
+    Integer.MIN_VALUE,
+    Long.MAX_VALUE,
+    Long.MIN_VALUE,
+    0x8080_8080_8080_8080L,
+    0x7fff_ffff_ffff_fff0L
   };
   private static final double[] FLOAT_EDGES = {
-    0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, 1e-310, 1e38, -1e39, 1e300, 2147483647.0, 2147483648.0,
-    -2147483649.0, 4294967296.0, 9.223372036854776e18, 1.8446744073709552e19,
-    Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, Double.NaN
+    0.0,
+    -0.0,
+    1,
+    -1,
+    0.5,
+    -0.5,
+    1.5,
+    2.5,
+    1e-310,
+    1e38,
+    -1e39,
+    1e300,
+    2147483647.0,
+    2147483648.0,
+    -2147483649.0,
+    4294967296.0,
+    9.223372036854776e18,
+    1.8446744073709552e19,
+    Double.POSITIVE_INFINITY,
+    Double.NEGATIVE_INFINITY,
+    Double.NaN
   };
 
   private final SplittableRandom random;

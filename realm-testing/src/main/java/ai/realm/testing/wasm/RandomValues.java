@@ -295,7 +295,8 @@ class RandomValues {
   private void binary(int type, int op) {
     value(type);
     value(type);
-    boolean divides = type == I32 && op >= 0x6d && op <= 0x70 || type == I64 && op >= 0x7f && op <= 0x82;
+    boolean divides =
+        type == I32 && op >= 0x6d && op <= 0x70 || type == I64 && op >= 0x7f && op <= 0x82;
     if (divides && mostly()) {
       // An odd divisor is no zero.
       code.raw(type == I32 ? 0x41 : 0x42, 1, type == I32 ? 0x72 : 0x84);
