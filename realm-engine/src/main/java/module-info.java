@@ -2,7 +2,6 @@
 module ai.realm.engine {
   requires transitive ai.realm.core;
   requires transitive ai.realm.models;
-  requires tools.jackson.databind;
 
   exports ai.realm.engine;
   exports ai.realm.engine.grammar;

@@ -1,246 +1,219 @@
 package ai.realm.engine.grammar;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Reads GBNF, llama.cpp's grammar notation:
-///
-/// ```
-/// rule ::= alternative ("|" alternative)*        one rule a line, or continued inside parentheses
-/// item  = "text" | [class] | [^class] | . | name | (alternatives)
-///         followed by * + ? {n} {n,} {n,m}
-/// ```
-/// See grammars/README.md in llama.cpp. `#` begins a comment.
+/// GBNF as llama.cpp reads it: `name ::= alternatives`, one rule a line; a line may be broken inside
+/// parentheses, after `::=` and after `|`. See grammars/README.md in ggml-org/llama.cpp.
 final class GbnfParser {
-  private static final int MAX_DEPTH = 100;
-
-  private final String source;
-  private final Map<String, Node> rules = new LinkedHashMap<>();
+  private final String text;
+  private final RuleSet rules;
+  private final Map<String, Integer> numbers = new HashMap<>();
+  private final Map<Integer, Integer> usedAt = new HashMap<>();
+  private final Map<Integer, Boolean> defined = new HashMap<>();
   private int at;
-  private int depth;
 
-  private GbnfParser(String source) {
-    this.source = source;
+  private GbnfParser(String text, Budget budget) {
+    this.text = text;
+    this.rules = new RuleSet(budget);
   }
 
-  static Map<String, Node> parse(String source) {
-    GbnfParser parser = new GbnfParser(source);
-    parser.run();
-    return parser.rules;
+  /// @throws GrammarException with the line of the fault
+  static RuleSet parse(String text, Budget budget) {
+    budget.source(text);
+    GbnfParser p = new GbnfParser(text, budget);
+    p.space(true);
+    while (p.at < text.length()) {
+      p.rule();
+    }
+    Integer root = p.numbers.get("root");
+    if (root == null || !p.defined.containsKey(root)) {
+      throw GrammarException.invalid("grammar: expected a rule named root, found none");
+    }
+    for (Map.Entry<Integer, Integer> use : p.usedAt.entrySet()) {
+      if (!p.defined.containsKey(use.getKey())) {
+        p.at = use.getValue();
+        throw p.error("a rule named " + p.rules.name(use.getKey()));
+      }
+    }
+    p.rules.root(root);
+    return p.rules;
   }
 
-  private void run() {
+  private void rule() {
+    String name = name();
+    space(false);
+    if (!text.startsWith("::=", at)) {
+      throw error("'::='");
+    }
+    at += 3;
     space(true);
-    while (at < source.length()) {
-      String name = name();
-      space(false);
-      if (!source.startsWith("::=", at)) {
-        throw error("expected ::=");
-      }
-      at += 3;
-      space(true);
-      Node body = alternatives(false);
-      if (rules.put(name, body) != null) {
-        throw error("rule " + name + " is defined twice");
-      }
-      if (at < source.length() && source.charAt(at) != '\n' && source.charAt(at) != '\r') {
-        throw error("expected the end of the rule");
-      }
-      space(true);
-    }
-    if (!rules.containsKey("root")) {
-      throw GrammarException.invalid("grammar: expected a rule named root");
-    }
-  }
-
-  private GrammarException error(String message) {
-    int line = 1;
-    for (int i = 0; i < Math.min(at, source.length()); i++) {
-      line += source.charAt(i) == '\n' ? 1 : 0;
-    }
-    String found =
-        at < source.length() ? "'" + Character.toString(source.codePointAt(at)) + "'" : "the end";
-    return GrammarException.invalid(
-        "grammar line %d: %s, found %s".formatted(line, message, found));
-  }
-
-  private void space(boolean newlines) {
-    while (at < source.length()) {
-      char c = source.charAt(at);
-      if (c == '#') {
-        while (at < source.length() && source.charAt(at) != '\n' && source.charAt(at) != '\r') {
-          at++;
-        }
-      } else if (c == ' ' || c == '\t' || (newlines && (c == '\n' || c == '\r'))) {
-        at++;
-      } else {
-        return;
-      }
-    }
-  }
-
-  private String name() {
-    int from = at;
-    while (at < source.length() && isNameCharacter(source.charAt(at))) {
+    int rule = number(name);
+    rules.define(rule, alternatives(0));
+    defined.put(rule, true);
+    if (peek() == '\r') {
       at++;
     }
-    if (from == at) {
-      throw error("expected a rule's name");
+    if (at < text.length()) {
+      if (peek() != '\n') {
+        throw error("the end of the rule");
+      }
+      at++;
     }
-    return source.substring(from, at);
+    space(true);
   }
 
-  private static boolean isNameCharacter(char c) {
-    return (c >= 'a' && c <= 'z')
-        || (c >= 'A' && c <= 'Z')
-        || (c >= '0' && c <= '9')
-        || c == '-'
-        || c == '_';
+  private int number(String name) {
+    Integer known = numbers.get(name);
+    if (known != null) {
+      return known;
+    }
+    int rule = rules.declare(name, false);
+    numbers.put(name, rule);
+    return rule;
   }
 
-  private Node alternatives(boolean nested) {
-    if (++depth > MAX_DEPTH) {
-      throw GrammarException.limit(
-          "grammar: expected groups nested at most " + MAX_DEPTH + " deep");
-    }
-    List<Node> options = new ArrayList<>();
-    options.add(sequence(nested));
-    while (at < source.length() && source.charAt(at) == '|') {
+  private Expr alternatives(int depth) {
+    rules.budget().depth(depth);
+    List<Expr> all = new ArrayList<>();
+    all.add(sequence(depth));
+    while (peek() == '|') {
       at++;
       space(true);
-      options.add(sequence(nested));
+      all.add(sequence(depth));
     }
-    depth--;
-    return options.size() == 1 ? options.getFirst() : new Node.Choice(options);
+    return Expr.choice(all);
   }
 
-  private Node sequence(boolean nested) {
-    List<Node> items = new ArrayList<>();
-    while (at < source.length()) {
-      char c = source.charAt(at);
+  private Expr sequence(int depth) {
+    boolean nested = depth > 0;
+    List<Expr> parts = new ArrayList<>();
+    while (true) {
+      char c = peek();
+      Expr part;
       if (c == '"') {
-        items.add(literal());
+        part = literal();
       } else if (c == '[') {
-        items.add(new Node.Chars(characterClass()));
+        part = charClass();
       } else if (c == '.') {
         at++;
-        items.add(new Node.Chars(CharSet.ALL));
+        part = new Expr.Chars(CodePoints.ALL);
       } else if (c == '(') {
         at++;
         space(true);
-        items.add(alternatives(true));
-        if (at >= source.length() || source.charAt(at) != ')') {
-          throw error("expected )");
+        part = alternatives(depth + 1);
+        if (peek() != ')') {
+          throw error("')'");
         }
         at++;
-      } else if (isNameCharacter(c)) {
-        items.add(new Node.Rule(name()));
+      } else if (isWord(c)) {
+        int from = at;
+        int rule = number(name());
+        usedAt.putIfAbsent(rule, from);
+        part = new Expr.Ref(rule);
       } else {
         break;
       }
       space(nested);
-      repetitions(items, nested);
+      parts.add(repeated(part, nested));
     }
-    return items.size() == 1 ? items.getFirst() : new Node.Sequence(items);
+    return parts.size() == 1 ? parts.getFirst() : new Expr.Sequence(List.copyOf(parts));
   }
 
-  private void repetitions(List<Node> items, boolean nested) {
-    while (at < source.length()) {
-      char c = source.charAt(at);
-      int min;
-      int max;
-      if (c == '*' || c == '+' || c == '?') {
-        at++;
-        min = c == '+' ? 1 : 0;
-        max = c == '?' ? 1 : -1;
-      } else if (c == '{') {
-        at++;
-        space(nested);
-        min = number();
-        space(nested);
-        max = min;
-        if (at < source.length() && source.charAt(at) == ',') {
-          at++;
-          space(nested);
-          max = at < source.length() && source.charAt(at) != '}' ? number() : -1;
-          space(nested);
+  private Expr repeated(Expr body, boolean nested) {
+    Expr out = body;
+    while (true) {
+      switch (peek()) {
+        case '*' -> out = new Expr.Repeat(out, 0, Expr.Repeat.UNBOUNDED);
+        case '+' -> out = new Expr.Repeat(out, 1, Expr.Repeat.UNBOUNDED);
+        case '?' -> out = new Expr.Repeat(out, 0, 1);
+        case '{' -> out = counted(out, nested);
+        default -> {
+          return out;
         }
-        if (at >= source.length() || source.charAt(at) != '}') {
-          throw error("expected }");
-        }
-        at++;
-      } else {
-        return;
       }
-      if (max >= 0 && max < min) {
-        throw error("expected a repetition whose maximum is at least " + min);
-      }
-      items.add(new Node.Repeat(items.removeLast(), min, max));
+      at++;
       space(nested);
     }
   }
 
-  private int number() {
+  private Expr counted(Expr body, boolean nested) {
+    at++;
+    space(nested);
+    int min = integer();
+    space(nested);
+    int max = min;
+    if (peek() == ',') {
+      at++;
+      space(nested);
+      max = Character.isDigit(peek()) ? integer() : Expr.Repeat.UNBOUNDED;
+      space(nested);
+    }
+    if (peek() != '}') {
+      throw error("'}'");
+    }
+    if (max < min) {
+      throw error("a maximum of at least " + min);
+    }
+    return new Expr.Repeat(body, min, max);
+  }
+
+  private int integer() {
     int from = at;
-    while (at < source.length() && Character.isDigit(source.charAt(at))) {
+    while (peek() >= '0' && peek() <= '9') {
       at++;
     }
-    if (from == at || at - from > 6) {
-      throw error("expected a number of at most 6 digits");
+    if (at == from || at - from > 9) {
+      throw error("a number of repetitions");
     }
-    return Integer.parseInt(source.substring(from, at));
+    return Integer.parseInt(text, from, at, 10);
   }
 
-  private Node literal() {
+  private Expr literal() {
     at++;
-    StringBuilder text = new StringBuilder();
-    while (at < source.length() && source.charAt(at) != '"') {
-      text.appendCodePoint(character());
-    }
-    if (at >= source.length()) {
-      throw error("expected \" to end a text");
+    List<Expr> parts = new ArrayList<>();
+    while (peek() != '"') {
+      parts.add(new Expr.Chars(CodePoints.of(character())));
     }
     at++;
-    return Node.text(text.toString());
+    return new Expr.Sequence(List.copyOf(parts));
   }
 
-  private CharSet characterClass() {
+  private Expr charClass() {
     at++;
-    boolean negated = at < source.length() && source.charAt(at) == '^';
-    at += negated ? 1 : 0;
-    List<int[]> ranges = new ArrayList<>();
-    while (at < source.length() && source.charAt(at) != ']') {
+    boolean negated = peek() == '^';
+    if (negated) {
+      at++;
+    }
+    List<Integer> pairs = new ArrayList<>();
+    while (peek() != ']') {
       int first = character();
       int last = first;
-      if (at + 1 < source.length() && source.charAt(at) == '-' && source.charAt(at + 1) != ']') {
+      if (peek() == '-' && at + 1 < text.length() && text.charAt(at + 1) != ']') {
         at++;
         last = character();
-        if (last < first) {
-          throw error("expected a range whose end is not before its begin");
-        }
       }
-      ranges.add(new int[] {first, last});
-    }
-    if (at >= source.length()) {
-      throw error("expected ] to end a class");
+      pairs.add(first);
+      pairs.add(last);
     }
     at++;
-    CharSet set = CharSet.union(ranges);
-    return negated ? set.not() : set;
+    CodePoints set = CodePoints.ofRanges(pairs.stream().mapToInt(Integer::intValue).toArray());
+    return new Expr.Chars(negated ? set.not() : set);
   }
 
   private int character() {
-    int c = source.codePointAt(at);
+    if (at >= text.length()) {
+      throw error("a character");
+    }
+    int c = text.codePointAt(at);
     at += Character.charCount(c);
     if (c != '\\') {
       return c;
     }
-    if (at >= source.length()) {
-      throw error("expected an escape");
-    }
-    char escape = source.charAt(at++);
+    char escape = peek();
+    at++;
     return switch (escape) {
       case 'x' -> hex(2);
       case 'u' -> hex(4);
@@ -251,24 +224,73 @@ final class GbnfParser {
       case '\\', '"', '[', ']' -> escape;
       default -> {
         at--;
-        throw error("expected an escape of \\ \" [ ] t r n x u U");
+        throw error("an escape such as \\n, \\\", \\x41 or \\u00e9");
       }
     };
   }
 
   private int hex(int digits) {
     int value = 0;
-    for (int i = 0; i < digits; i++) {
-      int digit = at < source.length() ? Character.digit(source.charAt(at), 16) : -1;
+    for (int i = 0; i < digits; i++, at++) {
+      int digit = Character.digit(peek(), 16);
       if (digit < 0) {
-        throw error("expected " + digits + " hex digits");
+        throw error(digits + " hexadecimal digits");
       }
       value = value << 4 | digit;
-      at++;
     }
     if (!Character.isValidCodePoint(value)) {
-      throw error("expected a character");
+      throw error("a code point up to 10FFFF");
     }
     return value;
+  }
+
+  private String name() {
+    int from = at;
+    while (isWord(peek())) {
+      at++;
+    }
+    if (at == from) {
+      throw error("a rule name");
+    }
+    return text.substring(from, at);
+  }
+
+  private static boolean isWord(char c) {
+    return c >= 'a' && c <= 'z'
+        || c >= 'A' && c <= 'Z'
+        || c >= '0' && c <= '9'
+        || c == '-'
+        || c == '_';
+  }
+
+  /// The next character; NUL at the end, which no rule may contain unescaped.
+  private char peek() {
+    return at < text.length() ? text.charAt(at) : 0;
+  }
+
+  private void space(boolean newlines) {
+    while (at < text.length()) {
+      char c = text.charAt(at);
+      if (c == '#') {
+        while (at < text.length() && text.charAt(at) != '\n' && text.charAt(at) != '\r') {
+          at++;
+        }
+      } else if (c == ' ' || c == '\t' || newlines && (c == '\n' || c == '\r')) {
+        at++;
+      } else {
+        return;
+      }
+    }
+  }
+
+  private GrammarException error(String expected) {
+    int end = Math.min(at, text.length());
+    long line = 1 + text.substring(0, end).chars().filter(c -> c == '\n').count();
+    String found =
+        at < text.length()
+            ? "'" + text.substring(at, Math.min(at + 20, text.length())).strip() + "'"
+            : "the end";
+    return GrammarException.invalid(
+        "grammar line %d: expected %s, found %s".formatted(line, expected, found));
   }
 }

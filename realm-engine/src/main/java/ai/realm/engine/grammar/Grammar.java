@@ -1,17 +1,21 @@
 package ai.realm.engine.grammar;
 
 import java.nio.charset.StandardCharsets;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 
-/// What an output may be, compiled. Immutable; make a [Matcher] for each output.
+/// A compiled constraint on output: what texts it may become. Thread-safe; compiled once, then followed
+/// by a [Matcher] for each output. Keeps the masks of the vocabulary that it was last used with.
 public final class Grammar {
-  /// Longer sources are refused.
-  private static final int MAX_SOURCE = 1 << 20;
+  private final Automaton automaton;
+  private final AtomicReference<StateMasks> masks = new AtomicReference<>();
+
+  private Grammar(Automaton automaton) {
+    this.automaton = automaton;
+  }
 
   /// The languages that a grammar can be given in.
   public enum Kind {
-    /// llama.cpp's notation.
+    /// llama.cpp's notation, from the rule `root`.
     GBNF,
     /// JSON Schema, draft 2020-12, the part that `docs/grammars.md` lists.
     JSON_SCHEMA,
@@ -21,49 +25,54 @@ public final class Grammar {
     JSON
   }
 
-  private final Automaton automaton;
-
-  private Grammar(Automaton automaton) {
-    this.automaton = automaton;
+  /// Compiles with [GrammarLimits#standard].
+  ///
+  /// @throws GrammarException when the source is not in the language, not supported, or too large
+  public static Grammar compile(Kind kind, String source) {
+    return compile(kind, source, GrammarLimits.standard());
   }
 
   /// Compiles a grammar.
   ///
   /// @throws GrammarException when the source is not in the language, not supported, or too large
-  public static Grammar compile(Kind kind, String source) {
-    if (source.length() > MAX_SOURCE) {
-      throw GrammarException.limit(
-          "grammar: expected at most %d characters, found %d"
-              .formatted(MAX_SOURCE, source.length()));
-    }
-    return new Grammar(
-        Automaton.of(
-            switch (kind) {
-              case GBNF -> GbnfParser.parse(source);
-              case JSON_SCHEMA -> JsonSchemaConverter.convert(source);
-              case JSON -> JsonSchemaConverter.convert("true");
-              case REGEX -> {
-                Map<String, Node> rules = new LinkedHashMap<>();
-                rules.put("root", RegexParser.parse(source));
-                yield rules;
-              }
-            }));
+  public static Grammar compile(Kind kind, String source, GrammarLimits limits) {
+    Budget budget = new Budget(limits);
+    RuleSet rules =
+        switch (kind) {
+          case GBNF -> GbnfParser.parse(source, budget);
+          case JSON_SCHEMA -> SchemaCompiler.compile(source, budget);
+          case REGEX -> RegexParser.rules(source, budget);
+          case JSON -> JsonRules.any(budget);
+        };
+    return new Grammar(AutomatonBuilder.build(rules));
   }
 
-  Automaton automaton() {
-    return automaton;
+  /// The masks over a vocabulary, shared by all matchers on it.
+  StateMasks masks(TokenTrie vocabulary) {
+    StateMasks known = masks.get();
+    if (known == null || known.trie != vocabulary) {
+      known = new StateMasks(automaton, vocabulary);
+      masks.set(known);
+    }
+    return known;
+  }
+
+  /// Number of automaton states.
+  public int states() {
+    return automaton.states();
   }
 
   /// Whether a text is a complete output.
   public boolean accepts(String text) {
-    StateTable table = new StateTable(automaton);
-    StateTable.State state = table.initial();
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
-      state = table.step(state, b & 0xff);
-      if (state == null) {
-        return false;
-      }
+    return matches(automaton, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  static boolean matches(Automaton automaton, byte[] text) {
+    Positions positions = new Positions(automaton);
+    Position p = positions.start();
+    for (int i = 0; i < text.length && p != Position.DEAD; i++) {
+      p = positions.tidy(positions.step(p, automaton.classes.of(text[i] & 0xFF)));
     }
-    return state.accepting;
+    return p.complete;
   }
 }

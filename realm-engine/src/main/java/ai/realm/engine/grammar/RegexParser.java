@@ -3,271 +3,309 @@ package ai.realm.engine.grammar;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Reads the regular part of ECMA 262 regular expressions: literals, classes, groups, alternatives,
-/// quantifiers, `^` at the begin and `$` at the end. Lookaround and back references are refused. A
-/// pattern without anchors matches anywhere, as in JSON Schema.
+/// Regular expressions as ECMA-262 writes them (with the `u` flag), as far as they are regular: no
+/// look-around, no back references, no word borders. Laziness does not change what matches, so it is
+/// read and dropped. Anchors may stand at the ends of the pattern's outermost alternatives.
 final class RegexParser {
-  private static final int MAX_DEPTH = 100;
-  private static final CharSet DIGIT = CharSet.of('0', '9');
-  private static final CharSet WORD =
-      CharSet.union(List.of(new int[] {'0', '9'}, new int[] {'A', 'Z'}, new int[] {'a', 'z'}))
-          .or(CharSet.of("_"));
+  private static final CodePoints DIGITS = CodePoints.of('0', '9');
+  private static final CodePoints WORD =
+      CodePoints.ofRanges('a', 'z', 'A', 'Z', '0', '9', '_', '_');
 
-  /// What every dialect counts as white space, and what any does: a text must match by all of them.
-  private static final CharSet SPACE = CharSet.of(" \t\n\u000b\f\r");
+  /// Space everywhere; other dialects than ECMA's know only this much.
+  private static final CodePoints PLAIN_SPACE = CodePoints.ofRanges(9, 13, 32, 32);
 
-  private static final CharSet ANY_SPACE =
-      SPACE
-          .or(CharSet.of("\u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"))
-          .or(CharSet.of(0x2000, 0x200a));
+  private static final CodePoints SPACE =
+      CodePoints.ofRanges(
+          9, 13, 32, 32, 0xA0, 0xA0, 0x1680, 0x1680, 0x2000, 0x200A, 0x2028, 0x2029, 0x202F, 0x202F,
+          0x205F, 0x205F, 0x3000, 0x3000, 0xFEFF, 0xFEFF);
+  private static final CodePoints LINE_ENDS =
+      CodePoints.ofRanges('\n', '\n', '\r', '\r', 0x85, 0x85, 0x2028, 0x2029);
 
-  private static final CharSet ANY = CharSet.of("\n\r\u0085\u2028\u2029").not();
-
-  private final String source;
+  private final String text;
+  private final Budget budget;
   private int at;
-  private int depth;
 
-  private RegexParser(String source) {
-    this.source = source;
+  private RegexParser(String text, Budget budget) {
+    this.text = text;
+    this.budget = budget;
   }
 
-  /// The texts that a pattern matches somewhere; where it is anchored, there only.
-  static Node parse(String source) {
-    RegexParser parser = new RegexParser(source);
-    List<Node> options = new ArrayList<>();
+  /// Rules of the texts that match as a whole, with or without anchors.
+  static RuleSet rules(String pattern, Budget budget) {
+    RuleSet rules = new RuleSet(budget);
+    rules.root(rules.rule("root", parse(pattern, budget, false)).rule());
+    return rules;
+  }
+
+  /// The texts that match.
+  ///
+  /// @param search whether a match anywhere in the text is enough, as in JSON Schema
+  static Expr parse(String pattern, Budget budget, boolean search) {
+    budget.source(pattern);
+    RegexParser p = new RegexParser(pattern, budget);
+    List<Expr> all = new ArrayList<>();
     do {
-      options.add(parser.anchored());
-    } while (parser.accept('|'));
-    if (parser.at < source.length()) {
-      throw parser.error("expected the end of the pattern");
+      if (!all.isEmpty()) {
+        p.at++;
+      }
+      boolean anchored = p.peek() == '^';
+      if (anchored) {
+        p.at++;
+      }
+      Expr body = p.sequence(0);
+      boolean closed = p.peek() == '$';
+      if (closed) {
+        p.at++;
+      }
+      Expr any = Expr.star(new Expr.Chars(CodePoints.ALL));
+      all.add(
+          Expr.sequence(
+              search && !anchored ? any : Expr.EMPTY, body, search && !closed ? any : Expr.EMPTY));
+    } while (p.peek() == '|');
+    if (p.at < pattern.length()) {
+      throw p.error("the end");
     }
-    return options.size() == 1 ? options.getFirst() : new Node.Choice(options);
+    return Expr.choice(all);
   }
 
-  private GrammarException error(String message) {
-    return GrammarException.invalid("pattern at %d: %s".formatted(at, message));
-  }
-
-  private boolean accept(char c) {
-    if (at < source.length() && source.charAt(at) == c) {
+  private Expr alternatives(int depth) {
+    budget.depth(depth);
+    List<Expr> all = new ArrayList<>();
+    all.add(sequence(depth));
+    while (peek() == '|') {
       at++;
-      return true;
+      all.add(sequence(depth));
     }
-    return false;
+    return Expr.choice(all);
   }
 
-  private Node anchored() {
-    Node all = Node.any(new Node.Chars(CharSet.ALL));
-    boolean begin = accept('^');
-    Node body = sequence();
-    boolean end = accept('$');
-    List<Node> items = new ArrayList<>();
-    if (!begin) {
-      items.add(all);
-    }
-    items.add(body);
-    if (!end) {
-      items.add(all);
-    }
-    return new Node.Sequence(items);
-  }
-
-  private Node alternatives() {
-    if (++depth > MAX_DEPTH) {
-      throw GrammarException.limit(
-          "pattern: expected groups nested at most " + MAX_DEPTH + " deep");
-    }
-    List<Node> options = new ArrayList<>();
-    do {
-      options.add(sequence());
-    } while (accept('|'));
-    depth--;
-    return options.size() == 1 ? options.getFirst() : new Node.Choice(options);
-  }
-
-  private Node sequence() {
-    List<Node> items = new ArrayList<>();
-    while (at < source.length()) {
-      char c = source.charAt(at);
-      if (c == '|' || c == ')' || (c == '$' && depth == 0)) {
+  private Expr sequence(int depth) {
+    List<Expr> parts = new ArrayList<>();
+    while (at < text.length()) {
+      char c = peek();
+      if (c == '|' || c == ')' || c == '$' && depth == 0) {
         break;
       }
-      if (c == '^' || c == '$') {
-        throw GrammarException.unsupported(
-            "pattern at %d: anchors are supported at its begin and end only".formatted(at));
-      }
-      items.add(quantified(atom()));
+      parts.add(quantified(atom(depth)));
     }
-    return new Node.Sequence(items);
+    return parts.size() == 1 ? parts.getFirst() : new Expr.Sequence(List.copyOf(parts));
   }
 
-  private Node atom() {
-    if (accept('(')) {
-      if (accept('?') && !accept(':')) {
-        if (!accept('<') || at >= source.length() || "=!".indexOf(source.charAt(at)) >= 0) {
-          throw GrammarException.unsupported(
-              "pattern at %d: lookaround is not supported".formatted(at));
-        }
-        int end = source.indexOf('>', at);
-        if (end < 0) {
-          throw error("expected > to end a group's name");
-        }
-        at = end + 1;
-      }
-      Node group = alternatives();
-      if (!accept(')')) {
-        throw error("expected )");
-      }
-      return group;
-    }
-    if (accept('[')) {
-      return new Node.Chars(characterClass());
-    }
-    if (accept('.')) {
-      return new Node.Chars(ANY);
-    }
-    if (accept('\\')) {
-      return new Node.Chars(escape(false, false));
-    }
-    int c = source.codePointAt(at);
-    if ("*+?{".indexOf(c) >= 0) {
-      throw error("expected something to repeat");
-    }
+  private Expr atom(int depth) {
+    int c = text.codePointAt(at);
     at += Character.charCount(c);
-    return new Node.Chars(CharSet.of(c, c));
+    return switch (c) {
+      case '.' -> new Expr.Chars(LINE_ENDS.not());
+      case '[' -> new Expr.Chars(charClass());
+      case '(' -> group(depth);
+      case '\\' -> new Expr.Chars(escape(false, false));
+      case '^', '$' -> {
+        at--;
+        throw unsupported("an anchor inside the pattern");
+      }
+      case '*', '+', '?', '{' -> {
+        at--;
+        throw error("something to repeat");
+      }
+      default -> new Expr.Chars(CodePoints.of(c));
+    };
   }
 
-  private Node quantified(Node item) {
+  private Expr group(int depth) {
+    if (peek() == '?') {
+      at++;
+      if (peek() == ':') {
+        at++;
+      } else if (peek() == '<'
+          && at + 1 < text.length()
+          && Character.isLetter(text.charAt(at + 1))) {
+        int close = text.indexOf('>', at);
+        if (close < 0) {
+          throw error("'>'");
+        }
+        at = close + 1;
+      } else {
+        throw unsupported("look-around");
+      }
+    }
+    Expr body = alternatives(depth + 1);
+    if (peek() != ')') {
+      throw error("')'");
+    }
+    at++;
+    return body;
+  }
+
+  private Expr quantified(Expr atom) {
     int min;
     int max;
-    if (accept('*')) {
-      min = 0;
-      max = -1;
-    } else if (accept('+')) {
-      min = 1;
-      max = -1;
-    } else if (accept('?')) {
-      min = 0;
-      max = 1;
-    } else if (accept('{')) {
-      min = number();
-      max = min;
-      if (accept(',')) {
-        max = at < source.length() && source.charAt(at) == '}' ? -1 : number();
+    switch (peek()) {
+      case '*' -> {
+        min = 0;
+        max = Expr.Repeat.UNBOUNDED;
       }
-      if (!accept('}')) {
-        throw error("expected }");
+      case '+' -> {
+        min = 1;
+        max = Expr.Repeat.UNBOUNDED;
       }
-      if (max >= 0 && max < min) {
-        throw error("expected a repetition whose maximum is at least " + min);
+      case '?' -> {
+        min = 0;
+        max = 1;
       }
-    } else {
-      return item;
+      case '{' -> {
+        at++;
+        min = integer();
+        max = min;
+        if (peek() == ',') {
+          at++;
+          max = peek() == '}' ? Expr.Repeat.UNBOUNDED : integer();
+        }
+        if (peek() != '}' || max < min) {
+          throw error("a repetition such as {2,5}");
+        }
+      }
+      default -> {
+        return atom;
+      }
     }
-    accept('?');
-    if (at < source.length() && "*+{".indexOf(source.charAt(at)) >= 0) {
-      throw error("expected one quantifier");
-    }
-    return new Node.Repeat(item, min, max);
-  }
-
-  private int number() {
-    int from = at;
-    while (at < source.length() && source.charAt(at) >= '0' && source.charAt(at) <= '9') {
+    at++;
+    if (peek() == '?') {
       at++;
     }
-    if (from == at || at - from > 6) {
-      throw error("expected a number of at most 6 digits");
+    if ("*+{".indexOf(peek()) >= 0 && at < text.length()) {
+      throw error("one repetition at a time");
     }
-    return Integer.parseInt(source.substring(from, at));
+    return new Expr.Repeat(atom, min, max);
   }
 
-  private CharSet characterClass() {
-    boolean negated = accept('^');
-    CharSet set = CharSet.union(List.of());
-    while (!accept(']')) {
-      if (at >= source.length()) {
-        throw error("expected ] to end a class");
-      }
-      CharSet first = classItem(negated);
-      boolean single =
-          first.ranges().size() == 1
-              && first.ranges().getFirst()[0] == first.ranges().getFirst()[1];
-      if (single
-          && at + 1 < source.length()
-          && source.charAt(at) == '-'
-          && source.charAt(at + 1) != ']') {
-        at++;
-        CharSet last = classItem(negated);
-        int from = first.ranges().getFirst()[0];
-        int to = last.ranges().getFirst()[0];
-        if (last.ranges().size() != 1 || to != last.ranges().getFirst()[1] || to < from) {
-          throw error("expected a range of characters");
-        }
-        set = set.or(CharSet.of(from, to));
-      } else {
-        set = set.or(first);
-      }
+  private int integer() {
+    int from = at;
+    while (peek() >= '0' && peek() <= '9') {
+      at++;
     }
+    if (at == from || at - from > 6) {
+      throw error("a number of repetitions");
+    }
+    return Integer.parseInt(text, from, at, 10);
+  }
+
+  private CodePoints charClass() {
+    boolean negated = peek() == '^';
+    if (negated) {
+      at++;
+    }
+    CodePoints set = CodePoints.NONE;
+    while (peek() != ']') {
+      CodePoints first = member(negated);
+      if (peek() == '-' && at + 1 < text.length() && text.charAt(at + 1) != ']') {
+        at++;
+        CodePoints last = member(negated);
+        if (first.ranges() != 1
+            || last.ranges() != 1
+            || first.first(0) != first.last(0)
+            || last.first(0) != last.last(0)
+            || first.first(0) > last.first(0)) {
+          throw error("a range of characters in order");
+        }
+        first = CodePoints.of(first.first(0), last.first(0));
+      }
+      set = set.or(first);
+      budget.time();
+    }
+    at++;
     return negated ? set.not() : set;
   }
 
-  private CharSet classItem(boolean negated) {
-    if (accept('\\')) {
-      return escape(true, negated);
+  private CodePoints member(boolean negated) {
+    if (at >= text.length()) {
+      throw error("']'");
     }
-    int c = source.codePointAt(at);
+    int c = text.codePointAt(at);
     at += Character.charCount(c);
-    return CharSet.of(c, c);
+    return c == '\\' ? escape(true, negated) : CodePoints.of(c);
   }
 
-  private CharSet escape(boolean inClass, boolean negated) {
-    if (at >= source.length()) {
-      throw error("expected an escape");
-    }
-    int c = source.codePointAt(at);
-    at += Character.charCount(c);
+  /// Where dialects differ, the narrower set, or the wider one where it is negated.
+  private CodePoints escape(boolean inClass, boolean negated) {
+    char c = peek();
+    at++;
     return switch (c) {
-      case 'd' -> DIGIT;
-      case 'D' -> DIGIT.not();
+      case 'd' -> DIGITS;
+      case 'D' -> DIGITS.not();
       case 'w' -> WORD;
       case 'W' -> WORD.not();
-      case 's' -> negated ? ANY_SPACE : SPACE;
-      case 'S' -> (negated ? SPACE : ANY_SPACE).not();
-      case 'n' -> CharSet.of("\n");
-      case 'r' -> CharSet.of("\r");
-      case 't' -> CharSet.of("\t");
-      case 'f' -> CharSet.of("\f");
-      case 'v' -> CharSet.of("\u000b");
-      case '0' -> CharSet.of(0, 0);
-      case 'x' -> hex(2);
-      case 'u' -> hex(4);
+      case 's' -> negated ? SPACE : PLAIN_SPACE;
+      case 'S' -> (negated ? PLAIN_SPACE : SPACE).not();
+      case 't' -> CodePoints.of('\t');
+      case 'n' -> CodePoints.of('\n');
+      case 'r' -> CodePoints.of('\r');
+      case 'f' -> CodePoints.of('\f');
+      case 'v' -> CodePoints.of(0x0B);
+      case '0' -> CodePoints.of(0);
+      case 'x' -> CodePoints.of(hex(2));
+      case 'u' -> CodePoints.of(unicode());
       case 'b' -> {
-        if (inClass) {
-          yield CharSet.of("\b");
+        if (!inClass) {
+          throw unsupported("a word border");
         }
-        throw GrammarException.unsupported("pattern at " + at + ": \\b is not supported");
+        yield CodePoints.of('\b');
       }
       default -> {
-        if (c < 128 && Character.isLetterOrDigit(c)) {
-          throw GrammarException.unsupported(
-              "pattern at %d: \\%c is not supported".formatted(at, c));
+        if (at > text.length() || Character.isLetterOrDigit(c)) {
+          at--;
+          throw unsupported("the escape \\" + (at < text.length() ? c : ""));
         }
-        yield CharSet.of(c, c);
+        yield CodePoints.of(c);
       }
     };
   }
 
-  private CharSet hex(int digits) {
+  private int unicode() {
+    if (peek() == '{') {
+      int close = text.indexOf('}', at);
+      if (close < 0 || close - at > 7 || close - at < 2) {
+        throw error("a code point such as \\u{1F999}");
+      }
+      at++;
+      int value = hex(close - at);
+      at++;
+      if (!Character.isValidCodePoint(value)) {
+        throw error("a code point up to 10FFFF");
+      }
+      return value;
+    }
+    int value = hex(4);
+    if (Character.isHighSurrogate((char) value) && text.startsWith("\\u", at)) {
+      at += 2;
+      return Character.toCodePoint((char) value, (char) hex(4));
+    }
+    return value;
+  }
+
+  private int hex(int digits) {
     int value = 0;
-    for (int i = 0; i < digits; i++) {
-      int digit = at < source.length() ? Character.digit(source.charAt(at), 16) : -1;
+    for (int i = 0; i < digits; i++, at++) {
+      int digit = Character.digit(peek(), 16);
       if (digit < 0) {
-        throw error("expected " + digits + " hex digits");
+        throw error(digits + " hexadecimal digits");
       }
       value = value << 4 | digit;
-      at++;
     }
-    return CharSet.of(value, value);
+    return value;
+  }
+
+  private char peek() {
+    return at < text.length() ? text.charAt(at) : 0;
+  }
+
+  private GrammarException error(String expected) {
+    return GrammarException.invalid(
+        "pattern: expected %s at character %d".formatted(expected, Math.min(at, text.length())));
+  }
+
+  private GrammarException unsupported(String what) {
+    return GrammarException.unsupported(
+        "pattern: %s at character %d cannot be followed byte by byte"
+            .formatted(what, Math.min(at, text.length())));
   }
 }

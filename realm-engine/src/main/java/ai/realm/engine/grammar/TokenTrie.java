@@ -1,132 +1,139 @@
 package ai.realm.engine.grammar;
 
+import ai.realm.tokenizer.TokenType;
 import ai.realm.tokenizer.Tokenizer;
 import ai.realm.tokenizer.Vocabulary;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
+import java.util.function.IntFunction;
 
-/// The byte sequences of a vocabulary as a trie in preorder: a node's subtree follows it, so that a
-/// walk that meets a refused byte jumps over all tokens that begin so. Made once per model.
+/// A vocabulary's texts as a trie of bytes, its nodes in preorder: the children of node i follow it,
+/// up to `end[i]`. Node 0 is the root. Tokens without text and control tokens are not in it. Immutable.
 public final class TokenTrie {
-  private final int words;
-  private final byte[] values;
-  private final short[] depths;
-  private final int[] ends;
+  final byte[] label;
+  final int[] end;
+  final short[] depth;
 
-  /// Tokens that end at node i: `tokens[firstToken[i] .. firstToken[i + 1])`.
-  private final int[] firstToken;
+  /// Tokens of node i: `tokens[tokenStart[i]]` up to `tokens[tokenStart[i + 1]]`.
+  final int[] tokenStart;
 
-  private final int[] tokens;
-  private final int maxDepth;
-  private final long[] endOfGeneration;
+  final int[] tokens;
+  final int maxDepth;
+  private final byte[][] texts;
+  private final int[] endOfGeneration;
 
-  private TokenTrie(Tokenizer tokenizer) {
-    Vocabulary v = tokenizer.vocabulary();
-    words = (v.size() + 63) / 64;
-    endOfGeneration = new long[words];
-    byte[][] texts = new byte[v.size()][];
-    List<Integer> order = new ArrayList<>();
-    for (int id = 0; id < v.size(); id++) {
-      texts[id] = tokenizer.tokenBytes(id);
-      if (v.isEndOfGeneration(id)) {
-        endOfGeneration[id >> 6] |= 1L << id;
-      } else if (texts[id].length > 0 && texts[id].length < Short.MAX_VALUE) {
-        order.add(id);
+  private TokenTrie(byte[][] texts, int[] endOfGeneration) {
+    this.texts = texts;
+    this.endOfGeneration = endOfGeneration;
+    Integer[] order = new Integer[texts.length];
+    int n = 0;
+    long letters = 0;
+    for (int t = 0; t < texts.length; t++) {
+      if (texts[t].length > 0) {
+        order[n++] = t;
+        letters += texts[t].length;
       }
     }
-    order.sort((a, b) -> Arrays.compareUnsigned(texts[a], texts[b]));
-    Builder builder = new Builder();
-    byte[] previous = new byte[0];
-    for (int id : order) {
-      builder.add(previous, texts[id], id);
-      previous = texts[id];
+    Arrays.sort(order, 0, n, (x, y) -> Arrays.compareUnsigned(texts[x], texts[y]));
+    int capacity = Math.toIntExact(letters + 1);
+    byte[] labels = new byte[capacity];
+    int[] ends = new int[capacity];
+    short[] depths = new short[capacity];
+    int[] starts = new int[capacity + 1];
+    tokens = new int[n];
+    int longest = 0;
+    for (int i = 0; i < n; i++) {
+      longest = Math.max(longest, texts[order[i]].length);
     }
-    builder.close(0);
-    values = Arrays.copyOf(builder.values, builder.size);
-    depths = Arrays.copyOf(builder.depths, builder.size);
-    ends = Arrays.copyOf(builder.ends, builder.size);
-    firstToken = Arrays.copyOf(builder.firstToken, builder.size + 1);
-    firstToken[builder.size] = order.size();
-    tokens = order.stream().mapToInt(Integer::intValue).toArray();
-    maxDepth = builder.maxDepth;
+    maxDepth = longest;
+    int[] path = new int[longest + 1];
+    int nodes = 1;
+    byte[] before = new byte[0];
+    for (int i = 0; i < n; i++) {
+      byte[] text = texts[order[i]];
+      int common = Arrays.mismatch(before, text);
+      int shared = common < 0 ? text.length : common;
+      for (int d = before.length; d > shared; d--) {
+        ends[path[d]] = nodes;
+      }
+      for (int d = shared; d < text.length; d++) {
+        labels[nodes] = text[d];
+        depths[nodes] = (short) (d + 1);
+        starts[nodes] = i;
+        path[d + 1] = nodes++;
+      }
+      tokens[i] = order[i];
+      before = text;
+    }
+    for (int d = before.length; d >= 0; d--) {
+      ends[path[d]] = nodes;
+    }
+    starts[nodes] = n;
+    label = Arrays.copyOf(labels, nodes);
+    end = Arrays.copyOf(ends, nodes);
+    depth = Arrays.copyOf(depths, nodes);
+    tokenStart = Arrays.copyOf(starts, nodes + 1);
   }
 
-  /// The trie of a tokenizer's vocabulary.
+  /// The trie of a model's vocabulary. Costs some milliseconds: keep one per model.
   public static TokenTrie of(Tokenizer tokenizer) {
-    return new TokenTrie(tokenizer);
+    Vocabulary v = tokenizer.vocabulary();
+    return of(
+        v.size(),
+        t ->
+            v.isControl(t) || v.isEndOfGeneration(t) || v.type(t) == TokenType.UNKNOWN
+                ? new byte[0]
+                : tokenizer.tokenBytes(t),
+        v.endOfGeneration());
   }
 
-  private static final class Builder {
-    byte[] values = new byte[1024];
-    short[] depths = new short[1024];
-    int[] ends = new int[1024];
-    int[] firstToken = new int[1024];
-    int size;
-    int maxDepth;
-    private int[] open = new int[64];
-    private int depth;
-    private int added;
+  /// The trie of any vocabulary.
+  ///
+  /// @param text the bytes of a token, at most 32,767; none for a token that is never to be chosen
+  /// @param endOfGeneration tokens that end the output
+  public static TokenTrie of(int size, IntFunction<byte[]> text, int... endOfGeneration) {
+    byte[][] texts = new byte[size][];
+    for (int t = 0; t < size; t++) {
+      byte[] bytes = text.apply(t);
+      texts[t] = bytes.length > Short.MAX_VALUE ? new byte[0] : bytes;
+    }
+    for (int t : endOfGeneration) {
+      texts[t] = new byte[0];
+    }
+    return new TokenTrie(texts, endOfGeneration.clone());
+  }
 
-    void add(byte[] previous, byte[] text, int id) {
-      int shared = Arrays.mismatch(previous, text);
-      close(shared < 0 ? text.length : shared);
-      for (int i = depth; i < text.length; i++) {
-        if (size + 1 >= values.length) {
-          values = Arrays.copyOf(values, size * 2);
-          depths = Arrays.copyOf(depths, size * 2);
-          ends = Arrays.copyOf(ends, size * 2);
-          firstToken = Arrays.copyOf(firstToken, size * 2);
-        }
-        if (depth == open.length) {
-          open = Arrays.copyOf(open, depth * 2);
-        }
-        values[size] = text[i];
-        depths[size] = (short) (i + 1);
-        firstToken[size] = added;
-        open[depth++] = size++;
+  /// Number of tokens of the vocabulary.
+  public int size() {
+    return texts.length;
+  }
+
+  byte[] text(int token) {
+    return texts[token];
+  }
+
+  boolean isEndOfGeneration(int token) {
+    for (int t : endOfGeneration) {
+      if (t == token) {
+        return true;
       }
-      maxDepth = Math.max(maxDepth, text.length);
-      added++;
     }
+    return false;
+  }
 
-    /// Ends the subtrees of all open nodes below a depth.
-    void close(int to) {
-      while (depth > to) {
-        ends[open[--depth]] = size;
-      }
+  void allowEnd(long[] allowed) {
+    for (int t : endOfGeneration) {
+      allowed[t >> 6] |= 1L << t;
     }
   }
 
-  int size() {
-    return values.length;
-  }
-
-  int maxDepth() {
-    return maxDepth;
-  }
-
-  int depth(int node) {
-    return depths[node];
-  }
-
-  int value(int node) {
-    return values[node] & 0xff;
-  }
-
-  int subtreeEnd(int node) {
-    return ends[node];
-  }
-
-  void setTokens(int node, long[] mask) {
-    for (int i = firstToken[node]; i < firstToken[node + 1]; i++) {
-      mask[tokens[i] >> 6] |= 1L << tokens[i];
+  /// Sets the tokens of one node.
+  void allow(int node, long[] allowed) {
+    for (int i = tokenStart[node]; i < tokenStart[node + 1]; i++) {
+      allowed[tokens[i] >> 6] |= 1L << tokens[i];
     }
   }
 
-  void setEndOfGeneration(long[] mask) {
-    for (int i = 0; i < words; i++) {
-      mask[i] |= endOfGeneration[i];
-    }
+  boolean hasChildren(int node) {
+    return end[node] > node + 1;
   }
 }

@@ -1,4 +1,4 @@
-/// Constrained output: what may come next under a GBNF grammar, a JSON Schema or a regular expression.
+/// Constrained output: GBNF grammars, JSON Schemas and regular expressions as masks over a vocabulary.
 @NullMarked
 package ai.realm.engine.grammar;
 

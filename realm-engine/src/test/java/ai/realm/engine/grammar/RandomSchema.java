@@ -54,7 +54,7 @@ final class RandomSchema {
     List<String> names = new ArrayList<>();
     for (String name : NAMES) {
       if (random.nextInt(3) == 0) {
-        names.add(JsonPieces.quoted(name));
+        names.add(JsonText.quote(name));
       }
     }
     String properties =

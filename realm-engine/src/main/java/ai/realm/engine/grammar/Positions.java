@@ -1,0 +1,201 @@
+package ai.realm.engine.grammar;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// Steps through an automaton byte by byte. Positions met before are found again, so that walking a
+/// vocabulary's trie follows tables once the few positions in reach are known. Used by one thread at a
+/// time.
+final class Positions {
+  /// Deepest stack; a text that nests deeper does not match.
+  static final int MAX_DEPTH = 1000;
+
+  /// Most states at once, for grammars that are ambiguous without bound.
+  private static final int MAX_WIDTH = 2000;
+
+  private static final int MAX_CACHED = 4000;
+
+  private final Automaton automaton;
+  private final int classCount;
+  private Map<Position, Position> known = new HashMap<>();
+
+  // the closure under construction
+  private int[] doneStates = new int[16];
+  private @Nullable Frame[] doneFrames = new @Nullable Frame[16];
+  private int done;
+  private int[] todoStates = new int[16];
+  private @Nullable Frame[] todoFrames = new @Nullable Frame[16];
+  private int todo;
+  private boolean complete;
+
+  Positions(Automaton automaton) {
+    this.automaton = automaton;
+    this.classCount = automaton.classes.count();
+  }
+
+  /// The position before the first byte.
+  Position start() {
+    begin();
+    enter(automaton.root, null);
+    return finish();
+  }
+
+  /// The position of one state with a stack.
+  Position at(int state, @Nullable Frame frame) {
+    begin();
+    push(state, frame);
+    return finish();
+  }
+
+  /// The position after the machine above a stack has ended.
+  Position after(@Nullable Frame frame) {
+    begin();
+    pop(frame);
+    return finish();
+  }
+
+  /// Forgets what was met, when that has become much; gives the same position anew.
+  Position tidy(Position position) {
+    if (known.size() <= MAX_CACHED || position == Position.DEAD) {
+      return position;
+    }
+    known = new HashMap<>();
+    Position fresh =
+        new Position(position.states, position.frames, position.complete, position.rest);
+    known.put(fresh, fresh);
+    return fresh;
+  }
+
+  Position step(Position from, int byteClass) {
+    @Nullable Position[] row = from.next;
+    if (row == null) {
+      row = new @Nullable Position[classCount];
+      from.next = row;
+    }
+    Position to = row[byteClass];
+    if (to == null) {
+      to = compute(from, byteClass);
+      row[byteClass] = to;
+    }
+    return to;
+  }
+
+  private Position compute(Position from, int byteClass) {
+    begin();
+    for (int i = 0; i < from.size(); i++) {
+      int t = automaton.next[from.states[i] * classCount + byteClass];
+      if (t >= 0) {
+        push(t, from.frames[i]);
+      }
+    }
+    return finish();
+  }
+
+  private void begin() {
+    done = 0;
+    todo = 0;
+    complete = false;
+  }
+
+  private Position finish() {
+    while (todo > 0) {
+      todo--;
+      expand(todoStates[todo], todoFrames[todo]);
+    }
+    int n = 0;
+    int rest = complete ? 0 : Automaton.NEVER;
+    for (int i = 0; i < done; i++) {
+      int state = doneStates[i];
+      if (automaton.readsBytes[state]) {
+        Frame frame = doneFrames[i];
+        doneStates[n] = state;
+        doneFrames[n] = frame;
+        n++;
+        rest = Math.min(rest, distance(state, frame));
+      }
+    }
+    if (n == 0 && !complete) {
+      return Position.DEAD;
+    }
+    Position fresh =
+        new Position(Arrays.copyOf(doneStates, n), Arrays.copyOf(doneFrames, n), complete, rest);
+    Position same = known.putIfAbsent(fresh, fresh);
+    return same == null ? fresh : same;
+  }
+
+  private int distance(int state, @Nullable Frame frame) {
+    return Automaton.plus(automaton.distance[state], frame == null ? 0 : frame.rest);
+  }
+
+  private void expand(int state, @Nullable Frame frame) {
+    for (int i = 0; i < done; i++) {
+      if (doneStates[i] == state && Frame.same(doneFrames[i], frame)) {
+        return;
+      }
+    }
+    if (done == MAX_WIDTH) {
+      throw GrammarException.limit(
+          "grammar: expected at most %d readings of a text at once".formatted(MAX_WIDTH));
+    }
+    if (done == doneStates.length) {
+      doneStates = Arrays.copyOf(doneStates, 2 * done);
+      doneFrames = Arrays.copyOf(doneFrames, 2 * done);
+    }
+    doneStates[done] = state;
+    doneFrames[done++] = frame;
+    int[] pairs = automaton.calls[state];
+    for (int i = 0; i < pairs.length; i += 2) {
+      int back = pairs[i + 1];
+      if (automaton.isLast(back)) {
+        enter(pairs[i], frame);
+      } else if (frame == null || frame.depth < MAX_DEPTH) {
+        enter(pairs[i], Frame.call(automaton, back, frame));
+      }
+    }
+    if (automaton.accepting[state]) {
+      pop(frame);
+    }
+  }
+
+  private void enter(int machine, @Nullable Frame frame) {
+    if (automaton.isCounted(machine)) {
+      repeat(machine, 0, frame);
+    } else {
+      push(automaton.start[machine], frame);
+    }
+  }
+
+  /// @param count repetitions of the counted machine that are finished
+  private void repeat(int machine, int count, @Nullable Frame frame) {
+    int max = automaton.countMax[machine];
+    int min = automaton.countMin[machine];
+    if (count < max) {
+      int kept = max == Expr.Repeat.UNBOUNDED ? Math.min(count, min) : count;
+      push(automaton.start[machine], Frame.counted(automaton, machine, kept, frame));
+    }
+    if (count >= min) {
+      pop(frame);
+    }
+  }
+
+  private void pop(@Nullable Frame frame) {
+    if (frame == null) {
+      complete = true;
+    } else if (frame.isCounted()) {
+      repeat(frame.machine, frame.count + 1, frame.parent);
+    } else {
+      push(frame.state, frame.parent);
+    }
+  }
+
+  private void push(int state, @Nullable Frame frame) {
+    if (todo == todoStates.length) {
+      todoStates = Arrays.copyOf(todoStates, 2 * todo);
+      todoFrames = Arrays.copyOf(todoFrames, 2 * todo);
+    }
+    todoStates[todo] = state;
+    todoFrames[todo++] = frame;
+  }
+}

@@ -1,0 +1,44 @@
+package ai.realm.engine.grammar;
+
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+
+/// The masks of a grammar's states over one vocabulary, made when first needed. Shared by all matchers
+/// of the grammar; thread-safe.
+final class StateMasks {
+  /// Bytes that are kept; beyond it all are forgotten and made anew.
+  private static final long MAX_BYTES = 48L << 20;
+
+  final Automaton automaton;
+  final TokenTrie trie;
+  private final AtomicReferenceArray<StateMask> masks;
+  private final AtomicLong kept = new AtomicLong();
+
+  StateMasks(Automaton automaton, TokenTrie trie) {
+    this.automaton = automaton;
+    this.trie = trie;
+    this.masks = new AtomicReferenceArray<>(automaton.states());
+  }
+
+  StateMask plain(int state) {
+    StateMask known = masks.get(state);
+    return known != null ? known : keep(state, StateMask.of(automaton, trie, state));
+  }
+
+  /// @param bodyStart start of the counted body that the state belongs to
+  StateMask body(int state, int bodyStart) {
+    StateMask known = masks.get(state);
+    return known != null ? known : keep(state, StateMask.ofBody(automaton, trie, state, bodyStart));
+  }
+
+  private StateMask keep(int state, StateMask mask) {
+    if (kept.addAndGet(mask.byteSize()) > MAX_BYTES) {
+      for (int i = 0; i < masks.length(); i++) {
+        masks.set(i, null);
+      }
+      kept.set(mask.byteSize());
+    }
+    masks.set(state, mask);
+    return mask;
+  }
+}
