@@ -10,12 +10,18 @@ import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// A guest in a worker does what it does in the host's process, and its end is not the host's.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -64,18 +70,93 @@ final class WorkerIsolationTest {
     }
   }
 
-  @Test
-  void endlessGuestIsStoppedAndTheNextCallAnswers() {
-    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
-    module.function("rest", 0, 0, new Code().constant(7));
-    module.function("run", 0, 0, new Code().forever().constant(0));
+  private static void assertCode(Throwable failure, String code) {
+    assertThat(failure)
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).as(e.getMessage()).isEqualTo(code));
+  }
+
+  static Stream<Arguments> endless() {
+    return HostileGuestTest.endless();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("endless")
+  void endlessGuestIsStoppedAndTheNextCallAnswers(String name, byte[] guest) {
     GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500));
-    try (RealmRuntime runtime = runtime(module.build(), ResourceLimits.unbounded(limits))) {
+    try (RealmRuntime runtime = runtime(guest, ResourceLimits.unbounded(limits))) {
       assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
       assertThatThrownBy(() -> runtime.callFunction("run"))
-          .isInstanceOfSatisfying(
-              GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("GUEST_DEADLINE"));
+          .satisfies(e -> assertCode(e, "GUEST_DEADLINE"));
       assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
     }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("endless")
+  void cpuTimeInTheWorkerIsTheCalls(String name, byte[] guest) {
+    GuestLimits limits = GuestLimits.DEFAULT.withCpuTime(Duration.ofMillis(150));
+    try (RealmRuntime runtime = runtime(guest, ResourceLimits.unbounded(limits))) {
+      assertThatThrownBy(() -> runtime.callFunction("run"))
+          .satisfies(e -> assertCode(e, "GUEST_CPU"));
+      assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
+    }
+  }
+
+  @Test
+  void memoryInTheWorkerIsTheRealms() {
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1_000);
+    module.function("grow", 1, 0, new Code().get(0).grow());
+    module.function("peek", 1, 0, new Code().get(0).load());
+    module.function("poke", 1, 0, new Code().get(0).constant(-1).store().constant(0));
+    module.function("crash", 0, 0, new Code().unreachable());
+    ResourceLimits limits = ResourceLimits.builder().memoryBytes(8L << 16).build();
+    try (RealmRuntime runtime = runtime(module.build(), limits)) {
+      assertThat(runtime.callFunction("grow", 3).value()).isEqualTo(1);
+      assertThat(runtime.callFunction("poke", (4 << 16) - 4).value()).isZero();
+      assertThat(runtime.callFunction("peek", (4 << 16) - 4).value()).isEqualTo(-1);
+      assertThat(runtime.callFunction("grow", 5).value()).isEqualTo(-1);
+      assertThat(runtime.callFunction("grow", 4).value()).isEqualTo(4);
+      assertThatThrownBy(() -> runtime.callFunction("peek", (8 << 16) - 3))
+          .satisfies(e -> assertCode(e, "GUEST_TRAP"));
+      // A fresh instance: its memory is given back, and what it had is gone.
+      assertThat(runtime.callFunction("grow", 7).value()).isEqualTo(1);
+      assertThat(runtime.callFunction("peek", (4 << 16) - 4).value()).isZero();
+    }
+    ResourceLimits none = ResourceLimits.builder().memoryBytes(1000).build();
+    try (RealmRuntime runtime = runtime(module.build(), none)) {
+      assertThatThrownBy(() -> runtime.callFunction("grow", 1))
+          .satisfies(e -> assertCode(e, "MEMORY_LIMIT"));
+    }
+  }
+
+  @Test
+  void hostFunctionThatFailsEndsTheCallWithItsOwnError() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int emit = module.importFunction("realm_host", "emit_text", 2);
+    module.memory(1, 1);
+    module.function("say", 2, 0, new Code().get(0).get(1).call(emit));
+    GuestOutput broken =
+        text -> {
+          throw new UncheckedIOException(new IOException("the reader is gone"));
+        };
+    try (RealmRuntime runtime =
+        runtime(module.build(), ResourceLimits.unbounded(GuestLimits.DEFAULT))) {
+      assertThatThrownBy(() -> runtime.callFunction("say", broken, 0, 4))
+          .isInstanceOf(UncheckedIOException.class)
+          .hasMessageContaining("the reader is gone");
+      assertThatThrownBy(() -> runtime.callFunction("say", 65_530, 100))
+          .satisfies(e -> assertCode(e, "GUEST_MEMORY"));
+      assertThat(runtime.callFunction("say", 0, 4).value()).isZero();
+      assertThatThrownBy(() -> runtime.callFunction("shout"))
+          .isInstanceOf(GuestFormatException.class)
+          .hasMessageContaining("exports no function shout");
+    }
+  }
+
+  @Test
+  void moduleThatCannotBeAGuestIsRefusedWhenItIsLoaded() {
+    assertThatThrownBy(() -> runtime("not wasm".getBytes(), ResourceLimits.builder().build()))
+        .isInstanceOf(GuestFormatException.class);
   }
 }
