@@ -134,7 +134,15 @@ final class GuestLifecycleTest {
       HostFunction function, GuestState state, GuestMemory memory, SplittableRandom random) {
     GuestState.OpenModel model = state.openModel("sample");
     int[] edges = {
-      0, 64, 1_000, 4_096, 16, 8, state.handles().add(model), MEMORY - 64, 100,
+      0,
+      64,
+      1_000,
+      4_096,
+      16,
+      8,
+      state.handles().add(model),
+      MEMORY - 64,
+      100,
       state.handles().add(state.openSequence(model))
     };
     int[] arguments = new int[function.parameters()];
@@ -167,8 +175,7 @@ final class GuestLifecycleTest {
     view.putInt(3 * MEMORY - 4, 4712);
     assertThat(memory.readInt(MEMORY - 4)).isEqualTo(4711);
     assertThat(memory.readInt(3 * MEMORY - 4)).isEqualTo(4712);
-    assertThatThrownBy(() -> view.putInt(3 * MEMORY - 3, 1))
-        .isInstanceOf(GuestTrapException.class);
+    assertThatThrownBy(() -> view.putInt(3 * MEMORY - 3, 1)).isInstanceOf(GuestTrapException.class);
   }
 
   // ---- W12
@@ -203,8 +210,8 @@ final class GuestLifecycleTest {
       runtime.loadWasm(other.build());
       assertThatThrownBy(() -> spinning.get(60, TimeUnit.SECONDS))
           .isInstanceOf(ExecutionException.class)
-          .satisfies(e -> assertThat(((RealmException) e.getCause()).code())
-                  .isEqualTo("GUEST_CANCELLED"));
+          .satisfies(
+              e -> assertThat(((RealmException) e.getCause()).code()).isEqualTo("GUEST_CANCELLED"));
       assertThat(runtime.callFunction("rest").value()).isEqualTo(8);
     }
   }
@@ -222,14 +229,13 @@ final class GuestLifecycleTest {
       manager.deploy(A, DefaultGuest.bytes());
       CountDownLatch begun = new CountDownLatch(2);
       Future<CallResult> generating =
-          callers.submit(
-              () ->
-                  manager.generate(
-                      A,
-                      "sample",
-                      "Once upon a time",
-                      "{\"raw\": true, \"max_tokens\": 400, \"temperature\": 3, \"seed\": 7}",
-                      text -> begun.countDown()));
+          callers.submit(() ->
+              manager.generate(
+                  A,
+                  "sample",
+                  "Once upon a time",
+                  "{\"raw\": true, \"max_tokens\": 400, \"temperature\": 3, \"seed\": 7}",
+                  text -> begun.countDown()));
       assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
       manager.remove(A);
       try {
@@ -350,8 +356,7 @@ final class GuestLifecycleTest {
     module.function("rest", 0, 0, new Code().constant(7));
     byte[] wasm = module.build();
     GuestModules.Guest first = modules.get(wasm, GuestLimits.DEFAULT);
-    assertThat(modules.get(wasm.clone(), GuestLimits.DEFAULT).module())
-        .isSameAs(first.module());
+    assertThat(modules.get(wasm.clone(), GuestLimits.DEFAULT).module()).isSameAs(first.module());
     // The 7 becomes an 8.
     wasm[wasm.length - 2] ^= 15;
     GuestModules.Guest second = modules.get(wasm, GuestLimits.DEFAULT);
