@@ -5,9 +5,12 @@ import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +19,8 @@ final class ExampleGuest implements AutoCloseable {
   private final RealmRuntime runtime;
   private final long model;
   private final Map<Integer, byte[]> events = new HashMap<>();
+  private final List<String> pieces = new ArrayList<>();
+  private final List<Integer> tokens = new ArrayList<>();
 
   private ExampleGuest(RealmRuntime runtime) {
     this.runtime = runtime;
@@ -36,17 +41,31 @@ final class ExampleGuest implements AutoCloseable {
   }
 
   static ExampleGuest open(String name, RuntimeConfig config) throws IOException {
-    RealmRuntime runtime = new RealmRuntime(config);
+    return open(name, config, GuestTools.NONE);
+  }
+
+  static ExampleGuest open(String name, RuntimeConfig config, GuestTools tools) throws IOException {
+    RealmRuntime runtime =
+        new RealmRuntime(config, ResourceLimits.unbounded(config.limits()), tools);
     runtime.loadWasm(bytes(name));
     return new ExampleGuest(runtime);
   }
 
   CallResult generate(String prompt, String config) {
     events.clear();
+    pieces.clear();
+    tokens.clear();
     GuestOutput output =
         new GuestOutput() {
           @Override
-          public void text(String text) {}
+          public void text(String text) {
+            pieces.add(text);
+          }
+
+          @Override
+          public void token(int id) {
+            tokens.add(id);
+          }
 
           @Override
           public void event(int kind, byte[] data) {
@@ -54,6 +73,25 @@ final class ExampleGuest implements AutoCloseable {
           }
         };
     return runtime.callFunction("generate", output, model, prompt, config);
+  }
+
+  /// Calls another of its exports.
+  long call(String name, Object... arguments) {
+    return runtime.callFunction(name, arguments).value();
+  }
+
+  /// The text of the last generation as it came.
+  List<String> pieces() {
+    return List.copyOf(pieces);
+  }
+
+  /// Tokens that the guest emitted as such.
+  List<Integer> tokens() {
+    return List.copyOf(tokens);
+  }
+
+  String text(int kind) {
+    return StandardCharsets.UTF_8.decode(event(kind)).toString();
   }
 
   private ByteBuffer event(int kind) {
