@@ -1,208 +1,217 @@
 package ai.realm.bench;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
-/// Runs other engines beside `realm bench` on the same files, in turns, and prints medians and ratios.
+/// Runs other engines beside `realm bench` on the same files, in turns, and prints a Markdown table of
+/// medians with realm's ratio to the best of the others.
 ///
 /// ```
 /// LLAMA_BENCH="feb25=/path/llama-bench aug26=/other/llama-bench" IK_LLAMA_BENCH=/path/llama-bench \
-///   ./dev bench peers -p 512 -n 64 -t 4 -r 5 model.gguf…
+///   ./dev bench peers -p 32,128,512 -n 64 -t 4 -r 5 -o table.md model.gguf…
 /// ```
 ///
 /// `LLAMA_BENCH` and `IK_LLAMA_BENCH` name `llama-bench` programs, one or several as `name=path`;
-/// `LLAMA3_JAVA` a jar or source of llama3.java. What is not named is not run. ik_llama.cpp runs a second
-/// time with run-time repacking.
+/// `LLAMA3_JAVA` a jar, class folder or source of llama3.java. What is not named is not run.
+/// ik_llama.cpp runs a second time with run-time repacking. `REALM_COMMAND` is the command that stands
+/// for realm.
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `-p` | prompt lengths | 32,128,512 |
+/// | `-n` | generated tokens, 0 for none | 64 |
+/// | `-b` | sequences that realm alone generates for together, 0 for none | 0 |
+/// | `-t` | threads | 4 |
+/// | `-r` | rounds: processes of each engine for each model | 3 |
+/// | `--repetitions` | repetitions in a process | 3 |
+/// | `--deadline` | seconds a process may take | 180 |
+/// | `--backend` | realm's backend | auto |
+/// | `-o` | a file that gets the table as well, row by row | none |
 public final class Peers {
-  private static final long DEADLINE_MINUTES = 5;
-  private static final Pattern LLAMA_BENCH = Pattern.compile("\"avg_ts\": *([0-9.]+)");
-  private static final Pattern REALM = Pattern.compile("\"tokensPerSecond\": *([0-9.e+]+)");
-  private static final Pattern LLAMA3_PROMPT = Pattern.compile("prompt: *([0-9.]+) tokens/s");
-  private static final Pattern LLAMA3_GENERATED =
-      Pattern.compile("generation: *([0-9.]+) tokens/s");
-
   private final Settings settings;
-  private final List<Engine> engines;
+  private final List<PeerEngine> engines;
+  private final PeerTable table;
 
-  private Peers(Settings settings, List<Engine> engines) {
+  private Peers(Settings settings, List<PeerEngine> engines, PeerTable table) {
     this.settings = settings;
     this.engines = engines;
+    this.table = table;
   }
 
   /// What to run on every model.
-  private record Settings(int prompt, int generated, int threads, int repetitions) {}
+  record Settings(
+      List<Integer> prompts,
+      int generated,
+      int sequences,
+      int threads,
+      int rounds,
+      int repetitions,
+      Duration deadline,
+      String backend) {
+    Settings {
+      prompts = List.copyOf(prompts);
+      if (threads < 1 || rounds < 1 || repetitions < 1 || deadline.toSeconds() < 1) {
+        throw new IllegalArgumentException(
+            "expected -t, -r, --repetitions and --deadline above 0, found %d, %d, %d, %d s"
+                .formatted(threads, rounds, repetitions, deadline.toSeconds()));
+      }
+    }
 
-  /// One engine: its name, and its command line and result for each kind of run.
-  private record Engine(String name, Kind kind, List<String> command) {}
+    /// The rows of a model: `pp32`, …, `tg64`, `tg64 x16`.
+    List<String> titles() {
+      List<String> titles = new ArrayList<>();
+      prompts.forEach(p -> titles.add("pp" + p));
+      if (generated > 0) {
+        titles.add("tg" + generated);
+        if (sequences > 1) {
+          titles.add(together());
+        }
+      }
+      return titles;
+    }
 
-  private enum Kind {
-    REALM,
-    LLAMA_BENCH,
-    LLAMA3_JAVA
+    /// The row of many sequences.
+    String together() {
+      return "tg%d x%d".formatted(generated, sequences);
+    }
   }
 
   /// Runs what the environment names.
-  public static void main(String[] args) throws IOException {
-    int prompt = 512;
+  public static void main(String[] args) throws IOException, InterruptedException {
+    List<Integer> prompts = List.of(32, 128, 512);
     int generated = 64;
+    int sequences = 0;
     int threads = 4;
-    int repetitions = 5;
-    List<String> models = new ArrayList<>();
+    int rounds = 3;
+    int repetitions = 3;
+    int deadline = 180;
+    String backend = "auto";
+    Path output = null;
+    List<Path> models = new ArrayList<>();
     for (int i = 0; i < args.length; i++) {
       switch (args[i]) {
-        case "-p" -> prompt = Integer.parseInt(args[++i]);
+        case "-p" -> prompts = numbers(args[++i]);
         case "-n" -> generated = Integer.parseInt(args[++i]);
+        case "-b" -> sequences = Integer.parseInt(args[++i]);
         case "-t" -> threads = Integer.parseInt(args[++i]);
-        case "-r" -> repetitions = Integer.parseInt(args[++i]);
-        default -> models.add(args[i]);
+        case "-r" -> rounds = Integer.parseInt(args[++i]);
+        case "--repetitions" -> repetitions = Integer.parseInt(args[++i]);
+        case "--deadline" -> deadline = Integer.parseInt(args[++i]);
+        case "--backend" -> backend = args[++i];
+        case "-o" -> output = Path.of(args[++i]);
+        default -> models.add(Path.of(args[i]));
       }
     }
-    if (models.isEmpty()) {
+    if (models.isEmpty() || !models.stream().allMatch(Files::isRegularFile)) {
       throw new IllegalArgumentException(
-          "expected GGUF files to run, found none; see the comment of ai.realm.bench.Peers");
+          "expected GGUF files to run, found "
+              + models
+              + "; see the comment of ai.realm.bench.Peers");
     }
-    Peers peers = new Peers(new Settings(prompt, generated, threads, repetitions), engines());
-    for (String model : models) {
-      peers.compare(model);
-    }
+    Settings settings =
+        new Settings(
+            prompts,
+            generated,
+            sequences,
+            threads,
+            rounds,
+            repetitions,
+            Duration.ofSeconds(deadline),
+            backend);
+    List<PeerEngine> engines = PeerEngine.named(System.getenv());
+    PeerTable table = new PeerTable(System.out, output, engines);
+    table.begin("./dev bench peers " + String.join(" ", args));
+    new Peers(settings, engines, table).compare(models);
+    table.end();
   }
 
-  private static List<Engine> engines() {
-    List<Engine> engines = new ArrayList<>();
-    String realm = System.getenv().getOrDefault("REALM_COMMAND", "./realm");
-    engines.add(new Engine("realm", Kind.REALM, List.of(realm, "bench")));
-    named("LLAMA_BENCH", "llama.cpp")
-        .forEach((name, path) -> engines.add(new Engine(name, Kind.LLAMA_BENCH, List.of(path))));
-    named("IK_LLAMA_BENCH", "ik")
-        .forEach((name, path) -> {
-          engines.add(new Engine(name, Kind.LLAMA_BENCH, List.of(path)));
-          engines.add(new Engine(name + "+rtr", Kind.LLAMA_BENCH, List.of(path, "-rtr", "1")));
-        });
-    named("LLAMA3_JAVA", "llama3.java")
-        .forEach((name, path) ->
-            engines.add(
-                new Engine(
-                    name,
-                    Kind.LLAMA3_JAVA,
-                    List.of(
-                        "java",
-                        "--add-modules",
-                        "jdk.incubator.vector",
-                        path.endsWith(".jar") ? "-jar" : "--enable-preview",
-                        path))));
-    return engines;
+  private static List<Integer> numbers(String list) {
+    return Arrays.stream(list.split(",", -1)).map(Integer::valueOf).filter(n -> n > 0).toList();
   }
 
-  private static Map<String, String> named(String variable, String name) {
-    Map<String, String> programs = new LinkedHashMap<>();
-    String value = System.getenv().getOrDefault(variable, "").trim();
-    for (String part : value.isEmpty() ? new String[0] : value.split("\\s+", -1)) {
-      int equals = part.indexOf('=');
-      programs.put(equals < 0 ? name : part.substring(0, equals), part.substring(equals + 1));
-    }
-    return programs;
-  }
-
-  private void compare(String model) throws IOException {
-    System.out.printf(
-        "%n%s, %d threads, median of %d runs in turns%n",
-        model, settings.threads(), settings.repetitions());
-    for (boolean prompt : new boolean[] {true, false}) {
-      if ((prompt ? settings.prompt() : settings.generated()) == 0) {
-        continue;
-      }
-      double[][] results = new double[engines.size()][settings.repetitions()];
-      for (int r = 0; r < settings.repetitions(); r++) {
-        for (int e = 0; e < results.length; e++) {
-          results[e][r] = run(engines.get(e), model, prompt);
+  private void compare(List<Path> models) throws IOException, InterruptedException {
+    for (Path model : models) {
+      List<Cells> results = new ArrayList<>();
+      engines.forEach(e -> results.add(new Cells()));
+      for (int round = 0; round < settings.rounds(); round++) {
+        for (int turn = 0; turn < engines.size(); turn++) {
+          int e = (round + turn) % engines.size(); // nobody always comes after the same one
+          PeerEngine engine = engines.get(e);
+          System.err.printf(
+              "%s, round %d of %d, %s%n",
+              model.getFileName(), round + 1, settings.rounds(), engine.name());
+          run(engine, model, results.get(e));
         }
       }
-      double realm = median(results[0]);
-      for (int e = 0; e < results.length; e++) {
-        double own = median(results[e]);
-        System.out.printf(
-            Locale.ROOT,
-            "  %-14s %-8s %9.2f tokens/s   realm is %.2fx   (%s)%n",
-            engines.get(e).name(),
-            prompt ? "pp" + settings.prompt() : "tg" + settings.generated(),
-            own,
-            realm / own,
-            Arrays.toString(results[e]));
+      for (String title : settings.titles()) {
+        table.row(model, title, settings, results);
       }
     }
   }
 
-  /// Tokens per second of one run.
-  private double run(Engine engine, String model, boolean prompt) throws IOException {
-    List<String> command = new ArrayList<>(engine.command());
-    String p = Integer.toString(prompt ? settings.prompt() : 0);
-    String n = Integer.toString(prompt ? 0 : settings.generated());
-    String t = Integer.toString(settings.threads());
-    Pattern result =
-        switch (engine.kind()) {
-          case REALM -> {
-            command.addAll(
-                List.of(
-                    "-m",
-                    model,
-                    "-p",
-                    p,
-                    "-n",
-                    n,
-                    "-t",
-                    t,
-                    "-r",
-                    "1",
-                    "--format",
-                    "json",
-                    "--no-limits"));
-            yield REALM;
-          }
-          case LLAMA_BENCH -> {
-            command.addAll(
-                List.of("-m", model, "-p", p, "-n", n, "-t", t, "-r", "1", "-o", "json"));
-            yield LLAMA_BENCH;
-          }
-          case LLAMA3_JAVA -> {
-            // Its prompt is a text: about a token a word, and the speed says how many there were.
-            command.addAll(
-                List.of(
-                    "--model",
-                    model,
-                    "--prompt",
-                    "a ".repeat(settings.prompt()),
-                    "-n",
-                    Integer.toString(settings.prompt() + settings.generated())));
-            yield prompt ? LLAMA3_PROMPT : LLAMA3_GENERATED;
-          }
-        };
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    process.getOutputStream().close();
-    CompletableFuture.delayedExecutor(DEADLINE_MINUTES, TimeUnit.MINUTES)
-        .execute(process::destroyForcibly);
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    Matcher matcher = result.matcher(output);
-    if (!matcher.find()) {
-      throw new IllegalStateException(
-          "%s: expected %s in its output, found: %s".formatted(engine.name(), result, output));
+  /// An engine that fails keeps what it has shown; one that hangs is not started again on this model.
+  private void run(PeerEngine engine, Path model, Cells cells)
+      throws IOException, InterruptedException {
+    if (cells.hangs) {
+      return;
     }
-    return Double.parseDouble(matcher.group(1));
+    try {
+      PeerEngine.Samples samples = engine.run(model, settings);
+      samples.speeds().forEach((title, list) -> cells.speeds(title).addAll(list));
+      cells.shares.putAll(samples.shares());
+    } catch (PeerProcess.PeerFailure e) {
+      System.err.println(engine.name() + ": " + e.getMessage());
+      cells.failure = e.shortly();
+      cells.failures++;
+      cells.hangs = e.timedOut();
+    }
   }
 
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    int n = sorted.length;
-    return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+  /// What one engine has shown on one model.
+  static final class Cells {
+    private final Map<String, List<Double>> speeds = new LinkedHashMap<>();
+    private final Map<String, Double> shares = new LinkedHashMap<>();
+    private @Nullable String failure;
+    private int failures;
+    private boolean hangs;
+
+    /// Tokens per second of all repetitions of a row.
+    List<Double> speeds(String title) {
+      return speeds.computeIfAbsent(title, t -> new ArrayList<>());
+    }
+
+    /// The share of the machine's limit, where the engine says so.
+    @Nullable Double share(String title) {
+      return shares.get(title);
+    }
+
+    /// Median tokens per second of a row, or 0 where there are none.
+    double median(String title) {
+      List<Double> sorted = new ArrayList<>(speeds(title));
+      Collections.sort(sorted);
+      int n = sorted.size();
+      if (n == 0) {
+        return 0;
+      }
+      return n % 2 == 1 ? sorted.get(n / 2) : (sorted.get(n / 2 - 1) + sorted.get(n / 2)) / 2;
+    }
+
+    /// Why there is no figure, or fewer than there should be.
+    @Nullable String failure() {
+      return failure;
+    }
+
+    int failures() {
+      return failures;
+    }
   }
 }
