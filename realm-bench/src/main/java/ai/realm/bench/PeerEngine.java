@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /// An engine that runs one model in one process, and how to read what it says.
 sealed interface PeerEngine {
@@ -18,13 +19,17 @@ sealed interface PeerEngine {
   String name();
 
   /// One process, or what stands for one: tokens per second of its repetitions.
-  Samples run(Path model, Settings settings) throws IOException, InterruptedException, PeerFailure;
+  Samples run(Path model, Settings settings) throws IOException, InterruptedException;
 
   /// What a process showed, by the row's title.
   ///
   /// @param speeds tokens per second of each repetition
   /// @param shares the share of the machine's limit reached, where the engine measures it
-  record Samples(Map<String, List<Double>> speeds, Map<String, Double> shares) {}
+  /// @param failure how the process ended before it had shown everything
+  record Samples(
+      Map<String, List<Double>> speeds,
+      Map<String, Double> shares,
+      @Nullable PeerFailure failure) {}
 
   /// Realm, then the engines that the environment names.
   static List<PeerEngine> named(Map<String, String> environment) {
@@ -73,10 +78,9 @@ sealed interface PeerEngine {
     }
 
     @Override
-    public Samples run(Path model, Settings s)
-        throws IOException, InterruptedException, PeerFailure {
+    public Samples run(Path model, Settings s) throws IOException, InterruptedException {
       String sequences = s.sequences() > 1 ? "1," + s.sequences() : "1";
-      String output =
+      PeerProcess.Ended ended =
           PeerProcess.run(
               List.of(
                   command,
@@ -90,10 +94,11 @@ sealed interface PeerEngine {
                   "-t=" + s.threads(),
                   "-r=" + s.repetitions()),
               s.deadline());
-      return parse(output);
+      return parse(ended);
     }
 
-    static Samples parse(String output) throws PeerFailure {
+    static Samples parse(PeerProcess.Ended ended) {
+      String output = ended.output();
       Map<String, Double> limits = new LinkedHashMap<>();
       Matcher limit =
           LIMIT.matcher(
@@ -117,7 +122,7 @@ sealed interface PeerEngine {
           shares.put(title, Double.parseDouble(run.group(isPrompt ? 4 : 3)) / most);
         }
       }
-      return known(speeds, shares, output);
+      return known(speeds, shares, ended);
     }
   }
 
@@ -134,8 +139,7 @@ sealed interface PeerEngine {
     }
 
     @Override
-    public Samples run(Path model, Settings s)
-        throws IOException, InterruptedException, PeerFailure {
+    public Samples run(Path model, Settings s) throws IOException, InterruptedException {
       List<String> all = new ArrayList<>(command);
       all.addAll(
           List.of("-m", model.toString(), "-t", Integer.toString(s.threads()), "-o", "json"));
@@ -144,7 +148,8 @@ sealed interface PeerEngine {
       return parse(PeerProcess.run(all, s.deadline()));
     }
 
-    static Samples parse(String output) throws PeerFailure {
+    static Samples parse(PeerProcess.Ended ended) {
+      String output = ended.output();
       Map<String, List<Double>> speeds = new LinkedHashMap<>();
       Matcher run = RUN.matcher(output);
       while (run.find()) {
@@ -155,7 +160,7 @@ sealed interface PeerEngine {
         }
         speeds.put(title, each);
       }
-      return known(speeds, Map.of(), output);
+      return known(speeds, Map.of(), ended);
     }
   }
 
@@ -172,10 +177,15 @@ sealed interface PeerEngine {
             "prompt: ([0-9.]+) tokens/s \\((\\d+)\\) generation: ([0-9.]+) tokens/s \\((\\d+)\\)");
 
     @Override
-    public Samples run(Path model, Settings s)
-        throws IOException, InterruptedException, PeerFailure {
-      double[] few = seconds(model, s, SHORT, FEW);
-      double[] more = seconds(model, s, LONG, MORE);
+    public Samples run(Path model, Settings s) throws IOException, InterruptedException {
+      double[] few;
+      double[] more;
+      try {
+        few = seconds(model, s, SHORT, FEW);
+        more = seconds(model, s, LONG, MORE);
+      } catch (PeerFailure e) {
+        return new Samples(Map.of(), Map.of(), e);
+      }
       double prompt = (more[0] - few[0]) / (more[1] - few[1]);
       double generated = (more[2] - few[2]) / (more[3] - few[3]);
       Map<String, List<Double>> speeds = new LinkedHashMap<>();
@@ -183,7 +193,7 @@ sealed interface PeerEngine {
         speeds.put(title, List.of(title.startsWith("pp") ? prompt : generated));
       }
       speeds.remove(s.together());
-      return new Samples(speeds, Map.of());
+      return new Samples(speeds, Map.of(), null);
     }
 
     /// Tokens and seconds of the prompt, tokens and seconds of the rest.
@@ -210,10 +220,14 @@ sealed interface PeerEngine {
               "a ".repeat(prompt),
               "-n",
               Integer.toString(prompt + generated)));
-      String output = PeerProcess.run(command, s.deadline());
-      Matcher run = RUN.matcher(output);
+      PeerProcess.Ended ended = PeerProcess.run(command, s.deadline());
+      PeerFailure failure = ended.failure();
+      if (failure != null) {
+        throw failure;
+      }
+      Matcher run = RUN.matcher(ended.output());
       if (!run.find()) {
-        throw new PeerFailure("no figures", PeerProcess.tail(output), false);
+        throw new PeerFailure("no figures", PeerProcess.tail(ended.output()), false);
       }
       double prompted = Double.parseDouble(run.group(2));
       double made = Double.parseDouble(run.group(4));
@@ -227,11 +241,11 @@ sealed interface PeerEngine {
   }
 
   private static Samples known(
-      Map<String, List<Double>> speeds, Map<String, Double> shares, String output)
-      throws PeerFailure {
-    if (speeds.isEmpty()) {
-      throw new PeerFailure("no figures", PeerProcess.tail(output), false);
+      Map<String, List<Double>> speeds, Map<String, Double> shares, PeerProcess.Ended ended) {
+    PeerFailure failure = ended.failure();
+    if (failure == null && speeds.isEmpty()) {
+      failure = new PeerFailure("no figures", PeerProcess.tail(ended.output()), false);
     }
-    return new Samples(speeds, shares);
+    return new Samples(speeds, shares, failure);
   }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /// One process of an engine: what it wrote, or why there is nothing.
 final class PeerProcess {
@@ -34,9 +35,12 @@ final class PeerProcess {
     }
   }
 
-  /// Runs a command to its end and returns what it wrote to both of its outputs.
-  static String run(List<String> command, Duration deadline)
-      throws IOException, InterruptedException, PeerFailure {
+  /// What a process wrote to both of its outputs, and how it failed if it did.
+  record Ended(String output, @Nullable PeerFailure failure) {}
+
+  /// Runs a command to its end, or to the deadline.
+  static Ended run(List<String> command, Duration deadline)
+      throws IOException, InterruptedException {
     Path file = Files.createTempFile("realm-peer", ".txt");
     try {
       Process process;
@@ -47,26 +51,30 @@ final class PeerProcess {
                 .redirectOutput(file.toFile())
                 .start();
       } catch (IOException e) {
-        throw new PeerFailure("does not start", e.toString(), false);
+        return new Ended("", new PeerFailure("does not start", e.toString(), false));
       }
       process.getOutputStream().close();
       boolean ended = process.waitFor(deadline.toMillis(), TimeUnit.MILLISECONDS);
       if (!ended) {
         process.descendants().forEach(ProcessHandle::destroyForcibly);
         process.destroyForcibly().waitFor(10, TimeUnit.SECONDS);
-        throw new PeerFailure(
-            "timed out after %d s".formatted(deadline.toSeconds()), "timed out", true);
+        String late = "timed out after %d s".formatted(deadline.toSeconds());
+        return new Ended(read(file), new PeerFailure(late, late, true));
       }
-      String output = Files.readString(file, StandardCharsets.ISO_8859_1);
+      String output = read(file);
       if (process.exitValue() != 0) {
         int status = process.exitValue();
         String how = status > 128 ? "crashed, signal %d".formatted(status - 128) : "exit " + status;
-        throw new PeerFailure(how, how + ": " + tail(output), false);
+        return new Ended(output, new PeerFailure(how, how + ": " + tail(output), false));
       }
-      return output;
+      return new Ended(output, null);
     } finally {
       Files.deleteIfExists(file);
     }
+  }
+
+  private static String read(Path file) throws IOException {
+    return Files.readString(file, StandardCharsets.ISO_8859_1);
   }
 
   /// The end of a long output.

@@ -164,15 +164,15 @@ public final class Peers {
     if (cells.hangs) {
       return;
     }
-    try {
-      PeerEngine.Samples samples = engine.run(model, settings);
-      samples.speeds().forEach((title, list) -> cells.speeds(title).addAll(list));
-      cells.shares.putAll(samples.shares());
-    } catch (PeerProcess.PeerFailure e) {
-      System.err.println(engine.name() + ": " + e.getMessage());
-      cells.failure = e.shortly();
+    PeerEngine.Samples samples = engine.run(model, settings);
+    samples.speeds().forEach((title, list) -> cells.speeds(title).addAll(list));
+    cells.shares.putAll(samples.shares());
+    PeerProcess.PeerFailure failure = samples.failure();
+    if (failure != null) {
+      System.err.println(engine.name() + ": " + failure.getMessage());
+      cells.failure = failure.shortly();
       cells.failures++;
-      cells.hangs = e.timedOut();
+      cells.hangs = failure.timedOut();
     }
   }
 
