@@ -39,7 +39,7 @@ public final class IsolationCost {
 
   private static final int CROSSINGS = 20_000;
   private static final int TOKENS = 1_000;
-  private static final int GENERATIONS = 20;
+  private static final int GENERATIONS = 40;
   private static final Duration DEADLINE = Duration.ofMillis(50);
 
   private final Path model;
@@ -59,6 +59,7 @@ public final class IsolationCost {
       IsolationCost cost = new IsolationCost(Path.of(args[0]), backend, stops);
       cost.measure("in-process", Isolation.inProcess());
       cost.measure("worker", Isolation.worker());
+      cost.generations();
     }
   }
 
@@ -76,10 +77,6 @@ public final class IsolationCost {
           name,
           "crossing beside 3 ms of the host's work, us",
           crossings(runtime, TOKENS, 3_000_000));
-    }
-    try (RealmRuntime runtime = runtime(isolation, GuestLimits.DEFAULT)) {
-      runtime.loadWasm(DefaultGuest.bytes());
-      print(name, "default guest, us a token", generations(runtime));
     }
     for (String endless : new String[] {"loop", "fill", "tree"}) {
       print(name, "stopped past the deadline, ms: " + endless, stops(isolation, endless));
@@ -119,21 +116,36 @@ public final class IsolationCost {
     return Arrays.copyOfRange(micros, 1, count);
   }
 
-  private static double[] generations(RealmRuntime runtime) {
-    long handle = runtime.callFunction("load_model", "model", "{}").value();
-    double[] micros = new double[GENERATIONS];
-    for (int i = -GENERATIONS; i < GENERATIONS; i++) {
-      CallResult answer =
-          runtime.callFunction(
-              "generate",
-              handle,
-              "Once upon a time, Mia lived near a forest.",
-              "{\"raw\": true, \"max_tokens\": 100}");
-      if (i >= 0) {
-        micros[i] = answer.totalNanos() / 1e3 / answer.newTokens();
+  /// The default guest at both levels in turns.
+  private void generations() {
+    double[] here = new double[GENERATIONS];
+    double[] elsewhere = new double[GENERATIONS];
+    try (RealmRuntime inProcess = runtime(Isolation.inProcess(), GuestLimits.DEFAULT);
+        RealmRuntime worker = runtime(Isolation.worker(), GuestLimits.DEFAULT)) {
+      inProcess.loadWasm(DefaultGuest.bytes());
+      worker.loadWasm(DefaultGuest.bytes());
+      for (int i = -GENERATIONS; i < GENERATIONS; i++) {
+        double one = generation(inProcess);
+        double other = generation(worker);
+        if (i >= 0) {
+          here[i] = one;
+          elsewhere[i] = other;
+        }
       }
     }
-    return micros;
+    print("in-process", "default guest, us a token", here);
+    print("worker", "default guest, us a token", elsewhere);
+  }
+
+  private static double generation(RealmRuntime runtime) {
+    long handle = runtime.callFunction("load_model", "model", "{}").value();
+    CallResult answer =
+        runtime.callFunction(
+            "generate",
+            handle,
+            "Once upon a time, Mia lived near a forest.",
+            "{\"raw\": true, \"max_tokens\": 200, \"temperature\": 1, \"seed\": 7}");
+    return answer.totalNanos() / 1e3 / answer.newTokens();
   }
 
   private double[] stops(Isolation isolation, String function) {
