@@ -14,6 +14,7 @@ import ai.realm.wasm.DefaultGuest;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -202,12 +203,14 @@ final class WorkerContainmentTest {
       manager.create(
           A,
           policy(new Isolation.Worker("", 24L << 20), GuestLimits.DEFAULT.withDeadline(GENEROUS)));
+      List<Path> folders = new ArrayList<>();
       besideCanaries(
           manager,
           () -> {
             Throwable failure = null;
             try {
               manager.deploy(A, hungry);
+              folders.add(process(manager, A).folder());
               ask(manager, A);
             } catch (GuestTrapException | GuestFormatException e) {
               failure = e;
@@ -216,7 +219,53 @@ final class WorkerContainmentTest {
           });
       manager.deploy(A, DefaultGuest.bytes());
       assertThat(ask(manager, A).text()).isEqualTo(PARIS);
+      // S06: no heap dump and no crash file stays behind.
+      long giveUp = System.nanoTime() + GENEROUS.toNanos();
+      for (Path folder : folders) {
+        while (Files.exists(folder) && System.nanoTime() - giveUp < 0) {
+          parkMillis(20);
+        }
+        assertThat(folder).doesNotExist();
+      }
     }
+  }
+
+  /// F04 and F06: guests that spin and modules that are as slow to compile as admission lets them.
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void spinnersAndCompileBombsLeaveOthersAlone(boolean isolated) throws Exception {
+    Isolation level = isolated ? Isolation.worker() : Isolation.inProcess();
+    GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(700));
+    try (MultiRealmManager manager = manager()) {
+      manager.create(A, policy(level, limits));
+      besideCanaries(
+          manager,
+          () -> {
+            manager.deploy(A, guest(new Code().forever()));
+            for (int i = 0; i < 3; i++) {
+              assertThatThrownBy(() -> ask(manager, A))
+                  .satisfies(e -> assertCode(e, "GUEST_DEADLINE"));
+            }
+            for (int i = 0; i < 3; i++) {
+              manager.deploy(A, slowToCompile(i));
+            }
+          });
+    }
+  }
+
+  /// 1,000 locals over as many branch targets as admission allows in a body, several times.
+  private static byte[] slowToCompile(int variant) {
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(variant));
+    for (int f = 0; f < 3; f++) {
+      Code code = new Code();
+      for (int i = 0; i < 3_000; i++) {
+        code.raw(0x02, 0x40, 0x0b);
+      }
+      module.function("slow" + f, 0, 1_000, code.constant(0));
+    }
+    module.function("generate", 1, 0, new Code().constant(0));
+    return module.build();
   }
 
   @Test

@@ -1,0 +1,111 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.wasm.DefaultGuest;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// F10 and F12: many threads at a limit together get what one would, and tenants that are not there leave
+/// nothing behind.
+@Timeout(120)
+final class QuotaRaceTest {
+  private static final int THREADS = 64;
+  private static final int TRIES = 200;
+  private static final long LIMIT = 1_000;
+
+  /// How often `take` says yes when 64 threads ask 200 times each.
+  private static long granted(BooleanSupplier take) throws Exception {
+    long granted = 0;
+    try (ExecutorService threads = Executors.newFixedThreadPool(THREADS)) {
+      List<Future<Integer>> results = new ArrayList<>();
+      for (int i = 0; i < THREADS; i++) {
+        results.add(
+            threads.submit(
+                () -> {
+                  int mine = 0;
+                  for (int k = 0; k < TRIES; k++) {
+                    mine += take.getAsBoolean() ? 1 : 0;
+                  }
+                  return mine;
+                }));
+      }
+      for (Future<Integer> result : results) {
+        granted += result.get(60, TimeUnit.SECONDS);
+      }
+    }
+    return granted;
+  }
+
+  private static Quota quota(ResourceLimits limits) {
+    // Time stands still: what is used up stays used up.
+    return new Quota(new TenantId("a"), limits, new UsageMeter(), () -> 0);
+  }
+
+  @Test
+  void tokensOfManyThreadsAreExactlyTheLimit() throws Exception {
+    Quota quota = quota(ResourceLimits.builder().newTokensPerMinute(LIMIT).build());
+    assertThat(granted(() -> quota.takeTokens(0, 1) == null)).isEqualTo(LIMIT);
+  }
+
+  @Test
+  void requestsOfManyThreadsAreExactlyTheLimit() throws Exception {
+    Quota quota = quota(ResourceLimits.builder().requestsPerSecond(LIMIT).build());
+    long granted =
+        granted(() -> {
+          try {
+            quota.begin();
+            quota.end();
+            return true;
+          } catch (LimitException e) {
+            return false;
+          }
+        });
+    assertThat(granted).isEqualTo(LIMIT);
+    assertThat(quota.running()).isZero();
+  }
+
+  @Test
+  void memoryOfManyThreadsNeverExceedsTheBudget() throws Exception {
+    MemoryBudget budget = new MemoryBudget(LIMIT);
+    assertThat(granted(() -> budget.take(1))).isEqualTo(LIMIT);
+    assertThat(granted(() -> {
+          boolean taken = budget.take(7);
+          if (taken) {
+            budget.give(7);
+          }
+          return taken;
+        }))
+        .isZero();
+    budget.give(LIMIT);
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void tenantsWithoutARealmLeaveNothingBehind() {
+    try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+        MultiRealmManager manager =
+            new MultiRealmManager(
+                RuntimeConfig.of("sample", SampleModel.path(), backend), DefaultGuest.bytes())) {
+      for (int i = 0; i < 100_000; i++) {
+        TenantId nobody = new TenantId("nobody-" + i);
+        assertThatThrownBy(
+                () -> manager.generate(nobody, "sample", "x", "{}", GuestOutput.discard()))
+            .isInstanceOf(LimitException.class);
+      }
+      assertThat(manager.status()).isEmpty();
+    }
+  }
+}
