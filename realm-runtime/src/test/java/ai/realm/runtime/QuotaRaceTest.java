@@ -33,14 +33,13 @@ final class QuotaRaceTest {
       List<Future<Integer>> results = new ArrayList<>();
       for (int i = 0; i < THREADS; i++) {
         results.add(
-            threads.submit(
-                () -> {
-                  int mine = 0;
-                  for (int k = 0; k < TRIES; k++) {
-                    mine += take.getAsBoolean() ? 1 : 0;
-                  }
-                  return mine;
-                }));
+            threads.submit(() -> {
+              int mine = 0;
+              for (int k = 0; k < TRIES; k++) {
+                mine += take.getAsBoolean() ? 1 : 0;
+              }
+              return mine;
+            }));
       }
       for (Future<Integer> result : results) {
         granted += result.get(60, TimeUnit.SECONDS);
@@ -81,13 +80,14 @@ final class QuotaRaceTest {
   void memoryOfManyThreadsNeverExceedsTheBudget() throws Exception {
     MemoryBudget budget = new MemoryBudget(LIMIT);
     assertThat(granted(() -> budget.take(1))).isEqualTo(LIMIT);
-    assertThat(granted(() -> {
-          boolean taken = budget.take(7);
-          if (taken) {
-            budget.give(7);
-          }
-          return taken;
-        }))
+    assertThat(
+            granted(() -> {
+              boolean taken = budget.take(7);
+              if (taken) {
+                budget.give(7);
+              }
+              return taken;
+            }))
         .isZero();
     budget.give(LIMIT);
     assertThat(budget.used()).isZero();
