@@ -45,6 +45,19 @@ public record EngineConfig(
     return new EngineConfig(512, 64, 32, Math.max(32, kvPositions), KvType.F16, 1024, 30, 4);
   }
 
+  /// The same with another bound on the sequences of one step.
+  public EngineConfig withMaxSequences(int most) {
+    return new EngineConfig(
+        maxRows,
+        most,
+        blockSize,
+        kvPositions,
+        kvType,
+        maxQueuedRequests,
+        maxStallMillis,
+        decodeCost);
+  }
+
   /// The same with another KV type.
   public EngineConfig withKvType(KvType type) {
     return new EngineConfig(

@@ -39,7 +39,9 @@ final class ModelHost implements AutoCloseable {
     try {
       int context = Math.min(config.maxContext(), model.model().config().contextLength());
       EngineConfig sizes =
-          EngineConfig.of((context + 32L) * config.sequences()).withKvType(config.kvType());
+          EngineConfig.of((context + 32L) * config.sequences())
+              .withKvType(config.kvType())
+              .withMaxSequences(config.maxBatch());
       Engine engine = Engine.start(model.model(), model.backend(), sizes);
       return new ModelHost(model, engine, context);
     } catch (RuntimeException e) {

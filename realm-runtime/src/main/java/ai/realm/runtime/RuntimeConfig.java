@@ -14,6 +14,7 @@ import java.util.Map;
 /// @param kvType how keys and values are stored
 /// @param memory64Bytes host memory for the guests' private layers
 /// @param limits what a guest may take
+/// @param maxBatch the most sequences of one forward step; 1 turns batching off
 public record RuntimeConfig(
     Map<String, Path> models,
     Backend backend,
@@ -21,14 +22,30 @@ public record RuntimeConfig(
     int sequences,
     KvType kvType,
     long memory64Bytes,
-    GuestLimits limits) {
+    GuestLimits limits,
+    int maxBatch) {
+  /// Sequences of one forward step where nothing else is said.
+  private static final int MAX_BATCH = 64;
+
   public RuntimeConfig {
     models = Map.copyOf(models);
-    if (maxContext < 1 || sequences < 1 || memory64Bytes < 0) {
+    if (maxContext < 1 || sequences < 1 || memory64Bytes < 0 || maxBatch < 1) {
       throw new IllegalArgumentException(
-          "expected positive maxContext and sequences and memory64Bytes of at least 0, found %d, %d, %d"
-              .formatted(maxContext, sequences, memory64Bytes));
+          "expected positive maxContext, sequences and maxBatch and memory64Bytes of at least 0, found %d, %d, %d, %d"
+              .formatted(maxContext, sequences, maxBatch, memory64Bytes));
     }
+  }
+
+  /// The same with batches of any size.
+  public RuntimeConfig(
+      Map<String, Path> models,
+      Backend backend,
+      int maxContext,
+      int sequences,
+      KvType kvType,
+      long memory64Bytes,
+      GuestLimits limits) {
+    this(models, backend, maxContext, sequences, kvType, memory64Bytes, limits, MAX_BATCH);
   }
 
   /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
@@ -39,11 +56,19 @@ public record RuntimeConfig(
 
   /// The same with other limits.
   public RuntimeConfig withLimits(GuestLimits other) {
-    return new RuntimeConfig(models, backend, maxContext, sequences, kvType, memory64Bytes, other);
+    return new RuntimeConfig(
+        models, backend, maxContext, sequences, kvType, memory64Bytes, other, maxBatch);
   }
 
   /// The same with another bound on sequences.
   public RuntimeConfig withMaxContext(int tokens) {
-    return new RuntimeConfig(models, backend, tokens, sequences, kvType, memory64Bytes, limits);
+    return new RuntimeConfig(
+        models, backend, tokens, sequences, kvType, memory64Bytes, limits, maxBatch);
+  }
+
+  /// The same with another bound on the sequences of one forward step.
+  public RuntimeConfig withMaxBatch(int most) {
+    return new RuntimeConfig(
+        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, most);
   }
 }
