@@ -230,6 +230,11 @@ final class EndiveGuestEngine implements GuestEngine {
     }
 
     @Override
+    public LinearMemory newTrustedMemory(MemoryLimits limits) {
+      return FlatMemory.chargedAsUsed(limits, realm.memory());
+    }
+
+    @Override
     public long maxMemoryBytes() {
       return realm.limits().guest().maxMemoryBytes();
     }

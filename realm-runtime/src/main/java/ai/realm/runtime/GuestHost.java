@@ -16,6 +16,9 @@ interface GuestHost {
   /// @throws GuestTrapException `MEMORY_LIMIT`
   LinearMemory newMemory(MemoryLimits limits);
 
+  /// The same for a guest that comes with Realm: what it reserves is charged as it is used.
+  LinearMemory newTrustedMemory(MemoryLimits limits);
+
   /// What an instance may hold.
   long maxMemoryBytes();
 }

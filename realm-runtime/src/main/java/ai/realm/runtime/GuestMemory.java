@@ -33,7 +33,7 @@ final class GuestMemory {
   private void wrote(int pointer, int length) {
     Observer present = observer;
     if (present != null && length > 0) {
-      present.wrote(memory.segment(), pointer, length);
+      present.wrote(memory.segment((long) pointer + length), pointer, length);
     }
   }
 
@@ -46,6 +46,11 @@ final class GuestMemory {
           "guest memory: expected %d bytes at %d to lie within %d bytes"
               .formatted(bytes, Integer.toUnsignedLong(pointer), size));
     }
+  }
+
+  /// With `count` elements of 4 bytes from `pointer`.
+  private MemorySegment segment(int pointer, int count) {
+    return memory.segment(pointer + 4L * count);
   }
 
   byte[] bytes(int pointer, int length) {
@@ -75,7 +80,7 @@ final class GuestMemory {
     if (count == 1) {
       to[0] = memory.readInt(pointer);
     } else {
-      MemorySegment.copy(memory.segment(), INT, pointer, to, 0, count);
+      MemorySegment.copy(segment(pointer, count), INT, pointer, to, 0, count);
     }
   }
 
@@ -83,7 +88,7 @@ final class GuestMemory {
   int put(int[] values, int pointer, int capacity) {
     check(pointer, 4L * capacity);
     int count = Math.min(values.length, capacity);
-    MemorySegment.copy(values, 0, memory.segment(), INT, pointer, count);
+    MemorySegment.copy(values, 0, segment(pointer, count), INT, pointer, count);
     wrote(pointer, 4 * count);
     return values.length;
   }
@@ -114,14 +119,14 @@ final class GuestMemory {
   float[] floats(int pointer, int count) {
     check(pointer, 4L * count);
     float[] values = new float[count];
-    MemorySegment.copy(memory.segment(), FLOAT, pointer, values, 0, count);
+    MemorySegment.copy(segment(pointer, count), FLOAT, pointer, values, 0, count);
     return values;
   }
 
   /// Writes the first `count` values.
   void put(float[] values, int pointer, int count) {
     check(pointer, 4L * count);
-    MemorySegment.copy(values, 0, memory.segment(), FLOAT, pointer, count);
+    MemorySegment.copy(values, 0, segment(pointer, count), FLOAT, pointer, count);
     wrote(pointer, 4 * count);
   }
 }

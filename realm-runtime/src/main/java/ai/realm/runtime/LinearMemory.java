@@ -27,8 +27,8 @@ abstract class LinearMemory implements Memory, AutoCloseable {
   /// Its bytes, now.
   abstract long size();
 
-  /// The memory itself, until it grows next.
-  abstract MemorySegment segment();
+  /// The memory itself, until it grows next; at least its first `end` bytes are there.
+  abstract MemorySegment segment(long end);
 
   /// Gives the memory back.
   @Override

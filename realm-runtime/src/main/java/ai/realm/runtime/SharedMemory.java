@@ -44,7 +44,7 @@ final class SharedMemory extends LinearMemory {
   }
 
   @Override
-  MemorySegment segment() {
+  MemorySegment segment(long end) {
     return bytes;
   }
 

@@ -20,9 +20,9 @@ import run.endive.wasm.types.Value;
 /// heap, where TeaVM keeps objects, knows no cap.
 final class TeaVmImports {
   /// Where TeaVM's heap offset lies: below it, from 64 KiB on, is the guest's arena.
-  private static final int HEAP_OFFSET = 1 << 20;
+  private static final int HEAP_OFFSET = 32 << 20;
 
-  private static final int PAGES = 32;
+  private static final int PAGES = HEAP_OFFSET / Memory.PAGE_SIZE + 1;
 
   private TeaVmImports() {}
 
@@ -31,7 +31,7 @@ final class TeaVmImports {
   }
 
   static LinearMemory addTo(ImportValues.Builder imports, GuestHost host) {
-    LinearMemory memory = host.newMemory(new MemoryLimits(PAGES, PAGES));
+    LinearMemory memory = host.newTrustedMemory(new MemoryLimits(PAGES, PAGES));
     imports
         .addMemory(new ImportMemory("env", "memory", memory))
         .addGlobal(

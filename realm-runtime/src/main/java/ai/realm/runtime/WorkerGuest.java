@@ -314,6 +314,11 @@ final class WorkerGuest {
     }
 
     @Override
+    public LinearMemory newTrustedMemory(MemoryLimits limits) {
+      return newMemory(limits);
+    }
+
+    @Override
     public long maxMemoryBytes() {
       return maxMemoryBytes;
     }

@@ -141,7 +141,7 @@ final class GeneratedModulesTest {
       for (int g = 0; g < GLOBALS; g++) {
         globals.append(' ').append(Long.toHexString(instance.global(g).getValue()));
       }
-      byte[] bytes = memory.segment().toArray(ValueLayout.JAVA_BYTE);
+      byte[] bytes = memory.segment(memory.size()).toArray(ValueLayout.JAVA_BYTE);
       lines.add(
           "f%d: %s;%s; %d bytes, %x"
               .formatted(function, outcome, globals, bytes.length, Arrays.hashCode(bytes)));

@@ -178,6 +178,26 @@ final class GuestLifecycleTest {
     assertThatThrownBy(() -> view.putInt(3 * MEMORY - 3, 1)).isInstanceOf(GuestTrapException.class);
   }
 
+  /// Room that a guest only reserves costs nothing; what it touches is there, and zero.
+  @Test
+  void memoryIsThereAsFarAsItIsUsed() {
+    MemoryBudget budget = new MemoryBudget(64 * MEMORY);
+    FlatMemory memory = FlatMemory.chargedAsUsed(new MemoryLimits(1000, 1000), budget);
+    assertThat(memory.size()).isEqualTo(1000L * MEMORY);
+    assertThat(budget.used()).isEqualTo(2 * MEMORY);
+    assertThat(memory.readInt(20 * MEMORY + 2)).isZero();
+    memory.writeI32(20 * MEMORY + 2, 7);
+    assertThat(memory.readBytes(20 * MEMORY + 2, 4)).containsExactly(7, 0, 0, 0);
+    assertThat(budget.used()).isBetween(20L * MEMORY, 22L * MEMORY);
+    assertThatThrownBy(() -> memory.readInt(900 * MEMORY))
+        .isInstanceOf(GuestTrapException.class)
+        .hasMessageContaining("memory");
+    assertThatThrownBy(() -> memory.readLong(1000 * MEMORY - 7))
+        .hasMessageContaining("out of bounds");
+    memory.close();
+    assertThat(budget.used()).isZero();
+  }
+
   // ---- W12
   // ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ final class Arena {
   private static final int START = 64 << 10;
 
   /// Where the host ends the arena: the global `teavmMemory.heapOffset` that it supplies.
-  private static final int END = 1 << 20;
+  private static final int END = 32 << 20;
 
   private int next = START;
 

@@ -266,12 +266,12 @@ public final class GuestProgram {
     int start = arena.top();
     int end = putAscii(start, "[{\"role\":\"user\",\"content\":\"");
     int left = arena.left() - (end - start);
-    // The text goes to the far end first: escaped, it is at most six times as long.
+    // The text goes behind its own place first: escaped, it is at most six times as long.
     int length = Host.readArgument(1, start, 0);
     if (length < 0 || length > left / 8) {
       return Host.EMSGSIZE;
     }
-    int from = start + arena.left() - length - 8;
+    int from = end + 6 * length + 64;
     int read = Host.readArgument(1, from, length);
     if (read != length) {
       return Host.EINVAL;
