@@ -130,14 +130,14 @@ final class Scheduler {
   private boolean add(Batch batch, StepRequest request, int room) {
     Sequence s = request.sequence();
     int end = request.start + request.count;
+    int firstOutput = end - request.outputs + request.produced;
     if (s.cached == 0 && s.blockCount == 0) {
-      reusePrefix(s, end);
+      reusePrefix(s, Math.min(firstOutput, end - 1));
     }
     int take = Math.min(end - s.cached, room);
     if (!reserve(s, s.cached + take)) {
       return false;
     }
-    int firstOutput = end - request.outputs + request.produced;
     int outputs = Math.max(0, s.cached + take - Math.max(firstOutput, s.cached));
     batch.add(s.tokens, s.cached, take, s.cached, s.blocks, outputs);
     planned.add(request);
@@ -154,10 +154,9 @@ final class Scheduler {
     return true;
   }
 
-  /// Starts an empty cache from blocks of the tenant's earlier prompts. The last token is always
-  /// computed, for its logits.
-  private void reusePrefix(Sequence s, int end) {
-    int limit = end - 1;
+  /// Starts an empty cache from blocks of the tenant's earlier prompts. Tokens from `limit` on, which
+  /// logits are wanted of, and the last one are always computed.
+  private void reusePrefix(Sequence s, int limit) {
     int[] found = new int[Math.max(1, limit / config.blockSize())];
     int n = s.tenant.prefixes.find(s.tokens, limit, found);
     for (int i = 0; i < n; i++) {

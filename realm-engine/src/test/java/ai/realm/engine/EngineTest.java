@@ -233,6 +233,28 @@ final class EngineTest {
   }
 
   @Test
+  void computesEveryOutputThatIsAskedForEvenWhereAnEarlierPromptsBlocksWouldDo() throws Exception {
+    FakeModel model = new FakeModel(1000);
+    try (Engine engine = start(model, config(64, 8, 8, 100))) {
+      EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
+      int[] prompt = prompt(7, 40);
+      for (int outputs : new int[] {1, 40, 12}) {
+        try (Sequence s = engine.newSequence(tenant)) {
+          StepRequest r =
+              new StepRequest().set(s, prompt, 40, outputs, Sampler.of(SamplingParams.GREEDY));
+          engine.submit(r);
+          r.await(System.nanoTime() + 10 * SECOND);
+          for (int i = 0; i < outputs; i++) {
+            int length = 40 - outputs + i + 1;
+            assertThat(r.token(i)).isEqualTo(FakeModel.next(prompt, length));
+          }
+        }
+      }
+      assertThat(model.steps.stream().map(s -> s[0])).containsExactly(40, 40, 16);
+    }
+  }
+
+  @Test
   void zeroesABlockThatChangesTenants() throws Exception {
     FakeModel model = new FakeModel(1000);
     try (Engine engine = start(model, config(64, 8, 8, 4))) {

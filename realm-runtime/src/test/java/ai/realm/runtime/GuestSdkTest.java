@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -15,6 +17,7 @@ import org.junit.jupiter.api.Test;
 /// against the host.
 final class GuestSdkTest {
   private static final String HEADER = "guests/c/realm_host.h";
+  private static final String RUST = "guests/rust/realm-guest/src/host.rs";
   private static final String SCRIPT = "guests/assemblyscript/assembly/host.ts";
 
   /// A function's name and its parameters.
@@ -35,6 +38,41 @@ final class GuestSdkTest {
   void assemblyScriptNumbersConstantsAsTheHeaderDoes() throws IOException {
     assertThat(constants(SCRIPT, "const ([A-Z_]+): i32 = (-?\\d+);"))
         .containsAllEntriesOf(constants(HEADER, HEADER_CONSTANT));
+  }
+
+  @Test
+  void rustDeclaresEveryHostFunctionAndNumbersConstantsAsTheHeaderDoes() throws IOException {
+    assertThat(functions(RUST, "pub fn (\\w+)\\(([^)]*)\\) -> i32;"))
+        .isEqualTo(functions(HEADER, HEADER_FUNCTION));
+    assertThat(constants(RUST, "const ([A-Z_]+): i32 = (-?\\d+);"))
+        .containsAllEntriesOf(constants(HEADER, HEADER_CONSTANT));
+  }
+
+  @Test
+  void requestsHaveTheSameFieldsInEveryLanguage() throws IOException {
+    List<String> header =
+        fields(HEADER, "realm_step", "typedef struct \\{(.*?)\\} realm_step;", "t (\\w+);");
+    assertThat(fields(RUST, "Step", "pub struct Step \\{(.*?)\\}", "pub (\\w+):"))
+        .hasSize(StepRow.BYTES / 4)
+        .isEqualTo(header);
+    List<String> script =
+        fields(
+            "guests/assemblyscript/assembly/index.ts",
+            "Request",
+            "class Request \\{(.*?)\\}",
+            "(\\w+): \\w+;");
+    assertThat(script.stream().map(GuestSdkTest::underscored)).isEqualTo(header);
+  }
+
+  private static String underscored(String name) {
+    return name.replace("logprobOut", "logprob").replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+  }
+
+  private static List<String> fields(String path, String what, String struct, String field)
+      throws IOException {
+    Matcher body = Pattern.compile(struct, Pattern.DOTALL).matcher(read(path));
+    assertThat(body.find()).as(what).isTrue();
+    return Pattern.compile(field).matcher(body.group(1)).results().map(r -> r.group(1)).toList();
   }
 
   private static Map<String, Integer> functions(String path, String pattern) throws IOException {
