@@ -65,7 +65,9 @@ final class GuestSdkTest {
   }
 
   private static String underscored(String name) {
-    return name.replace("logprobOut", "logprob").replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+    return name.replace("logprobOut", "logprob")
+        .replaceAll("([A-Z])", "_$1")
+        .toLowerCase(Locale.ROOT);
   }
 
   private static List<String> fields(String path, String what, String struct, String field)

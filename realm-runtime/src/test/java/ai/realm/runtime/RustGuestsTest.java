@@ -86,8 +86,7 @@ final class RustGuestsTest {
   void thoughtsOfALevelDifferAndBeginWithThoseOfTheLevelBefore() throws IOException {
     try (ExampleGuest guest = ExampleGuest.open("tree_of_thought", sample())) {
       guest.generate(STORY, "{\"depth\":2,\"branch\":5,\"keep\":3,\"temperature\":1.2}");
-      List<String[]> nodes =
-          guest.text(1).lines().map(line -> line.split("\t", -1)).toList();
+      List<String[]> nodes = guest.text(1).lines().map(line -> line.split("\t", -1)).toList();
       assertThat(nodes).hasSize(6);
       assertThat(nodes.stream().map(n -> n[2])).doesNotHaveDuplicates();
       for (String[] node : nodes.subList(3, 6)) {
