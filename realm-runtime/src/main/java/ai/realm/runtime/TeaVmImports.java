@@ -19,10 +19,13 @@ import run.endive.wasm.types.Value;
 /// needs; these answer zero and null. Only for guests that were compiled with Realm: WebAssembly's own
 /// heap, where TeaVM keeps objects, knows no cap.
 final class TeaVmImports {
-  /// Where TeaVM's heap offset lies: below it, from 64 KiB on, is the guest's arena.
-  private static final int HEAP_OFFSET = 32 << 20;
+  /// Where TeaVM's heap of direct buffers lies, of which it touches the beginning: a page behind its data.
+  private static final int HEAP_OFFSET = Memory.PAGE_SIZE;
 
-  private static final int PAGES = HEAP_OFFSET / Memory.PAGE_SIZE + 1;
+  private static final int HEAP_END = 2 * Memory.PAGE_SIZE;
+
+  /// Behind it, to the end, is the guest's arena: room that it reserves for long prompts.
+  private static final int PAGES = (32 << 20) / Memory.PAGE_SIZE;
 
   private TeaVmImports() {}
 
@@ -38,10 +41,7 @@ final class TeaVmImports {
             new ImportGlobal(
                 "teavmMemory", "heapOffset", new GlobalInstance(Value.i32(HEAP_OFFSET))))
         .addGlobal(
-            new ImportGlobal(
-                "teavmMemory",
-                "maxSize",
-                new GlobalInstance(Value.i32((long) PAGES * Memory.PAGE_SIZE))));
+            new ImportGlobal("teavmMemory", "maxSize", new GlobalInstance(Value.i32(HEAP_END))));
     return memory;
   }
 

@@ -5,10 +5,10 @@ import org.teavm.interop.Address;
 /// The linear memory that the guest shares with its host: handed out from the bottom, given back all at
 /// once at the end of a call. Objects of this program live elsewhere, in WebAssembly's own heap.
 final class Arena {
-  /// TeaVM keeps its own data below.
-  private static final int START = 64 << 10;
+  /// TeaVM keeps its own data and a heap for direct buffers below.
+  private static final int START = 128 << 10;
 
-  /// Where the host ends the arena: the global `teavmMemory.heapOffset` that it supplies.
+  /// Where the memory ends that the host supplies. Only what is touched of it costs anything.
   private static final int END = 32 << 20;
 
   private int next = START;
