@@ -109,7 +109,11 @@ final class GrammarFunctions {
     if (open == null || open.isBusy()) {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
-    return state.handle(new OpenMatcher(open.matcher.fork(), open.vocabulary));
+    try {
+      return state.handle(new OpenMatcher(open.matcher.fork(), open.vocabulary));
+    } catch (GrammarException e) {
+      return tooMuch(e);
+    }
   }
 
   /// `(matcher, token)`: over a token that the guest appends itself.
@@ -124,9 +128,14 @@ final class GrammarFunctions {
     } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
       return Errno.EINVAL;
     } catch (GrammarException e) {
-      state.call().refuse(Errno.EDQUOT, e);
-      return Errno.EDQUOT;
+      return tooMuch(e);
     }
+  }
+
+  /// A grammar that reads an output in too many ways to follow.
+  private int tooMuch(GrammarException reason) {
+    state.call().refuse(Errno.EDQUOT, reason);
+    return Errno.EDQUOT;
   }
 
   /// `(matcher)` → bits.
@@ -135,7 +144,12 @@ final class GrammarFunctions {
     if (open == null || open.isBusy()) {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
-    return (open.matcher.isComplete() ? COMPLETE : 0) | (open.matcher.isFinished() ? FINISHED : 0);
+    try {
+      return (open.matcher.isComplete() ? COMPLETE : 0)
+          | (open.matcher.isFinished() ? FINISHED : 0);
+    } catch (GrammarException e) {
+      return tooMuch(e);
+    }
   }
 
   /// `(matcher, ptr, cap)` → bytes of the text that must follow.
@@ -145,7 +159,11 @@ final class GrammarFunctions {
     if (open == null || open.isBusy()) {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
-    return memory.put(open.matcher.forced().getBytes(StandardCharsets.UTF_8), a[1], a[2]);
+    try {
+      return memory.put(open.matcher.forced().getBytes(StandardCharsets.UTF_8), a[1], a[2]);
+    } catch (GrammarException e) {
+      return tooMuch(e);
+    }
   }
 
   /// `(matcher, ptr, cap)` → words of the bitset of what may come next; the capacity is in words of 32 bits.
@@ -159,8 +177,7 @@ final class GrammarFunctions {
     try {
       open.matcher.mask(allowed);
     } catch (GrammarException e) {
-      state.call().refuse(Errno.EDQUOT, e);
-      return Errno.EDQUOT;
+      return tooMuch(e);
     }
     int[] words = new int[(open.vocabulary + 31) / 32];
     for (int i = 0; i < words.length; i++) {

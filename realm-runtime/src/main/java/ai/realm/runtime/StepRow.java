@@ -1,6 +1,7 @@
 package ai.realm.runtime;
 
 import ai.realm.engine.TokenConstraint;
+import ai.realm.engine.grammar.GrammarException;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.tokenizer.Vocabulary;
@@ -122,6 +123,12 @@ final class StepRow {
           state.handles().find(matcher, GrammarFunctions.OpenMatcher.class);
       if (open == null || !open.lend(sequence.request)) {
         return open == null ? Errno.EBADF : Errno.EBUSY;
+      }
+      try {
+        open.matcher.prepare();
+      } catch (GrammarException e) {
+        state.call().refuse(Errno.EDQUOT, e);
+        return Errno.EDQUOT;
       }
       sequence.request.constrain(open.matcher);
     }

@@ -72,6 +72,29 @@ final class Automaton {
     findFollowers();
   }
 
+  /// About how many bytes it takes.
+  long byteSize() {
+    long size = 4L * next.length + 32L * states();
+    for (int[] pairs : calls) {
+      size += 4L * pairs.length;
+    }
+    return size;
+  }
+
+  /// The state behind a byte, or −1.
+  int next(int state, int value) {
+    return next[state * classes.count() + classes.of(value)];
+  }
+
+  /// The bytes that can follow a machine's end.
+  BitSet followingBytes(int machine) {
+    BitSet bytes = new BitSet();
+    for (int b = 0; b < 256; b++) {
+      bytes.set(b, follow[machine].get(classes.of(b)));
+    }
+    return bytes;
+  }
+
   int states() {
     return accepting.length;
   }

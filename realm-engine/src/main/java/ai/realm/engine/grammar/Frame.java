@@ -3,7 +3,8 @@ package ai.realm.engine.grammar;
 import org.jspecify.annotations.Nullable;
 
 /// What waits for a machine to end: the state to go on from, or a counted machine with the repetitions
-/// done so far. A stack is its top frame; stacks share their tails. Immutable.
+/// done so far. A stack is its top frame; stacks share their tails. Equal frames have the
+/// same parent: [Positions] keeps one of each. Immutable.
 final class Frame {
   static final int NO_MACHINE = -1;
 
@@ -48,22 +49,19 @@ final class Frame {
     return machine != NO_MACHINE;
   }
 
-  static boolean same(@Nullable Frame a, @Nullable Frame b) {
-    Frame x = a;
-    Frame y = b;
-    while (x != y) {
-      if (x == null
-          || y == null
-          || x.hash != y.hash
-          || x.state != y.state
-          || x.count != y.count
-          || x.machine != y.machine) {
-        return false;
-      }
-      x = x.parent;
-      y = y.parent;
-    }
-    return true;
+  @Override
+  public boolean equals(@Nullable Object o) {
+    return o instanceof Frame f
+        && f.hash == hash
+        && f.state == state
+        && f.count == count
+        && f.machine == machine
+        && f.parent == parent;
+  }
+
+  @Override
+  public int hashCode() {
+    return hash;
   }
 
   static int hash(@Nullable Frame frame) {

@@ -57,6 +57,16 @@ public final class Grammar {
     return known;
   }
 
+  Automaton automaton() {
+    return automaton;
+  }
+
+  /// About how many bytes it takes, with the masks that were made so far.
+  public long byteSize() {
+    StateMasks known = masks.get();
+    return automaton.byteSize() + (known == null ? 0 : known.byteSize());
+  }
+
   /// Number of automaton states.
   public int states() {
     return automaton.states();

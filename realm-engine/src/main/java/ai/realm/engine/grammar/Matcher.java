@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// trie behind the exit is walked with the stack at hand.
 public final class Matcher implements TokenConstraint {
   private static final int MAX_FORCED_BYTES = 4096;
+  private static final int NONE = -1;
 
   private final StateMasks masks;
   private final Automaton automaton;
@@ -26,6 +27,11 @@ public final class Matcher implements TokenConstraint {
   private final long[] scratch;
   private Position position;
   private boolean ended;
+  private long[] prepared = {};
+  private boolean isPrepared;
+
+  /// A token of a prepared mask that was accepted and is not moved over yet, or −1.
+  private int pending = NONE;
 
   /// A matcher at the begin of an output.
   ///
@@ -53,30 +59,31 @@ public final class Matcher implements TokenConstraint {
     this.positions = new Positions(automaton);
     this.path = new Position[trie.maxDepth + 1];
     this.scratch = new long[trie.size() + 63 >> 6];
-    this.position =
-        position == null
-            ? positions.start()
-            : new Position(position.states, position.frames, position.complete, position.rest);
+    this.position = position == null ? positions.start() : positions.adopt(position);
     this.ended = ended;
   }
 
   /// A second matcher at the same place, independent of this one.
   public Matcher fork() {
+    settle();
     return new Matcher(masks, position, ended);
   }
 
   /// Whether the output so far is a whole text of the grammar.
   public boolean isComplete() {
+    settle();
     return position.complete;
   }
 
   /// Whether nothing but an end-of-generation token can follow.
   public boolean isFinished() {
+    settle();
     return ended || position.size() == 0;
   }
 
   /// Whether an end-of-generation token was accepted.
   public boolean isEnded() {
+    settle();
     return ended;
   }
 
@@ -84,7 +91,31 @@ public final class Matcher implements TokenConstraint {
   /// complete.
   @Override
   public void mask(long[] allowed) {
+    if (isPrepared) {
+      System.arraycopy(prepared, 0, allowed, 0, prepared.length);
+    } else {
+      compute(allowed);
+    }
+  }
+
+  /// Computes the mask of the next step now, on this thread, so that the engine's thread only copies it;
+  /// the token that it then accepts is moved over when the owner asks for more.
+  ///
+  /// @throws GrammarException when the grammar reads the output in so many ways that it costs too much
+  public void prepare() {
+    if (!isPrepared) {
+      if (prepared.length == 0) {
+        prepared = new long[trie.size() + 63 >> 6];
+      }
+      compute(prepared);
+      isPrepared = true;
+    }
+  }
+
+  private void compute(long[] allowed) {
+    settle();
     Arrays.fill(allowed, 0);
+    positions.allot(Positions.MASK_WORK);
     if (position.complete) {
       trie.allowEnd(allowed);
     }
@@ -156,6 +187,7 @@ public final class Matcher implements TokenConstraint {
     path[0] = at;
     for (int i = node + 1; i < end; ) {
       int d = trie.depth[i] - base;
+      positions.spend(1);
       Position to = positions.step(path[d - 1], automaton.classes.of(trie.label[i] & 0xFF));
       if (to == Position.DEAD) {
         i = trie.end[i];
@@ -169,6 +201,7 @@ public final class Matcher implements TokenConstraint {
 
   /// Whether a token may come next.
   public boolean allows(int token) {
+    settle();
     if (token < 0 || token >= trie.size()) {
       return false;
     }
@@ -179,6 +212,7 @@ public final class Matcher implements TokenConstraint {
   }
 
   private Position after(byte[] text) {
+    positions.allot(Positions.ACCEPT_WORK);
     Position p = position;
     for (int i = 0; i < text.length && p != Position.DEAD; i++) {
       p = positions.step(p, automaton.classes.of(text[i] & 0xFF));
@@ -191,9 +225,30 @@ public final class Matcher implements TokenConstraint {
   /// @throws IllegalArgumentException when the grammar does not allow it here; nothing has moved then
   @Override
   public void accept(int token) {
+    if (isPrepared && token >= 0 && token < trie.size() && isSet(prepared, token)) {
+      isPrepared = false;
+      pending = token;
+      return;
+    }
     if (!allows(token)) {
       throw new IllegalArgumentException("token " + token + " is not allowed by the grammar here");
     }
+    isPrepared = false;
+    move(token);
+  }
+
+  private static boolean isSet(long[] mask, int token) {
+    return (mask[token >> 6] >>> token & 1) != 0;
+  }
+
+  private void settle() {
+    if (pending != NONE) {
+      move(pending);
+      pending = NONE;
+    }
+  }
+
+  private void move(int token) {
     if (trie.isEndOfGeneration(token)) {
       ended = true;
     } else {
@@ -205,10 +260,12 @@ public final class Matcher implements TokenConstraint {
   ///
   /// @throws IllegalArgumentException when the grammar does not allow it here; nothing has moved then
   public void accept(byte[] text) {
+    settle();
     Position to = ended && text.length > 0 ? Position.DEAD : after(text);
     if (to == Position.DEAD) {
       throw new IllegalArgumentException("this text is not allowed by the grammar here");
     }
+    isPrepared = false;
     position = positions.tidy(to);
   }
 
@@ -216,6 +273,8 @@ public final class Matcher implements TokenConstraint {
   /// Empty where there is a choice, or the output may end.
   public byte[] forcedBytes() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
+    settle();
+    positions.allot(Positions.MASK_WORK);
     Position p = ended ? Position.DEAD : position;
     while (p != Position.DEAD && !p.complete && out.size() < MAX_FORCED_BYTES) {
       int only = -1;
@@ -290,12 +349,15 @@ public final class Matcher implements TokenConstraint {
 
   /// Fewest bytes from here to a complete output.
   public int bytesToCompletion() {
+    settle();
     return ended ? 0 : position.rest;
   }
 
   /// The bytes of a shortest way to a complete output.
   public byte[] completion() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
+    settle();
+    positions.allot(Positions.MASK_WORK);
     Position p = position;
     while (!ended && !p.complete) {
       Position best = Position.DEAD;

@@ -43,7 +43,7 @@ final class Position {
       return false;
     }
     for (int i = 0; i < states.length; i++) {
-      if (states[i] != p.states[i] || !Frame.same(frames[i], p.frames[i])) {
+      if (states[i] != p.states[i] || frames[i] != p.frames[i]) {
         return false;
       }
     }

@@ -17,9 +17,22 @@ final class Positions {
 
   private static final int MAX_CACHED = 4000;
 
+  /// States and successors of all positions that are kept.
+  private static final int MAX_SLOTS = 500_000;
+
+  private static final int FRAME_SLOTS = 12;
+
+  /// Comparisons and steps that one mask may cost; some ten milliseconds. Only grammars that read a text
+  /// in very many ways come near.
+  static final int MASK_WORK = 8_000_000;
+
+  /// The same for moving over a token.
+  static final int ACCEPT_WORK = 1_000_000;
+
   private final Automaton automaton;
   private final int classCount;
   private Map<Position, Position> known = new HashMap<>();
+  private Map<Frame, Frame> frames = new HashMap<>();
 
   // the closure under construction
   private int[] doneStates = new int[16];
@@ -29,10 +42,25 @@ final class Positions {
   private @Nullable Frame[] todoFrames = new @Nullable Frame[16];
   private int todo;
   private boolean complete;
+  private int slots;
+  private long left = MASK_WORK;
 
   Positions(Automaton automaton) {
     this.automaton = automaton;
     this.classCount = automaton.classes.count();
+  }
+
+  /// Starts the account of one mask or move.
+  void allot(int work) {
+    left = work;
+  }
+
+  void spend(int work) {
+    left -= work;
+    if (left < 0) {
+      throw GrammarException.limit(
+          "grammar: expected fewer ways to read the output so far; following them all costs too much");
+    }
   }
 
   /// The position before the first byte.
@@ -58,10 +86,24 @@ final class Positions {
 
   /// Forgets what was met, when that has become much; gives the same position anew.
   Position tidy(Position position) {
-    if (known.size() <= MAX_CACHED || position == Position.DEAD) {
+    if (known.size() <= MAX_CACHED && slots <= MAX_SLOTS || position == Position.DEAD) {
       return position;
     }
+    return adopt(position);
+  }
+
+  /// Forgets what was met; gives a position, which may be another matcher's, as one of this.
+  Position adopt(Position position) {
     known = new HashMap<>();
+    frames = new HashMap<>();
+    slots = 0;
+    for (Frame frame : position.frames) {
+      Frame f = frame;
+      while (f != null && frames.putIfAbsent(f, f) == null) {
+        slots += FRAME_SLOTS;
+        f = f.parent;
+      }
+    }
     Position fresh =
         new Position(position.states, position.frames, position.complete, position.rest);
     known.put(fresh, fresh);
@@ -72,6 +114,7 @@ final class Positions {
     @Nullable Position[] row = from.next;
     if (row == null) {
       row = new @Nullable Position[classCount];
+      slots += classCount;
       from.next = row;
     }
     Position to = row[byteClass];
@@ -84,6 +127,7 @@ final class Positions {
 
   private Position compute(Position from, int byteClass) {
     begin();
+    spend(1 + from.size());
     for (int i = 0; i < from.size(); i++) {
       int t = automaton.next[from.states[i] * classCount + byteClass];
       if (t >= 0) {
@@ -122,7 +166,11 @@ final class Positions {
     Position fresh =
         new Position(Arrays.copyOf(doneStates, n), Arrays.copyOf(doneFrames, n), complete, rest);
     Position same = known.putIfAbsent(fresh, fresh);
-    return same == null ? fresh : same;
+    if (same != null) {
+      return same;
+    }
+    slots += n;
+    return fresh;
   }
 
   private int distance(int state, @Nullable Frame frame) {
@@ -130,8 +178,9 @@ final class Positions {
   }
 
   private void expand(int state, @Nullable Frame frame) {
+    spend(1 + done);
     for (int i = 0; i < done; i++) {
-      if (doneStates[i] == state && Frame.same(doneFrames[i], frame)) {
+      if (doneStates[i] == state && doneFrames[i] == frame) {
         return;
       }
     }
@@ -151,12 +200,22 @@ final class Positions {
       if (automaton.isLast(back)) {
         enter(pairs[i], frame);
       } else if (frame == null || frame.depth < MAX_DEPTH) {
-        enter(pairs[i], Frame.call(automaton, back, frame));
+        enter(pairs[i], only(Frame.call(automaton, back, frame)));
       }
     }
     if (automaton.accepting[state]) {
       pop(frame);
     }
+  }
+
+  /// The one frame of its kind, so that stacks are compared by their top.
+  private Frame only(Frame frame) {
+    Frame known = frames.putIfAbsent(frame, frame);
+    if (known != null) {
+      return known;
+    }
+    slots += FRAME_SLOTS;
+    return frame;
   }
 
   private void enter(int machine, @Nullable Frame frame) {
@@ -173,7 +232,7 @@ final class Positions {
     int min = automaton.countMin[machine];
     if (count < max) {
       int kept = max == Expr.Repeat.UNBOUNDED ? Math.min(count, min) : count;
-      push(automaton.start[machine], Frame.counted(automaton, machine, kept, frame));
+      push(automaton.start[machine], only(Frame.counted(automaton, machine, kept, frame)));
     }
     if (count >= min) {
       pop(frame);

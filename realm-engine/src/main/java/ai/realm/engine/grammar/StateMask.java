@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
 final class StateMask {
   private static final int[] NONE = {};
 
+  /// Two lists of 256 references, and what surrounds them.
+  private static final int EMPTY_BYTES = 2200;
+
   /// Allowed tokens; with needs, ordered by need.
   private final int[] tokens;
 
@@ -42,8 +45,13 @@ final class StateMask {
     this.bits = all;
   }
 
+  /// Number of tokens that it allows.
+  int tokens() {
+    return tokens.length;
+  }
+
   int byteSize() {
-    int size = 4 * (tokens.length + needs.length) + (bits == null ? 0 : 8 * bits.length);
+    int size = EMPTY_BYTES + 4 * (tokens.length + needs.length) + (bits == null ? 0 : 8 * bits.length);
     for (int[] nodes : exits) {
       size += 8 * nodes.length;
     }
@@ -102,15 +110,17 @@ final class StateMask {
   }
 
   /// The mask of a state of a machine that is not counted.
-  static StateMask of(Automaton automaton, TokenTrie trie, int state) {
+  /// @param follow bytes behind the machine's end that matter
+  static StateMask of(Automaton automaton, TokenTrie trie, int state, BitSet follow) {
     Positions positions = new Positions(automaton);
     Position[] path = new Position[trie.maxDepth + 1];
     path[0] = positions.at(state, null);
     int[] found = new int[16];
     int n = 0;
-    Exits exits = new Exits(automaton, trie, state);
+    Exits exits = new Exits(trie, follow);
     for (int i = 1; i < trie.label.length; ) {
       int d = trie.depth[i];
+      positions.spend(1);
       Position to = positions.step(path[d - 1], automaton.classes.of(trie.label[i] & 0xFF));
       if (to == Position.DEAD) {
         i = trie.end[i];
@@ -130,7 +140,9 @@ final class StateMask {
   }
 
   /// The mask of a state in the body of a counted machine.
-  static StateMask ofBody(Automaton automaton, TokenTrie trie, int state, int bodyStart) {
+  /// @param follow bytes behind the machine's end that matter
+  static StateMask ofBody(
+      Automaton automaton, TokenTrie trie, int state, int bodyStart, BitSet follow) {
     int classes = automaton.classes.count();
     int[] path = new int[trie.maxDepth + 1];
     int[] counts = new int[trie.maxDepth + 1];
@@ -138,7 +150,7 @@ final class StateMask {
     int[] found = new int[16];
     int[] needed = new int[16];
     int n = 0;
-    Exits exits = new Exits(automaton, trie, state);
+    Exits exits = new Exits(trie, follow);
     for (int i = 1; i < trie.label.length; ) {
       int d = trie.depth[i];
       int to = automaton.next[path[d - 1] * classes + automaton.classes.of(trie.label[i] & 0xFF)];
@@ -190,17 +202,14 @@ final class StateMask {
   /// Collects exits, by the byte that follows; only bytes that can follow the machine count.
   private static final class Exits {
     private final TokenTrie trie;
-    private final boolean[] wanted = new boolean[256];
+    private final BitSet follow;
     private final int[][] nodes = new int[256][];
     private final int[][] counts = new int[256][];
     private final int[] sizes = new int[256];
 
-    Exits(Automaton automaton, TokenTrie trie, int state) {
+    Exits(TokenTrie trie, BitSet follow) {
       this.trie = trie;
-      BitSet follow = automaton.follow[automaton.machine[state]];
-      for (int b = 0; b < 256; b++) {
-        wanted[b] = follow.get(automaton.classes.of(b));
-      }
+      this.follow = follow;
       Arrays.fill(nodes, NONE);
       Arrays.fill(counts, NONE);
     }
@@ -209,7 +218,7 @@ final class StateMask {
     void add(int node, int count) {
       for (int c = node + 1; c < trie.end[node]; c = trie.end[c]) {
         int b = trie.label[c] & 0xFF;
-        if (wanted[b]) {
+        if (follow.get(b)) {
           int n = sizes[b]++;
           nodes[b] = grown(nodes[b], n);
           counts[b] = grown(counts[b], n);

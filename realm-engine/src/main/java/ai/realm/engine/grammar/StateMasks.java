@@ -1,5 +1,6 @@
 package ai.realm.engine.grammar;
 
+import java.util.BitSet;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
@@ -7,7 +8,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 /// of the grammar; thread-safe.
 final class StateMasks {
   /// Bytes that are kept; beyond it all are forgotten and made anew.
-  private static final long MAX_BYTES = 48L << 20;
+  private static final long MAX_BYTES = 16L << 20;
 
   final Automaton automaton;
   final TokenTrie trie;
@@ -22,13 +23,36 @@ final class StateMasks {
 
   StateMask plain(int state) {
     StateMask known = masks.get(state);
-    return known != null ? known : keep(state, StateMask.of(automaton, trie, state));
+    if (known != null) {
+      return known;
+    }
+    StateMask standard = trie.standard().find(automaton, state);
+    if (standard != null) {
+      masks.set(state, standard);
+      return standard;
+    }
+    BitSet follow = automaton.followingBytes(automaton.machine[state]);
+    return keep(state, StateMask.of(automaton, trie, state, follow));
   }
 
   /// @param bodyStart start of the counted body that the state belongs to
   StateMask body(int state, int bodyStart) {
     StateMask known = masks.get(state);
-    return known != null ? known : keep(state, StateMask.ofBody(automaton, trie, state, bodyStart));
+    if (known != null) {
+      return known;
+    }
+    StateMask standard = trie.standard().find(automaton, state);
+    if (standard != null) {
+      masks.set(state, standard);
+      return standard;
+    }
+    BitSet follow = automaton.followingBytes(automaton.machine[state]);
+    return keep(state, StateMask.ofBody(automaton, trie, state, bodyStart, follow));
+  }
+
+  /// About how many bytes the masks take.
+  long byteSize() {
+    return kept.get() + 8L * masks.length();
   }
 
   private StateMask keep(int state, StateMask mask) {

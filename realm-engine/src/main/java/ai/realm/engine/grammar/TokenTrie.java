@@ -20,6 +20,7 @@ public final class TokenTrie {
   final int maxDepth;
   private final byte[][] texts;
   private final int[] endOfGeneration;
+  private final StandardMasks standard;
 
   private TokenTrie(byte[][] texts, int[] endOfGeneration) {
     this.texts = texts;
@@ -72,9 +73,10 @@ public final class TokenTrie {
     end = Arrays.copyOf(ends, nodes);
     depth = Arrays.copyOf(depths, nodes);
     tokenStart = Arrays.copyOf(starts, nodes + 1);
+    standard = new StandardMasks(this);
   }
 
-  /// The trie of a model's vocabulary. Costs some milliseconds: keep one per model.
+  /// The trie of a model's vocabulary. Costs some tens of milliseconds: keep one per model.
   public static TokenTrie of(Tokenizer tokenizer) {
     Vocabulary v = tokenizer.vocabulary();
     return of(
@@ -105,6 +107,11 @@ public final class TokenTrie {
   /// Number of tokens of the vocabulary.
   public int size() {
     return texts.length;
+  }
+
+  /// Masks that many grammars share.
+  StandardMasks standard() {
+    return standard;
   }
 
   byte[] text(int token) {

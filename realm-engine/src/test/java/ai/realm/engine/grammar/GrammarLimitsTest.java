@@ -3,6 +3,7 @@ package ai.realm.engine.grammar;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -11,6 +12,7 @@ import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Constraints that are made to cost much.
 final class GrammarLimitsTest {
@@ -58,6 +60,92 @@ final class GrammarLimitsTest {
                 .isInstanceOfSatisfying(
                     GrammarException.class,
                     e -> assertThat(e.code()).isIn("GRAMMAR_LIMIT", "GRAMMAR_INVALID")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"(a+)+b", "((a*)*)*b", "(a|a)*b", "(a|aa)+b", "(.*){1,9}b", "(a?){30}a{30}b"})
+  void followsNestedQuantifiersInLinearTime(String pattern) {
+    Grammar g = Grammar.compile(Grammar.Kind.REGEX, pattern);
+    Assertions.assertTimeoutPreemptively(
+        PATIENCE, () -> assertThat(g.accepts("a".repeat(20_000) + "c")).isFalse());
+    assertThat(g.accepts("a".repeat(40) + "b")).isTrue();
+  }
+
+  @Test
+  void refusesAHundredThousandValuesAndTakesWhatFits() {
+    assertThatThrownBy(() -> Grammar.compile(Grammar.Kind.JSON_SCHEMA, values(100_000)))
+        .isInstanceOfSatisfying(
+            GrammarException.class, e -> assertThat(e.code()).isEqualTo("GRAMMAR_LIMIT"));
+    Grammar g = Grammar.compile(Grammar.Kind.JSON_SCHEMA, values(10_000));
+    assertThat(g.accepts("\"value9999\"")).isTrue();
+  }
+
+  private static String values(int count) {
+    return IntStream.range(0, count)
+        .mapToObj(i -> "\"value" + i + "\"")
+        .collect(Collectors.joining(",", "{\"enum\":[", "]}"));
+  }
+
+  @Test
+  void nestsWhatASchemaLetsCallItself() {
+    Grammar g =
+        Grammar.compile(
+            Grammar.Kind.JSON_SCHEMA,
+            "{\"$defs\":{\"t\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/t\"}}},"
+                + "\"$ref\":\"#/$defs/t\"}");
+    assertThat(g.states()).isLessThan(200);
+    assertThat(g.accepts("[".repeat(200) + "]".repeat(200))).isTrue();
+    assertThat(g.accepts("[".repeat(100_000) + "]".repeat(100_000))).as("beyond the stack").isFalse();
+  }
+
+  @Test
+  void keepsABoundedNumberOfAHundredThousandSchemas() {
+    GrammarCache cache = new GrammarCache(64);
+    for (int i = 0; i < 100_000; i++) {
+      cache.get(Grammar.Kind.JSON_SCHEMA, "{\"const\":" + i + "}");
+    }
+    assertThat(cache.size()).isEqualTo(64);
+  }
+
+  @Test
+  void keepsABoundedNumberOfBytesOfGrammars() {
+    GrammarCache cache = new GrammarCache(64, 1 << 20);
+    Grammar last = cache.get(Grammar.Kind.JSON_SCHEMA, values(1));
+    for (int i = 0; i < 20; i++) {
+      last = cache.get(Grammar.Kind.JSON_SCHEMA, values(300 + i));
+    }
+    assertThat(cache.size()).isBetween(1, 1 + (int) ((1 << 20) / last.byteSize()));
+    assertThat(cache.get(Grammar.Kind.JSON_SCHEMA, values(319))).as("the latest").isSameAs(last);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "root ::= s s s s s s s\ns ::= [a-z ]* | [a-z ] s s",
+        "root ::= (x | y | z)*\nx ::= [a-z]+ x?\ny ::= [a-z]+ z?\nz ::= [a-z]+ y? x?",
+        "root ::= ([a-z]{1,300} | [a-z ]{1,500} | [a-m ]{2,700} | [a-q]{3,900})*",
+      })
+  void givesUpAnOutputThatCanBeReadInTooManyWays(String source) {
+    byte[][] texts = new byte[4096][];
+    for (int t = 0; t < texts.length; t++) {
+      texts[t] = Integer.toString(t * 7919 + 26 * 26 * 26, 36).getBytes(StandardCharsets.UTF_8);
+    }
+    Matcher matcher =
+        Matcher.of(
+            Grammar.compile(Grammar.Kind.GBNF, source),
+            TokenTrie.of(texts.length, t -> texts[t], 0));
+    Assertions.assertTimeoutPreemptively(
+        PATIENCE,
+        () ->
+            assertThatThrownBy(
+                    () -> {
+                      for (int step = 0; step < 300; step++) {
+                        matcher.prepare();
+                        matcher.accept(new byte[] {'a'});
+                      }
+                    })
+                .isInstanceOfSatisfying(
+                    GrammarException.class, e -> assertThat(e.code()).isEqualTo("GRAMMAR_LIMIT")));
   }
 
   @Test

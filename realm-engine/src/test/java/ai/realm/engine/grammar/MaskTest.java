@@ -8,6 +8,7 @@ import ai.realm.testing.sample.SampleModel;
 import ai.realm.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
@@ -86,6 +87,61 @@ final class MaskTest {
           break;
         }
       }
+    }
+  }
+
+  @Test
+  void masksThatWereThereBeforeAreThoseThatWouldBeMade() {
+    int found = 0;
+    for (String source :
+        List.of(
+            "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"number\"}}}",
+            "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":9000}}",
+            "{\"type\":\"string\",\"pattern\":\"^[^0-9]*$\"}")) {
+      Automaton automaton = Grammar.compile(Grammar.Kind.JSON_SCHEMA, source).automaton();
+      for (int s = 0; s < automaton.states(); s++) {
+        StateMask standard =
+            automaton.readsBytes[s] ? vocabulary.standard().find(automaton, s) : null;
+        if (standard == null) {
+          continue;
+        }
+        found++;
+        int machine = automaton.machine[s];
+        BitSet follow = automaton.followingBytes(machine);
+        StateMask made =
+            automaton.isCounted(machine)
+                ? StateMask.ofBody(automaton, vocabulary, s, automaton.start[machine], follow)
+                : StateMask.of(automaton, vocabulary, s, follow);
+        assertThat(bits(standard)).isEqualTo(bits(made));
+        for (int b = follow.nextSetBit(0); b >= 0; b = follow.nextSetBit(b + 1)) {
+          assertThat(standard.exits(b)).isEqualTo(made.exits(b));
+        }
+      }
+    }
+    assertThat(found).isPositive();
+  }
+
+  private List<Integer> bits(StateMask mask) {
+    long[] allowed = new long[vocabulary.size() + 63 >> 6];
+    mask.addTo(allowed);
+    return tokens(allowed);
+  }
+
+  @Test
+  void preparesTheMaskThatTheEngineThenAsksForAndMovesWhenAskedNext() {
+    String grammar = "root ::= (\"the\" | \"th\" [a-z]{2,9} \" \"){2,} .{0,3}";
+    SplittableRandom random = new SplittableRandom(3);
+    Matcher plain = gbnf(grammar);
+    Matcher prepared = gbnf(grammar);
+    for (int step = 0; step < 30 && !plain.isFinished(); step++) {
+      List<Integer> allowed = mask(plain);
+      prepared.prepare();
+      assertThat(mask(prepared)).isEqualTo(allowed);
+      int token = allowed.get(random.nextInt(allowed.size()));
+      plain.accept(token);
+      prepared.accept(token);
+      assertThat(prepared.fork().isComplete()).isEqualTo(plain.isComplete());
+      assertThat(prepared.isFinished()).isEqualTo(plain.isFinished());
     }
   }
 
