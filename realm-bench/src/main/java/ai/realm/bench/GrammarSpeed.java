@@ -77,9 +77,7 @@ public final class GrammarSpeed {
             .mapToObj(i -> "\"field_%d\":{\"type\":\"string\"}".formatted(i))
             .collect(Collectors.joining(","));
     String names =
-        IntStream.range(0, 20)
-            .mapToObj("\"field_%d\""::formatted)
-            .collect(Collectors.joining(","));
+        IntStream.range(0, 20).mapToObj("\"field_%d\""::formatted).collect(Collectors.joining(","));
     String object =
         IntStream.range(0, 20)
             .mapToObj(i -> "\"field_%d\": \"The value of field number %d\"".formatted(i, i))
@@ -102,7 +100,8 @@ public final class GrammarSpeed {
             Grammar.Kind.JSON_SCHEMA,
             "{\"enum\":[" + String.join(",", values) + "]}",
             values.get(500)),
-        new Case("date-time, regex", Grammar.Kind.REGEX, DATE_TIME, "2026-11-23T10:57:15.125+01:00"),
+        new Case(
+            "date-time, regex", Grammar.Kind.REGEX, DATE_TIME, "2026-11-23T10:57:15.125+01:00"),
         new Case("arithmetic, GBNF", Grammar.Kind.GBNF, ARITHMETIC, "(a +12) *foo_1 -7 = 42\n"));
   }
 
@@ -115,10 +114,17 @@ public final class GrammarSpeed {
         TokenTrie trie = TokenTrie.of(tokenizer);
         System.out.printf(
             "%n%s: %d tokens, trie made in %.0f ms%n",
-            Path.of(file).getFileName(), tokenizer.vocabulary().size(), (System.nanoTime() - start) / 1e6);
+            Path.of(file).getFileName(),
+            tokenizer.vocabulary().size(),
+            (System.nanoTime() - start) / 1e6);
         System.out.printf(
             "%-18s %10s | %-26s | %-26s | %-26s | %s%n",
-            "", "compile", "new grammar: p50 p99 worst", "states seen before", "next request", "KiB: compiled, used");
+            "",
+            "compile",
+            "new grammar: p50 p99 worst",
+            "states seen before",
+            "next request",
+            "KiB: compiled, used");
         for (Case c : cases()) {
           measure(c, tokenizer, trie);
         }
@@ -139,9 +145,11 @@ public final class GrammarSpeed {
       Matcher begin = Matcher.of(grammar, trie, tokenizer);
       Times ignored = new Times();
       List<int[]> outputs = new ArrayList<>();
-      outputs.add(follow(begin.fork(), tokens(c.text, tokenizer), tokenizer, counts ? first : ignored));
+      outputs.add(
+          follow(begin.fork(), tokens(c.text, tokenizer), tokenizer, counts ? first : ignored));
       for (int i = 0; i < RANDOM_OUTPUTS; i++) {
-        outputs.add(wander(begin.fork(), new SplittableRandom(i), tokenizer, counts ? first : ignored));
+        outputs.add(
+            wander(begin.fork(), new SplittableRandom(i), tokenizer, counts ? first : ignored));
       }
       for (int[] output : outputs) {
         follow(begin.fork(), output, tokenizer, counts ? again : ignored);
@@ -171,8 +179,7 @@ public final class GrammarSpeed {
         ids.putIfAbsent(new String(tokenizer.tokenBytes(id), StandardCharsets.ISO_8859_1), id);
       }
     }
-    String bytes =
-        new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1);
+    String bytes = new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1);
     int[] tokens = new int[bytes.length()];
     int n = 0;
     for (int at = 0; at < bytes.length(); ) {

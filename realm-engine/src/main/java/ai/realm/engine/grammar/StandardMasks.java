@@ -86,8 +86,7 @@ final class StandardMasks {
     todo.add(first);
     int machine = automaton.machine[state];
     if (automaton.isCounted(machine)) {
-      long next =
-          pair(automaton.start[machine], k.automaton.start[k.automaton.machine[k.state]]);
+      long next = pair(automaton.start[machine], k.automaton.start[k.automaton.machine[k.state]]);
       if (seen.add(next)) {
         todo.add(next);
       }

@@ -51,7 +51,8 @@ final class StateMask {
   }
 
   int byteSize() {
-    int size = EMPTY_BYTES + 4 * (tokens.length + needs.length) + (bits == null ? 0 : 8 * bits.length);
+    int size =
+        EMPTY_BYTES + 4 * (tokens.length + needs.length) + (bits == null ? 0 : 8 * bits.length);
     for (int[] nodes : exits) {
       size += 8 * nodes.length;
     }

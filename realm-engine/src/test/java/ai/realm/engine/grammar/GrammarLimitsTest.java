@@ -63,7 +63,8 @@ final class GrammarLimitsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"(a+)+b", "((a*)*)*b", "(a|a)*b", "(a|aa)+b", "(.*){1,9}b", "(a?){30}a{30}b"})
+  @ValueSource(
+      strings = {"(a+)+b", "((a*)*)*b", "(a|a)*b", "(a|aa)+b", "(.*){1,9}b", "(a?){30}a{30}b"})
   void followsNestedQuantifiersInLinearTime(String pattern) {
     Grammar g = Grammar.compile(Grammar.Kind.REGEX, pattern);
     Assertions.assertTimeoutPreemptively(
@@ -95,7 +96,9 @@ final class GrammarLimitsTest {
                 + "\"$ref\":\"#/$defs/t\"}");
     assertThat(g.states()).isLessThan(200);
     assertThat(g.accepts("[".repeat(200) + "]".repeat(200))).isTrue();
-    assertThat(g.accepts("[".repeat(100_000) + "]".repeat(100_000))).as("beyond the stack").isFalse();
+    assertThat(g.accepts("[".repeat(100_000) + "]".repeat(100_000)))
+        .as("beyond the stack")
+        .isFalse();
   }
 
   @Test
