@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 
 /// Host functions on the call itself: its arguments and output, its clock and budget, and what a realm may
@@ -14,18 +15,24 @@ final class CallFunctions {
   private static final int MAX_EVENT_BYTES = 1 << 20;
   private static final int MAX_TOOL_BYTES = 1 << 20;
 
+  /// Answers of tools that a guest has not freed.
+  private static final long MAX_BLOB_BYTES = 16 << 20;
+
   // What budget_left tells of.
   private static final int DEADLINE_MILLIS = 0;
   private static final int NEW_TOKENS = 1;
   private static final int MEMORY_BYTES = 2;
 
   /// What a tool answered, until the guest has read it.
-  record Blob(byte[] bytes) implements AutoCloseable {
+  record Blob(byte[] bytes, AtomicLong held) implements AutoCloseable {
     @Override
-    public void close() {}
+    public void close() {
+      held.addAndGet(-bytes.length);
+    }
   }
 
   private final GuestState state;
+  private final AtomicLong blobBytes = new AtomicLong();
 
   CallFunctions(GuestState state) {
     this.state = state;
@@ -153,7 +160,16 @@ final class CallFunctions {
     String answer = tool.apply(new String(text, StandardCharsets.UTF_8));
     state.call().excuse(System.nanoTime() - started);
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
-    return bytes.length > MAX_TOOL_BYTES ? Errno.EMSGSIZE : state.handle(new Blob(bytes));
+    if (bytes.length > MAX_TOOL_BYTES) {
+      return Errno.EMSGSIZE;
+    }
+    return blobBytes.get() + bytes.length > MAX_BLOB_BYTES ? Errno.EDQUOT : keep(bytes);
+  }
+
+  private int keep(byte[] bytes) {
+    int handle = state.handle(new Blob(bytes, blobBytes));
+    blobBytes.addAndGet(handle < 0 ? 0 : bytes.length);
+    return handle;
   }
 
   /// `(blob, offset, ptr, cap)`: bytes from the offset on.
@@ -170,10 +186,12 @@ final class CallFunctions {
   }
 
   int freeBlob(GuestMemory memory, int[] a) {
-    if (state.handles().find(a[0], Blob.class) == null) {
+    Blob blob = state.handles().find(a[0], Blob.class);
+    if (blob == null) {
       return Errno.EBADF;
     }
     state.handles().remove(a[0]);
+    blob.close();
     return 0;
   }
 }

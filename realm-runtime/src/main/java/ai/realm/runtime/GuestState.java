@@ -129,6 +129,7 @@ final class GuestState implements AutoCloseable {
     switch (object) {
       case OpenSequence sequence -> sequence.close();
       case Steps.Ticket ticket -> ticket.close();
+      case CallFunctions.Blob blob -> blob.close();
       default -> {}
     }
   }

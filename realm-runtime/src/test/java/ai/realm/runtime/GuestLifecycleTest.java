@@ -360,6 +360,31 @@ final class GuestLifecycleTest {
     }
   }
 
+  @Test
+  void answersOfToolsThatNobodyFreesAreBounded() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int tool = module.importFunction("realm_host", "tool_call", 4);
+    int free = module.importFunction("realm_host", "blob_free", 1);
+    module.memory(1, 1);
+    Code call = new Code().constant(0).constant('x').store().constant(0).constant(1).constant(0);
+    module.function("call", 0, 0, new Code().append(call).constant(0).call(tool));
+    module.function("free", 1, 0, new Code().get(0).call(free));
+    String megabyte = "y".repeat(1 << 20);
+    GuestTools tools = new GuestTools(Map.of("x", text -> megabyte));
+    try (RealmRuntime runtime =
+        new RealmRuntime(config(), ResourceLimits.unbounded(GuestLimits.DEFAULT), tools)) {
+      runtime.loadWasm(module.build());
+      long last = 0;
+      for (int i = 0; i < 16; i++) {
+        last = callCode(runtime, "call");
+        assertThat(last).isPositive();
+      }
+      assertThat(callCode(runtime, "call")).isEqualTo(Errno.EDQUOT);
+      assertThat(runtime.callFunction("free", last).value()).isZero();
+      assertThat(callCode(runtime, "call")).isPositive();
+    }
+  }
+
   private static long callCode(RealmRuntime runtime, String name) {
     return runtime.callFunction(name).value();
   }
