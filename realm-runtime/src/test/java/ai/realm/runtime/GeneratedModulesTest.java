@@ -139,7 +139,9 @@ final class GeneratedModulesTest {
       }
       StringBuilder globals = new StringBuilder();
       for (int g = 0; g < GLOBALS; g++) {
-        globals.append(' ').append(Long.toHexString(instance.global(g).getValue()));
+        long bits = instance.global(g).getValue();
+        // What an engine keeps above a number of 32 bits is its own business.
+        globals.append(' ').append(Long.toHexString(isNarrow(g) ? bits & 0xffff_ffffL : bits));
       }
       byte[] bytes = memory.segment(memory.size()).toArray(ValueLayout.JAVA_BYTE);
       lines.add(
@@ -147,6 +149,11 @@ final class GeneratedModulesTest {
               .formatted(function, outcome, globals, bytes.length, Arrays.hashCode(bytes)));
     }
     return lines;
+  }
+
+  private static boolean isNarrow(int global) {
+    int type = WasmModuleGenerator.globalType(global);
+    return type == 0x7f || WasmModuleGenerator.isFloat(type, 32);
   }
 
   private static String describe(long @Nullable [] results, List<Integer> types) {

@@ -151,8 +151,9 @@ public final class WasmModuleGenerator {
     return globals;
   }
 
-  static int globalType(int global) {
-    return TYPES[(global - 1) % TYPES.length];
+  /// Type of global `g0` (the fuel), `g1`, …
+  public static int globalType(int global) {
+    return global == FUEL_GLOBAL ? I32 : TYPES[(global - 1) % TYPES.length];
   }
 
   /// An active segment that fills the first slots, and a passive one.
