@@ -226,8 +226,76 @@ export class Sequence {
     return decode(buffer, min(size, 1024));
   }
 
+  /// Logits of an output of the last step, whose request had the flag STEP_LOGITS.
+  logits(output: i32, vocabulary: i32): StaticArray<f32> {
+    const logits = new StaticArray<f32>(vocabulary);
+    check(host.logits_read(this.handle, output, changetype<usize>(logits), vocabulary));
+    return logits;
+  }
+
   free(): void {
     if (this.handle != 0) host.kv_free(this.handle);
+    this.handle = 0;
+  }
+}
+
+// ---- constraints and samplers --------------------------------------------------------------------
+
+/// A compiled grammar of one of the kinds GBNF, JSON_SCHEMA, REGEX, JSON.
+export class Grammar {
+  private constructor(public handle: i32) {}
+
+  static compile(kind: i32, source: string): Grammar {
+    const bytes = String.UTF8.encode(source);
+    return new Grammar(check(host.grammar_compile(kind, changetype<usize>(bytes), bytes.byteLength)));
+  }
+
+  free(): void {
+    if (this.handle != 0) host.grammar_free(this.handle);
+    this.handle = 0;
+  }
+}
+
+/// A place in an output that a grammar allows. A request that has its handle samples what it allows, and
+/// moves it on.
+export class Matcher {
+  private constructor(public handle: i32) {}
+
+  static of(grammar: Grammar, model: Model): Matcher {
+    return new Matcher(check(host.matcher_new(grammar.handle, model.handle)));
+  }
+
+  fork(): Matcher {
+    return new Matcher(check(host.matcher_fork(this.handle)));
+  }
+
+  /// For tokens that the guest appends itself.
+  accept(token: i32): void {
+    check(host.matcher_accept(this.handle, token));
+  }
+
+  /// Whether the output is complete here.
+  get complete(): bool {
+    return (check(host.matcher_status(this.handle)) & host.MATCHER_COMPLETE) != 0;
+  }
+
+  free(): void {
+    if (this.handle != 0) host.matcher_free(this.handle);
+    this.handle = 0;
+  }
+}
+
+/// A sampler with all settings, as docs/guest-abi.md lists them; one for each sequence.
+export class Sampler {
+  private constructor(public handle: i32) {}
+
+  static of(model: Model, json: string): Sampler {
+    const bytes = String.UTF8.encode(json);
+    return new Sampler(check(host.sampler_new(model.handle, changetype<usize>(bytes), bytes.byteLength)));
+  }
+
+  free(): void {
+    if (this.handle != 0) host.sampler_free(this.handle);
     this.handle = 0;
   }
 }

@@ -2,11 +2,12 @@
 // that most of them agree on is emitted.
 //
 // Configuration: n (9), temperature (1), seed (1), max_tokens (48), after and before (texts around what is
-// voted on, such as "=" and "."; without them the whole answer votes).
+// voted on, such as "=" and "."; without them the whole answer votes), regex (every answer keeps to it).
 // Event 1: a line for each vote, `count<TAB>answer`, most votes first.
 
 import {
-  Batch, Config, LENGTH, Model, STOPPED, Sequence, argument, begin, check, emit, emitEvent, end, host, message, ok,
+  Batch, Config, Grammar, LENGTH, Matcher, Model, STOPPED, Sequence, argument, begin, emit, emitEvent, end, host,
+  message, ok,
 } from "../assembly";
 
 export { load_model, unload_model } from "../assembly";
@@ -17,7 +18,13 @@ class Candidate {
   text: string = "";
   ended: bool = false;
 
-  constructor(public sequence: Sequence, public next: i32) {}
+  constructor(public sequence: Sequence, public matcher: Matcher | null, public next: i32) {}
+
+  free(): void {
+    this.sequence.free();
+    const matcher = this.matcher;
+    if (matcher) matcher.free();
+  }
 }
 
 class Vote {
@@ -80,9 +87,12 @@ export function generate(handle: i32): i32 {
     batch.request(0).flags = host.STEP_NONE;
     batch.step(1);
   }
+  const regex = config.text("regex", "");
+  const grammar = regex.length > 0 && ok() ? Grammar.compile(host.REGEX, regex) : null;
   const candidates: Candidate[] = [];
   for (let i = 0; i < n && ok(); i++) {
-    candidates.push(new Candidate(i == 0 ? first : first.fork(), prompt[prompt.length - 1]));
+    const matcher = grammar ? Matcher.of(grammar, model) : null;
+    candidates.push(new Candidate(i == 0 ? first : first.fork(), matcher, prompt[prompt.length - 1]));
   }
 
   for (let produced = 0; produced < most && ok(); produced++) {
@@ -94,6 +104,8 @@ export function generate(handle: i32): i32 {
       request.flags = 0;
       request.temperature = temperature;
       request.seed = seed + i;
+      const matcher = candidates[i].matcher;
+      request.matcher = matcher ? matcher.handle : 0;
       batch.next(row, candidates[i].sequence, candidates[i].next);
     }
     if (running.length == 0 || !batch.step(running.length)) break;
@@ -107,7 +119,8 @@ export function generate(handle: i32): i32 {
 
   const votes = ok() ? count(candidates, config) : [];
   first.free();
-  for (let i = 0; i < candidates.length; i++) candidates[i].sequence.free();
+  for (let i = 0; i < candidates.length; i++) candidates[i].free();
+  if (grammar) grammar.free();
   if (!ok()) return end(0);
   let result = "";
   for (let i = 0; i < votes.length; i++) result += votes[i].count.toString() + "\t" + votes[i].key + "\n";

@@ -1,10 +1,12 @@
 package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -194,6 +196,20 @@ final class AssemblyScriptGuestsTest {
       assertThat(guest.text(1)).matches("(?s)[1-8]\tParis\n.*");
       assertThat(guest.generate(FRANCE, config).text()).isEqualTo(result.text());
       assertThat(guest.generate(FRANCE, "{\"n\":33}").value()).isEqualTo(Errno.EINVAL);
+    }
+  }
+
+  @Test
+  void everyVoterKeepsToAGrammar() throws IOException {
+    try (ExampleGuest guest = ExampleGuest.open("vote", sample())) {
+      CallResult result =
+          guest.generate(
+              FRANCE, "{\"n\":12,\"temperature\":1.5,\"regex\":\"^ ?(Paris|Rome|Oslo)\\\\.$\"}");
+      assertThat(result.text()).isEqualTo("Paris.");
+      assertThat(guest.text(1)).matches("([1-9][0-2]?\t(Paris|Rome|Oslo)\\.\n){1,3}");
+      assertThatThrownBy(() -> guest.generate(FRANCE, "{\"regex\":\"(\"}"))
+          .isInstanceOf(RealmException.class)
+          .hasMessageContaining("pattern: expected");
     }
   }
 }

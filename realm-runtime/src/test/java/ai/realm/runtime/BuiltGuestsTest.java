@@ -2,12 +2,17 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -24,6 +29,31 @@ final class BuiltGuestsTest {
       assertThat(lines).contains(digest + "  " + file.getFileName());
       assertThat(new EndiveGuestEngine().load(wasm, GuestLimits.DEFAULT)).isNotNull();
     }
+  }
+
+  @Test
+  void pageListsEachWithItsSourceAndItsTest() throws Exception {
+    Path root = SampleModel.repositoryRoot();
+    Map<String, String> sources =
+        Map.of(
+            "C", "guests/c/%s.c",
+            "Rust", "guests/rust/examples/%s.rs",
+            "AssemblyScript", "guests/assemblyscript/examples/%s.ts");
+    List<String> listed = new ArrayList<>();
+    Matcher row =
+        Pattern.compile("\\| `(\\w+)` \\| (\\w+) \\| [\\d,]+ \\|.*\\| `(\\w+)` \\|")
+            .matcher(Files.readString(root.resolve("docs/guests.md")));
+    while (row.find()) {
+      listed.add(row.group(1) + ".wasm");
+      assertThat(root.resolve(sources.getOrDefault(row.group(2), "?").formatted(row.group(1))))
+          .exists();
+      Path test = Path.of("src/test/java/ai/realm/runtime", row.group(3) + ".java");
+      assertThat(Files.readString(root.resolve("realm-runtime").resolve(test)))
+          .contains("\"" + row.group(1) + "\"");
+    }
+    assertThat(listed)
+        .containsExactlyInAnyOrderElementsOf(
+            built().stream().map(file -> file.getFileName().toString()).toList());
   }
 
   private static List<Path> built() throws IOException {
