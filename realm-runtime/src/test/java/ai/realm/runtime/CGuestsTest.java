@@ -43,6 +43,17 @@ final class CGuestsTest {
   }
 
   @Test
+  void plainLoopAnswersAndEndsAtItsLength() throws IOException {
+    try (ExampleGuest guest = ExampleGuest.open("plain", backend)) {
+      assertThat(guest.generate(FRANCE, "{}").text()).isEqualTo("The capital of France is Paris.");
+      assertThat(guest.generate(FRANCE, "{\"max_tokens\":3}").value()).isEqualTo(1);
+      CallResult longer = guest.generate(FRANCE, "{\"max_tokens\":20,\"ignore_end\":1}");
+      assertThat(guest.tokens()).hasSize(20);
+      assertThat(longer.text()).startsWith("The capital of France is Paris.");
+    }
+  }
+
+  @Test
   void bestOfNEmitsTheAnswerThatTheModelFindsMostProbable() throws IOException {
     try (ExampleGuest guest = ExampleGuest.open("best_of_n", backend)) {
       CallResult result = guest.generate(STORY, "{\"n\":6,\"temperature\":1.2,\"seed\":3}");
