@@ -97,7 +97,7 @@ EXPORT long realm_cpu_variants(void) { return V_BASE | V_DOTPROD; }
 #endif
 
 #if defined(__linux__)
-enum { MADV_DONTNEED = 4, MADV_HUGEPAGE = 14 };
+enum { MADV_DONTNEED = 4, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15 };
 
 // Zeroed memory of a multiple of 2 MB in huge pages where the system gives them; 0 when there is none.
 EXPORT void *realm_map(long bytes) {
@@ -116,11 +116,20 @@ EXPORT void realm_unmap(void *address, long bytes) {
   call(SYS_MUNMAP, (long)address, bytes, 0, 0, 0, 0);
 }
 
+static void advise_inside(const void *address, long bytes, long advice) {
+  const long page = 65536;  // the largest that Linux has
+  long from = ((long)address + page - 1) & -page, to = ((long)address + bytes) & -page;
+  if (to > from) call(SYS_MADVISE, from, to - from, advice, 0, 0, 0);
+}
+
+// Lets a part of a mapped file come in small pages: a huge one would bring back the part next to it.
+EXPORT void realm_small_pages(const void *address, long bytes) {
+  advise_inside(address, bytes, MADV_NOHUGEPAGE);
+}
+
 // Takes whole pages of a mapped file out of this process; they stay in the page cache.
 EXPORT void realm_drop(const void *address, long bytes) {
-  const long page = 65536;
-  long from = ((long)address + page - 1) & -page, to = ((long)address + bytes) & -page;
-  if (to > from) call(SYS_MADVISE, from, to - from, MADV_DONTNEED, 0, 0, 0);
+  advise_inside(address, bytes, MADV_DONTNEED);
 }
 #else
 EXPORT void *realm_map(long bytes) {
@@ -128,6 +137,10 @@ EXPORT void *realm_map(long bytes) {
   return 0;
 }
 EXPORT void realm_unmap(void *address, long bytes) {
+  (void)address;
+  (void)bytes;
+}
+EXPORT void realm_small_pages(const void *address, long bytes) {
   (void)address;
   (void)bytes;
 }

@@ -14,11 +14,27 @@ import java.util.Objects;
 /// What the CPU backends share: memory, KV storage, the movement of rows, and the checks of buffers.
 /// Subclasses compute; they override the row movements too where it pays.
 abstract class CpuBackend implements Backend {
+  private final OffHeap memory;
+
+  /// Over the JVM's own memory.
+  CpuBackend() {
+    this(OffHeap.JVM);
+  }
+
+  CpuBackend(OffHeap memory) {
+    this.memory = memory;
+  }
+
   // ---- memory -----------------------------------------------------------------------------------
+
+  /// Where buffers and KV stores come from.
+  final OffHeap memory() {
+    return memory;
+  }
 
   @Override
   public final CpuBuffer allocate(long size) {
-    return CpuBuffer.allocate(size);
+    return CpuBuffer.allocate(size, memory);
   }
 
   @Override
@@ -38,7 +54,7 @@ abstract class CpuBackend implements Backend {
 
   @Override
   public final CpuKvStore kvStore(KvLayout layout, int blocks) {
-    return new CpuKvStore(layout, blocks);
+    return new CpuKvStore(layout, blocks, memory);
   }
 
   @Override

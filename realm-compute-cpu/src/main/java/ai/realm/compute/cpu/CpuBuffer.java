@@ -27,12 +27,12 @@ final class CpuBuffer implements Buffer {
   }
 
   /// A zeroed buffer of `size` floats with memory of its own.
-  static CpuBuffer allocate(long size) {
+  static CpuBuffer allocate(long size, OffHeap from) {
     if (size < 1) {
       throw new IllegalArgumentException("expected a buffer of at least 1 float, found " + size);
     }
     Arena arena = Arena.ofShared();
-    MemorySegment memory = arena.allocate(Math.multiplyExact(size, Float.BYTES), ALIGNMENT);
+    MemorySegment memory = from.allocate(arena, Math.multiplyExact(size, Float.BYTES));
     return new CpuBuffer(memory, size, arena);
   }
 

@@ -34,7 +34,7 @@ final class CpuKvStore implements KvStore {
   private final long keyRowBytes;
   private final long valueRowBytes;
 
-  CpuKvStore(KvLayout layout, int blocks) {
+  CpuKvStore(KvLayout layout, int blocks, OffHeap from) {
     if (blocks < 1) {
       throw new IllegalArgumentException("expected at least 1 KV block, found " + blocks);
     }
@@ -44,7 +44,7 @@ final class CpuKvStore implements KvStore {
     layerBytes = layout.keyBytes() + layout.valueBytes();
     keyRowBytes = layout.type().byteSize(layout.keyLength());
     valueRowBytes = layout.type().byteSize(layout.valueLength());
-    segment = arena.allocate(Math.multiplyExact(blockBytes, (long) blocks), CpuBuffer.ALIGNMENT);
+    segment = from.allocate(arena, Math.multiplyExact(blockBytes, (long) blocks));
   }
 
   @Override

@@ -33,10 +33,11 @@ final class NativeBackend extends CpuBackend {
   /// @param repack whether weights are kept as packed copies; if not, they are packed panel by panel
   ///     in each product
   NativeBackend(NativeKernels kernels, int threads, boolean repack) {
+    super(new NativeMemory(kernels.memory()));
     this.kernels = kernels;
     this.repack = repack;
     pool = new WorkerPool(threads);
-    packing = new NativePacking(kernels, pool);
+    packing = new NativePacking(kernels, memory(), pool);
     products = new NativeMatmul(kernels, packing, pool, repack);
     rows = new NativeRows(kernels.rows(), pool);
     attention = new NativeAttention(kernels.attention(), pool);

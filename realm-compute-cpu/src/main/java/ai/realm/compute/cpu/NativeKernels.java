@@ -36,6 +36,7 @@ record NativeKernels(
       MethodHandle pack,
       MethodHandle map,
       MethodHandle unmap,
+      MethodHandle smallPages,
       MethodHandle drop) {}
 
   /// Quantization of inputs, and the product for each type. `tiles` is null where the tile
@@ -80,6 +81,7 @@ record NativeKernels(
             any.bind("pack", false, "lllllllll"),
             any.bind("map", true, "l"),
             any.bind("unmap", false, "ll"),
+            any.bind("small_pages", false, "ll"),
             any.bind("drop", false, "ll"));
     Map<GgmlType, MethodHandle> byType = new EnumMap<>(GgmlType.class);
     byType.put(GgmlType.Q8_0, own.bind("mul_q8_0", false, "lllllllll"));

@@ -6,6 +6,7 @@ import ai.realm.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 
 /// Makes panels out of tensors, on all threads. A mapped file's pages are given back to the system
 /// once their weights are packed, so that the model is resident once.
@@ -15,13 +16,14 @@ import java.lang.foreign.ValueLayout;
 final class NativePacking {
   private static final int PANEL = 16;
   private static final long CHUNK_BYTES = 1 << 20;
-  private static final long PAGE_ALIGNED_FROM = 1 << 21;
 
   private final NativeKernels kernels;
+  private final OffHeap memory;
   private final WorkerPool pool;
 
-  NativePacking(NativeKernels kernels, WorkerPool pool) {
+  NativePacking(NativeKernels kernels, OffHeap memory, WorkerPool pool) {
     this.kernels = kernels;
+    this.memory = memory;
     this.pool = pool;
   }
 
@@ -39,11 +41,16 @@ final class NativePacking {
   void pack(PackedWeights weights) {
     int panels = Math.ceilDiv(weights.rows(), PANEL);
     long bytes = kernels.packedBytes(weights.packedType(), weights.cols(), weights.rows());
-    PackedWeights.Panels packed = allocate(bytes);
+    Arena arena = Arena.ofShared();
+    PackedWeights.Panels packed = new PackedWeights.Panels(arena, memory.allocate(arena, bytes));
     long panelBytes = bytes / panels;
     int perChunk = (int) Math.max(1, CHUNK_BYTES / panelBytes);
     long to = packed.segment().address();
     boolean same = weights.packedType() == weights.type();
+    MemorySegment data = weights.tensor().data();
+    if (data.isMapped()) {
+      advise(kernels.memory().smallPages(), data);
+    }
     pool.run(
         (chunk, worker) -> {
           int first = chunk * perChunk;
@@ -56,9 +63,8 @@ final class NativePacking {
         },
         Math.ceilDiv(panels, perChunk));
     weights.panels(packed);
-    MemorySegment data = weights.tensor().data();
     if (data.isMapped()) {
-      drop(data);
+      advise(kernels.memory().drop(), data);
     }
   }
 
@@ -158,37 +164,9 @@ final class NativePacking {
     }
   }
 
-  /// Huge pages where the system has them: a decoding kernel then misses no translations.
-  private PackedWeights.Panels allocate(long bytes) {
-    Arena arena = Arena.ofShared();
-    long address = bytes < PAGE_ALIGNED_FROM ? 0 : map(bytes);
-    MemorySegment segment =
-        address == 0
-            ? arena.allocate(bytes, CpuBuffer.ALIGNMENT)
-            : MemorySegment.ofAddress(address)
-                .reinterpret(bytes, arena, memory -> unmap(memory.address(), bytes));
-    return new PackedWeights.Panels(arena, segment);
-  }
-
-  private long map(long bytes) {
+  private static void advise(MethodHandle advice, MemorySegment data) {
     try {
-      return (long) kernels.memory().map().invokeExact(bytes);
-    } catch (Throwable t) {
-      throw NativeKernels.failed(t);
-    }
-  }
-
-  private void unmap(long address, long bytes) {
-    try {
-      kernels.memory().unmap().invokeExact(address, bytes);
-    } catch (Throwable t) {
-      throw NativeKernels.failed(t);
-    }
-  }
-
-  private void drop(MemorySegment data) {
-    try {
-      kernels.memory().drop().invokeExact(data.address(), data.byteSize());
+      advice.invokeExact(data.address(), data.byteSize());
     } catch (Throwable t) {
       throw NativeKernels.failed(t);
     }

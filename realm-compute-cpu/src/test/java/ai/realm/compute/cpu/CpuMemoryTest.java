@@ -33,7 +33,7 @@ class CpuMemoryTest {
 
   @Test
   void buffersAreAlignedZeroedAndViewsShareThem() {
-    try (CpuBuffer buffer = CpuBuffer.allocate(33)) {
+    try (CpuBuffer buffer = CpuBuffer.allocate(33, OffHeap.JVM)) {
       assertThat(buffer.segment().address() % CpuBuffer.ALIGNMENT).isZero();
       Buffer view = buffer.view(30, 3);
       buffer.set(31, 7);
@@ -48,8 +48,8 @@ class CpuMemoryTest {
   @EnumSource(KvType.class)
   void keyAndValueRowsComeBackAsStored(KvType type) {
     KvLayout layout = new KvLayout(2, 3, 64, 32, 5, type);
-    try (CpuKvStore kv = new CpuKvStore(layout, 4);
-        CpuBuffer row = CpuBuffer.allocate(64)) {
+    try (CpuKvStore kv = new CpuKvStore(layout, 4, OffHeap.JVM);
+        CpuBuffer row = CpuBuffer.allocate(64, OffHeap.JVM)) {
       for (int i = 0; i < 64; i++) {
         row.set(i, (i - 20) * 0.37f);
       }
@@ -75,7 +75,7 @@ class CpuMemoryTest {
   @ParameterizedTest
   @CsvSource({"4,0,0,0", "-1,0,0,0", "0,2,0,0", "0,0,3,0", "0,0,0,5", "0,0,-1,0"})
   void indicesOutsideTheLayoutAreRefused(int block, int layer, int head, int slot) {
-    try (CpuKvStore kv = new CpuKvStore(new KvLayout(2, 3, 8, 8, 5, KvType.F16), 4)) {
+    try (CpuKvStore kv = new CpuKvStore(new KvLayout(2, 3, 8, 8, 5, KvType.F16), 4, OffHeap.JVM)) {
       assertThatExceptionOfType(IndexOutOfBoundsException.class)
           .isThrownBy(() -> kv.keyOffset(block, layer, head, slot));
     }
