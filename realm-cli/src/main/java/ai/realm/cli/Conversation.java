@@ -102,17 +102,12 @@ final class Conversation {
 
   private void answer(String turn) {
     messages.add(new ChatMessage("user", turn));
-    StringBuilder answer = new StringBuilder();
+    StreamedAnswer answer = new StreamedAnswer(console);
     try {
       Generation generation =
-          session.generate(
-              new GenerationRequest(messages, false, sampling),
-              text -> {
-                answer.append(text);
-                console.stream(text);
-              });
-      console.stream(System.lineSeparator());
-      messages.add(new ChatMessage("assistant", answer.toString()));
+          session.generate(new GenerationRequest(messages, false, sampling), answer);
+      answer.end();
+      messages.add(new ChatMessage("assistant", answer.text()));
       count(generation);
     } catch (RealmException e) {
       // The turn did not happen; the conversation can go on without it.

@@ -14,12 +14,13 @@ import ai.realm.runtime.ResourceLimits;
 import ai.realm.runtime.RuntimeConfig;
 import ai.realm.template.ChatMessage;
 import ai.realm.wasm.DefaultGuest;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /// A model with the default guest, in this process.
@@ -30,6 +31,7 @@ final class GuestSession implements Session {
 
   // Results of the default guest's `generate`, and the host's errors that have a meaning here.
   private static final int STOPPED = 0;
+  private static final int LOGPROB_EVENT = 1;
   private static final int LENGTH = 1;
   private static final int TOO_LONG = -90;
   private static final int CANCELLED = -125;
@@ -97,8 +99,22 @@ final class GuestSession implements Session {
   }
 
   @Override
-  public Generation generate(GenerationRequest request, Consumer<String> text) {
-    GuestOutput output = text::accept;
+  public Generation generate(GenerationRequest request, AnswerOutput answer) {
+    GuestOutput output =
+        new GuestOutput() {
+          @Override
+          public void text(String text) {
+            answer.text(text);
+          }
+
+          @Override
+          public void event(int kind, byte[] data) {
+            if (kind == LOGPROB_EVENT && data.length == 8) {
+              ByteBuffer fields = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+              answer.logprob(fields.getInt(0), fields.getFloat(4));
+            }
+          }
+        };
     String prompt = request.raw() ? request.messages().getFirst().content() : messages(request);
     CallResult result = runtime.callFunction("generate", output, model, prompt, config(request));
     return new Generation(

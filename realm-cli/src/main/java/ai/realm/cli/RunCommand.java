@@ -60,8 +60,9 @@ final class RunCommand implements Callable<Integer> {
       progress.close();
       session.notices().forEach(notice -> console.note("realm: " + notice));
       try (Interruption _ = new Interruption(session)) {
-        Generation generation = session.generate(request, console::stream);
-        console.stream(System.lineSeparator());
+        StreamedAnswer answer = new StreamedAnswer(console);
+        Generation generation = session.generate(request, answer);
+        answer.end();
         if (!quiet) {
           console.note(generation.report(session.backend()));
         }

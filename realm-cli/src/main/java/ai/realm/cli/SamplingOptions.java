@@ -94,6 +94,17 @@ final class SamplingOptions {
   private Map<Integer, String> logitBias = new LinkedHashMap<>();
 
   @Option(
+      names = "--logprobs",
+      description = "Write each token's id and log probability to standard error.")
+  private boolean logprobs;
+
+  @Option(
+      names = "--stop-token",
+      paramLabel = "TOKEN",
+      description = "End before this token id; may be given several times.")
+  private List<Integer> stopTokens = new ArrayList<>();
+
+  @Option(
       names = "--sampling",
       paramLabel = "KEY=VALUE",
       description =
@@ -142,6 +153,8 @@ final class SamplingOptions {
   String more() {
     StringBuilder more = new StringBuilder();
     member(more, "min_tokens", minTokens);
+    member(more, "logprobs", logprobs ? true : null);
+    member(more, "stop_tokens", stopTokens.isEmpty() ? null : stopTokens);
     member(more, "frequency_penalty", frequencyPenalty);
     member(more, "presence_penalty", presencePenalty);
     if (!logitBias.isEmpty()) {

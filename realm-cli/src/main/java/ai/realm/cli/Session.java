@@ -1,7 +1,6 @@
 package ai.realm.cli;
 
 import java.util.List;
-import java.util.function.Consumer;
 
 /// A loaded model that a guest generates with. One request at a time.
 interface Session extends AutoCloseable {
@@ -14,7 +13,7 @@ interface Session extends AutoCloseable {
   /// Generates and hands over the text piece by piece, in whole characters.
   ///
   /// @return what it took; after [#cancel] with the finish reason `CANCELLED`
-  Generation generate(GenerationRequest request, Consumer<String> text);
+  Generation generate(GenerationRequest request, AnswerOutput output);
 
   /// Ends the running generation within one step; may be called by any thread.
   void cancel();

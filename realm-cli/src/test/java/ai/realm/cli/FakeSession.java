@@ -4,7 +4,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.function.Consumer;
 
 /// A session that gives prepared answers in pieces and remembers what it was asked.
 final class FakeSession implements Session {
@@ -31,13 +30,16 @@ final class FakeSession implements Session {
   }
 
   @Override
-  public Generation generate(GenerationRequest request, Consumer<String> text) {
+  public Generation generate(GenerationRequest request, AnswerOutput output) {
     asked.add(request);
     if (!failures.isEmpty()) {
       throw failures.remove();
     }
     List<String> pieces = answers.remove();
-    pieces.forEach(text);
+    pieces.forEach(output::text);
+    if (request.sampling().more().contains("\"logprobs\":true")) {
+      output.logprob(42, -0.25f);
+    }
     return new Generation(
         7,
         pieces.size(),

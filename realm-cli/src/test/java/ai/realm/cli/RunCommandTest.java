@@ -84,6 +84,15 @@ final class RunCommandTest {
   }
 
   @Test
+  void logprobsGoToStandardErrorAndStopTokensToTheGuest() {
+    session.answering("Yes.");
+    Invocation run = run("", "run", "--logprobs", "--stop-token", "7", "--stop-token=8", "Hi");
+    assertThat(run.err()).startsWith("token 42 logprob -0.2500%n".formatted());
+    assertThat(session.asked.getFirst().sampling().more())
+        .contains("\"stop_tokens\":[7, 8]", "\"logprobs\":true");
+  }
+
+  @Test
   void fallbackBackendIsSaidInOneLine() {
     session.answering("Hi");
     session.notices.add("backend native is not available: there is no C compiler");

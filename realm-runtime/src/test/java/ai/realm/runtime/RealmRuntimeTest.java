@@ -11,6 +11,8 @@ import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,6 +23,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The built default guest on the real model.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -77,6 +80,28 @@ final class RealmRuntimeTest {
     runtime.callFunction("generate", output, model, "What is the capital of France?", "{}");
     assertThat(String.join("", pieces)).isEqualTo("The capital of France is Paris.");
     assertThat(tokens).containsExactly(286, 279, 278, 1200, 269, 1542, 1730);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"{\"logprobs\":true}", "{\"logprobs\":true,\"stop\":[\"zzz\"]}"})
+  void logprobsComeAsEventsOneForEachToken(String config) {
+    List<Integer> tokens = new ArrayList<>();
+    List<Float> logprobs = new ArrayList<>();
+    GuestOutput output =
+        new GuestOutput() {
+          @Override
+          public void text(String text) {}
+
+          @Override
+          public void event(int kind, byte[] data) {
+            ByteBuffer fields = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+            tokens.add(fields.getInt(0));
+            logprobs.add(fields.getFloat(4));
+          }
+        };
+    runtime.callFunction("generate", output, model, "What is the capital of France?", config);
+    assertThat(tokens).containsExactly(286, 279, 278, 1200, 269, 1542, 1730);
+    assertThat(logprobs).hasSize(7).allMatch(p -> p <= 0 && p > -5);
   }
 
   @Test

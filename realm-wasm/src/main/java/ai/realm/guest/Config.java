@@ -13,6 +13,7 @@ final class Config {
   float repeatPenalty = 1;
   int seed;
   int minTokens;
+  boolean logprobs;
   byte[][] stop = new byte[0][];
   int[] stopTokens = new int[0];
 
@@ -81,6 +82,8 @@ final class Config {
       stop = readStrings();
     } else if (is(key, "min_tokens")) {
       minTokens = (int) readNumber();
+    } else if (is(key, "logprobs")) {
+      logprobs = readBoolean();
     } else if (is(key, "stop_tokens")) {
       stopTokens = readInts();
     } else if (is(key, "grammar")) {

@@ -17,6 +17,7 @@ public final class GuestProgram {
   private static final int TOKENS = 4;
   private static final int COUNT = 8;
   private static final int OUT = 12;
+  private static final int LOGPROB = 16;
   private static final int FLAGS = 20;
   private static final int MATCHER = 28;
   private static final int TEMPERATURE = 32;
@@ -29,6 +30,11 @@ public final class GuestProgram {
   private static final int SAMPLER = 60;
 
   private static final int TOKEN_TEXT_BYTES = 4096;
+
+  /// The event that carries a sampled token, i32, and the logarithm of its probability, f32.
+  private static final int LOGPROB_EVENT = 1;
+
+  private static final int LOGPROB_EVENT_BYTES = 8;
 
   private GuestProgram() {}
 
@@ -66,7 +72,7 @@ public final class GuestProgram {
     }
     int context = Arena.getInt(info + 4);
     int request = arena.take(REQUEST_BYTES);
-    int out = arena.take(4);
+    int out = arena.take(LOGPROB_EVENT_BYTES);
     int tokenText = arena.take(TOKEN_TEXT_BYTES);
     int count = tokenizePrompt(arena, model, config);
     if (count < 0) {
@@ -155,6 +161,12 @@ public final class GuestProgram {
       if (contains(config.stopTokens, Arena.getInt(out)) && produced >= config.minTokens) {
         return flush(stops, tokenText, stops.length(), STOPPED);
       }
+      if (config.logprobs) {
+        error = Host.emitEvent(LOGPROB_EVENT, out, LOGPROB_EVENT_BYTES);
+        if (error < 0) {
+          return error;
+        }
+      }
       if (!emitted) {
         int result = emitUnlessStopped(sequence, Arena.getInt(out), stops, tokenText);
         if (result != LENGTH) {
@@ -208,6 +220,7 @@ public final class GuestProgram {
     }
     Arena.putInt(request + KV, sequence);
     Arena.putInt(request + OUT, out);
+    Arena.putInt(request + LOGPROB, config.logprobs ? out + 4 : 0);
     Arena.putInt(request + FLAGS, flags);
     Arena.putFloat(request + TEMPERATURE, config.temperature);
     Arena.putInt(request + TOP_K, config.topK);

@@ -29,6 +29,9 @@ final class Host {
   @Import(module = "realm_host", name = "emit_text")
   static native int emitText(int text, int length);
 
+  @Import(module = "realm_host", name = "emit_event")
+  static native int emitEvent(int kind, int data, int length);
+
   @Import(module = "realm_host", name = "model_open")
   static native int openModel(int name, int length);
 

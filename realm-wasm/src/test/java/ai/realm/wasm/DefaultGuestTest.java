@@ -46,6 +46,7 @@ final class DefaultGuestTest {
         .containsExactlyInAnyOrder(
             "arg_read",
             "emit_text",
+            "emit_event",
             "model_open",
             "model_close",
             "model_info",
