@@ -16,6 +16,8 @@ import java.util.SplittableRandom;
 
 /// Random expressions: each leaves one value of its type on the stack.
 class RandomValues {
+  private static final int I32_MUL = 0x6c;
+
   final SplittableRandom random;
   final RandomNumbers numbers;
   final List<Signature> functions;
@@ -43,6 +45,9 @@ class RandomValues {
     value(I32);
     if (mostly()) {
       code.constant(0xfff0).raw(0x71);
+    } else {
+      // A negative address traps for sure, but Endive's interpreter lets one plus an offset wrap around.
+      code.constant(Integer.MAX_VALUE).raw(0x71);
     }
   }
 
@@ -302,6 +307,10 @@ class RandomValues {
       code.raw(type == I32 ? 0x41 : 0x42, 1, type == I32 ? 0x72 : 0x84);
     }
     code.raw(op);
+    if (type == I32 && op == I32_MUL) {
+      // Endive's interpreter branches on more than the lower 32 bits of a product.
+      code.constant(0).raw(0x72);
+    }
   }
 
   /// Leaves the value on the stack, or the canonical one when it is no number.
