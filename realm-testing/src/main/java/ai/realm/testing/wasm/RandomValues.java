@@ -46,7 +46,8 @@ class RandomValues {
     if (mostly()) {
       code.constant(0xfff0).raw(0x71);
     } else {
-      // A negative address traps for sure, but Endive's interpreter lets one plus an offset wrap around.
+      // A negative address traps for sure, but Endive's interpreter lets one plus an offset wrap
+      // around.
       code.constant(Integer.MAX_VALUE).raw(0x71);
     }
   }
