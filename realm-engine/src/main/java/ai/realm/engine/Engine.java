@@ -1,5 +1,6 @@
 package ai.realm.engine;
 
+import ai.realm.compute.Adapter;
 import ai.realm.compute.Backend;
 import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
@@ -118,10 +119,21 @@ public final class Engine implements AutoCloseable {
   ///
   /// @throws AdmissionException `SEQUENCE_LIMIT` when the tenant may open no more
   public Sequence newSequence(EngineTenant tenant) {
+    return newSequence(tenant, null);
+  }
+
+  /// Opens an empty sequence that is computed with an adapter of this model, such as LoRA. Sequences
+  /// with different adapters and without share the steps; cached prompts are found again only with the
+  /// adapter that they were computed with. The adapter must outlive the sequence.
+  ///
+  /// @param adapter what [ai.realm.model.CausalLm#loadAdapter] gave for this engine's model; null for
+  ///     none
+  /// @throws AdmissionException `SEQUENCE_LIMIT` when the tenant may open no more
+  public Sequence newSequence(EngineTenant tenant, @Nullable Adapter adapter) {
     lock.lock();
     try {
       checkOpen();
-      return state.newSequence(this, tenant);
+      return state.newSequence(this, tenant, adapter);
     } finally {
       lock.unlock();
     }

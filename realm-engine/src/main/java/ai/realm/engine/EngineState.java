@@ -1,5 +1,6 @@
 package ai.realm.engine;
 
+import ai.realm.compute.Adapter;
 import ai.realm.compute.Batch;
 import ai.realm.compute.KvStore;
 import ai.realm.error.RealmException;
@@ -59,7 +60,7 @@ final class EngineState {
     tenants.remove(tenant);
   }
 
-  Sequence newSequence(Engine engine, EngineTenant tenant) {
+  Sequence newSequence(Engine engine, EngineTenant tenant, @Nullable Adapter adapter) {
     if (!tenants.contains(tenant)) {
       throw new IllegalArgumentException(tenant + " is not registered with this engine");
     }
@@ -69,7 +70,7 @@ final class EngineState {
           "SEQUENCE_LIMIT", "%s: at most %d open sequences".formatted(tenant, limit));
     }
     tenant.sequences++;
-    Sequence s = new Sequence(engine, tenant, sequenceNumbers++);
+    Sequence s = new Sequence(engine, tenant, adapter, sequenceNumbers++);
     s.lastUsedNanos = nanoClock.getAsLong();
     sequences.add(s);
     return s;
@@ -81,7 +82,7 @@ final class EngineState {
     if (held > s.tenant.share().maxKvBlocks()) {
       throw kvLimit(s.tenant, "this fork", held);
     }
-    Sequence copy = newSequence(engine, s.tenant);
+    Sequence copy = newSequence(engine, s.tenant, s.adapter);
     copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
     copy.length = s.length;
     copy.cached = s.cached;
@@ -198,7 +199,7 @@ final class EngineState {
     s.length = s.cached;
     if (r.count > 1) {
       // After a prompt its full blocks can serve the tenant's next prompt.
-      s.tenant.prefixes.insert(s.tokens, s.blocks, s.cached / config.blockSize());
+      s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
     }
     end(r);
     return true;
@@ -250,7 +251,7 @@ final class EngineState {
   }
 
   private void dispose(Sequence s) {
-    s.tenant.prefixes.insert(s.tokens, s.blocks, s.cached / config.blockSize());
+    s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
     scheduler.releaseFrom(s, 0);
     s.cached = 0;
     s.tenant.sequences--;

@@ -1,18 +1,22 @@
 package ai.realm.engine;
 
+import ai.realm.compute.Adapter;
+import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// KV blocks of one tenant's earlier prompts, found again by their tokens. A tree of full blocks: a
 /// node is reached only through the very tokens of all blocks before it, compared and not merely
-/// hashed. Private to a tenant, so that neither contents nor timing tell another tenant anything
+/// hashed. What an adapter changed has a tree of its own. Private to a tenant, so that neither contents nor timing tell another tenant anything
 /// (`reliability.md` S01, S02). Guarded by the engine's lock.
 final class PrefixCache {
   private final BlockPool pool;
   private final int blockSize;
-  private final Node root = new Node(null, new BlockTokens(new int[0]), -1);
+  private final Node root = newRoot();
+  private final Map<Adapter, Node> adapted = new IdentityHashMap<>();
   private long clock;
   private int nodes;
 
@@ -52,6 +56,10 @@ final class PrefixCache {
     }
   }
 
+  private static Node newRoot() {
+    return new Node(null, new BlockTokens(new int[0]), -1);
+  }
+
   /// Number of blocks that the cache holds.
   int size() {
     return nodes;
@@ -59,8 +67,11 @@ final class PrefixCache {
 
   /// Finds the longest cached prefix of `tokens[0, limit)` and writes its blocks, each retained for the
   /// caller, to `blocks`. Returns their number.
-  int find(int[] tokens, int limit, int[] blocks) {
-    Node node = root;
+  int find(@Nullable Adapter adapter, int[] tokens, int limit, int[] blocks) {
+    Node node = adapter == null ? root : adapted.get(adapter);
+    if (node == null) {
+      return 0;
+    }
     int found = 0;
     clock++;
     while ((found + 1) * blockSize <= limit && !node.children.isEmpty()) {
@@ -77,8 +88,11 @@ final class PrefixCache {
   }
 
   /// Remembers the first `count` full blocks of a sequence.
-  void insert(int[] tokens, int[] blocks, int count) {
-    Node node = root;
+  void insert(@Nullable Adapter adapter, int[] tokens, int[] blocks, int count) {
+    if (count == 0) {
+      return;
+    }
+    Node node = adapter == null ? root : adapted.computeIfAbsent(adapter, _ -> newRoot());
     clock++;
     for (int i = 0; i < count; i++) {
       BlockTokens key = BlockTokens.of(tokens, i * blockSize, blockSize);
@@ -97,11 +111,14 @@ final class PrefixCache {
   /// Lets go of the least recently used block that no longer prefix leads through. Returns false when
   /// the cache is empty.
   boolean evictOne() {
-    Node victim = oldestLeaf(root, null);
+    Node victim = oldestLeaf();
     if (victim == null || victim.parent == null) {
       return false;
     }
     victim.parent.children.remove(victim.tokens);
+    if (victim.parent.parent == null && victim.parent.children.isEmpty()) {
+      adapted.values().remove(victim.parent);
+    }
     pool.release(victim.block);
     nodes--;
     return true;
@@ -114,10 +131,11 @@ final class PrefixCache {
     }
   }
 
-  private @Nullable Node oldestLeaf(Node node, @Nullable Node oldest) {
+  private @Nullable Node oldestLeaf() {
+    Node oldest = null;
     // Iterative: a long prompt makes a deep tree.
-    java.util.ArrayDeque<Node> open = new java.util.ArrayDeque<>();
-    open.push(node);
+    ArrayDeque<Node> open = new ArrayDeque<>(adapted.values());
+    open.push(root);
     while (!open.isEmpty()) {
       Node n = open.pop();
       if (n.children.isEmpty()) {

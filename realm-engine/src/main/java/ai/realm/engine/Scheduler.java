@@ -139,7 +139,8 @@ final class Scheduler {
       return false;
     }
     int outputs = Math.max(0, s.cached + take - Math.max(firstOutput, s.cached));
-    batch.add(s.tokens, s.cached, take, s.cached, s.blocks, outputs);
+    int index = batch.add(s.tokens, s.cached, take, s.cached, s.blocks, outputs);
+    batch.adapt(index, s.adapter);
     planned.add(request);
     EngineTenant tenant = s.tenant;
     boolean decode = take == 1 && request.count == 1;
@@ -158,7 +159,7 @@ final class Scheduler {
   /// logits are wanted of, and the last one are always computed.
   private void reusePrefix(Sequence s, int limit) {
     int[] found = new int[Math.max(1, limit / config.blockSize())];
-    int n = s.tenant.prefixes.find(s.tokens, limit, found);
+    int n = s.tenant.prefixes.find(s.adapter, s.tokens, limit, found);
     for (int i = 0; i < n; i++) {
       s.addBlock(found[i]);
     }

@@ -1,6 +1,8 @@
 package ai.realm.engine;
 
+import ai.realm.compute.Adapter;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /// Tokens of one conversation and the KV blocks that hold their keys and values. Grows by steps, can be
 /// forked and truncated. Owned by the realm that opened it; while a step is in flight the engine owns
@@ -11,6 +13,9 @@ import java.util.Arrays;
 public final class Sequence implements AutoCloseable {
   private final Engine engine;
   final EngineTenant tenant;
+
+  /// What is added to the weights for this sequence; null for nothing.
+  final @Nullable Adapter adapter;
 
   /// Order of opening: older sequences are preempted later.
   final long number;
@@ -30,9 +35,10 @@ public final class Sequence implements AutoCloseable {
   boolean closed;
   long lastUsedNanos;
 
-  Sequence(Engine engine, EngineTenant tenant, long number) {
+  Sequence(Engine engine, EngineTenant tenant, @Nullable Adapter adapter, long number) {
     this.engine = engine;
     this.tenant = tenant;
+    this.adapter = adapter;
     this.number = number;
   }
 
@@ -46,7 +52,7 @@ public final class Sequence implements AutoCloseable {
     return engine.tokensOf(this);
   }
 
-  /// A sequence with the same tokens that shares this one's blocks until either writes to them.
+  /// A sequence with the same tokens and adapter that shares this one's blocks until either writes to them.
   ///
   /// @throws AdmissionException when the tenant may open no more sequences
   public Sequence fork() {

@@ -3,6 +3,7 @@ package ai.realm.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.compute.Adapter;
 import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
@@ -103,6 +104,45 @@ final class EngineTest {
             .isEqualTo(expected(prompt(i, 10 + 13 * i), 40));
       }
       assertThat(engine.stats().openSequences()).isZero();
+    }
+  }
+
+  private static int[] adapted(int[] prompt, int n, int shift) {
+    int[] all = Arrays.copyOf(prompt, prompt.length + n);
+    for (int i = 0; i < n; i++) {
+      int length = prompt.length + i;
+      int[] seen = Arrays.stream(all, 0, length).map(token -> token + shift).toArray();
+      all[length] = FakeModel.next(seen, length);
+    }
+    return Arrays.copyOfRange(all, prompt.length, all.length);
+  }
+
+  @Test
+  void sequencesWithAndWithoutAdaptersShareNoCachedPrompts() throws Exception {
+    FakeModel model = new FakeModel(1000);
+    Adapter first = new FakeModel.FakeAdapter("first", 100);
+    Adapter second = new FakeModel.FakeAdapter("second", 200);
+    int[] prompt = prompt(3, 40);
+    try (Engine engine = start(model, config(16, 4, 8, 100))) {
+      EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
+      for (int round = 0; round < 2; round++) {
+        try (Sequence plain = engine.newSequence(tenant);
+            Sequence one = engine.newSequence(tenant, first);
+            Sequence two = engine.newSequence(tenant, second)) {
+          assertThat(generate(engine, one, prompt, 9)).isEqualTo(adapted(prompt, 9, 100));
+          assertThat(generate(engine, plain, prompt, 9)).isEqualTo(expected(prompt, 9));
+          assertThat(generate(engine, two, prompt, 9)).isEqualTo(adapted(prompt, 9, 200));
+          try (Sequence fork = one.fork()) {
+            int[] so = one.tokens();
+            int[] next = Arrays.copyOf(so, so.length + 1);
+            next[so.length] = 5;
+            assertThat(step(engine, fork, 5)).isEqualTo(adapted(next, 1, 100)[0]);
+          }
+        }
+      }
+      assertThat(engine.stats().prefixBlocks()).isEqualTo(3 * 4);
+      engine.remove(tenant);
+      assertThat(engine.stats().cachedBlocks()).isZero();
     }
   }
 

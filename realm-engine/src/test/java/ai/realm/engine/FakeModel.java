@@ -1,6 +1,7 @@
 package ai.realm.engine;
 
 import ai.realm.compute.Activation;
+import ai.realm.compute.Adapter;
 import ai.realm.compute.AttentionSpec;
 import ai.realm.compute.Backend;
 import ai.realm.compute.Batch;
@@ -39,6 +40,16 @@ final class FakeModel implements CausalLm {
 
   FakeModel(int contextLength) {
     this.contextLength = contextLength;
+  }
+
+  /// Remembers each token as `shift` more: whoever reads another's blocks answers wrongly.
+  record FakeAdapter(String name, int shift) implements Adapter {
+    static int shift(@Nullable Adapter adapter) {
+      return adapter instanceof FakeAdapter fake ? fake.shift : 0;
+    }
+
+    @Override
+    public void close() {}
   }
 
   /// The token that follows `tokens[0, n)`.
@@ -90,7 +101,8 @@ final class FakeModel implements CausalLm {
       for (int i = 0; i < batch.rows(s); i++) {
         int row = batch.firstRow(s) + i;
         int position = batch.positions()[row];
-        kv.tokens[blocks[position / kv.blockSize]][position % kv.blockSize] = batch.tokens()[row];
+        kv.tokens[blocks[position / kv.blockSize]][position % kv.blockSize] =
+            batch.tokens()[row] + FakeAdapter.shift(batch.adapter(s));
         if (out < batch.outputs() && batch.outputRows()[out] == row) {
           int[] history = new int[position + 1];
           for (int p = 0; p <= position; p++) {

@@ -70,7 +70,7 @@ final class SimulatedEngine {
       try {
         if (sequence == null) {
           askedAt = now;
-          sequence = state.newSequence(null, tenant);
+          sequence = state.newSequence(null, tenant, null);
           int[] prompt = new int[promptLength];
           SplittableRandom random = new SplittableRandom(seed * 1_000_003L + answers);
           Arrays.setAll(prompt, i -> random.nextInt(FakeModel.VOCABULARY));
