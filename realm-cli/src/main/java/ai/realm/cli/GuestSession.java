@@ -5,6 +5,7 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
+import ai.realm.runtime.AdaptedModel;
 import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestOutput;
@@ -26,6 +27,7 @@ import java.util.stream.Collectors;
 /// A model with the default guest, in this process.
 final class GuestSession implements Session {
   private static final String MODEL = "model";
+  private static final String ADAPTED = "adapted";
   private static final Duration LONGEST_CALL = Duration.ofHours(24);
   private static final long PRIVATE_LAYER_BYTES = 64L << 20;
 
@@ -62,9 +64,10 @@ final class GuestSession implements Session {
             ResourceLimits.unbounded(config.limits()),
             GuestTools.NONE,
             options.isolation());
+    String name = config.adapted().isEmpty() ? MODEL : ADAPTED;
     try {
       runtime.loadWasm(DefaultGuest.bytes());
-      long model = runtime.callFunction("load_model", MODEL, "{}").value();
+      long model = runtime.callFunction("load_model", name, "{}").value();
       if (model < 0) {
         throw new IllegalStateException(file + ": " + RealmRuntime.describe(model));
       }
@@ -78,6 +81,7 @@ final class GuestSession implements Session {
 
   /// One conversation at a time, as long as it takes.
   private static RuntimeConfig config(ModelOptions options, Backend backend) {
+    Path adapter = options.adapter();
     return new RuntimeConfig(
         Map.of(MODEL, options.file()),
         backend,
@@ -85,7 +89,10 @@ final class GuestSession implements Session {
         1,
         KvType.F16,
         PRIVATE_LAYER_BYTES,
-        GuestLimits.DEFAULT.withDeadline(LONGEST_CALL));
+        GuestLimits.DEFAULT.withDeadline(LONGEST_CALL)).withAdapted(
+        adapter == null
+            ? Map.of()
+            : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, options.adapterStrength())));
   }
 
   @Override

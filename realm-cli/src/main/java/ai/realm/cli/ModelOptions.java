@@ -43,6 +43,18 @@ final class ModelOptions {
   private int context;
 
   @Option(
+      names = "--lora",
+      paramLabel = "FILE",
+      description = "A LoRA adapter in GGUF for this model.")
+  private @Nullable Path adapter;
+
+  @Option(
+      names = "--lora-strength",
+      paramLabel = "X",
+      description = "Factor on what the adapter adds (default: 1).")
+  private float adapterStrength = 1;
+
+  @Option(
       names = "--isolation",
       paramLabel = "LEVEL",
       converter = IsolationLevel.class,
@@ -72,6 +84,16 @@ final class ModelOptions {
 
   int threads() {
     return threads;
+  }
+
+  /// The adapter to compute with, or null for none.
+  @Nullable Path adapter() {
+    return adapter;
+  }
+
+  /// Factor on what the adapter adds.
+  float adapterStrength() {
+    return adapterStrength;
   }
 
   /// Where the guest runs.

@@ -105,6 +105,16 @@ final class ProcessTest {
   }
 
   @Test
+  void whatIsNoAdapterIsRefusedByItsName() throws Exception {
+    String model = SampleModel.path().toString();
+    Process process = start("run", "--lora", model, "Hello");
+    assertThat(text(process.getInputStream())).isEmpty();
+    assertThat(text(process.getErrorStream()))
+        .contains("adapter " + model + ": key general.type: expected adapter, found model");
+    assertThat(process.waitFor()).isNotZero();
+  }
+
+  @Test
   void missingModelIsOneSentenceOnStandardError() throws Exception {
     Process process = start("run", "--model", "/no/such/file.gguf", "Hello");
     assertThat(text(process.getInputStream())).isEmpty();

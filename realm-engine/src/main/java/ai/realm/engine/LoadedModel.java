@@ -1,5 +1,6 @@
 package ai.realm.engine;
 
+import ai.realm.compute.Adapter;
 import ai.realm.compute.Backend;
 import ai.realm.error.RealmException;
 import ai.realm.gguf.GgufFile;
@@ -9,6 +10,8 @@ import ai.realm.model.CausalLm;
 import ai.realm.template.ChatTemplate;
 import ai.realm.tokenizer.Tokenizer;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +24,7 @@ public final class LoadedModel implements AutoCloseable {
   private final Backend backend;
   private final CausalLm model;
   private final ReentrantLock lock = new ReentrantLock();
+  private final List<AdapterFile> adapters = new ArrayList<>();
   private @Nullable ChatTemplate chatTemplate;
   private int leases;
   private boolean closed;
@@ -78,6 +82,35 @@ public final class LoadedModel implements AutoCloseable {
     return model;
   }
 
+  private record AdapterFile(GgufFile file, Adapter adapter) {
+    void close() {
+      adapter.close();
+      file.close();
+    }
+  }
+
+  /// Loads a LoRA adapter for sequences of this model; it goes with the model.
+  ///
+  /// @param strength factor on what the adapter adds, 1 for what it was trained for
+  /// @throws RealmException when the file is malformed or does not fit this model
+  public Adapter loadAdapter(Path path, float strength) {
+    GgufFile adapterFile = GgufFile.open(path);
+    lock.lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("model " + file.path().getFileName() + " was unloaded");
+      }
+      Adapter adapter = model.loadAdapter(adapterFile, strength);
+      adapters.add(new AdapterFile(adapterFile, adapter));
+      return adapter;
+    } catch (RuntimeException e) {
+      adapterFile.close();
+      throw e;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /// The model's own chat template, compiled on first use, or null when the file has none.
   public @Nullable ChatTemplate chatTemplate() {
     lock.lock();
@@ -133,6 +166,7 @@ public final class LoadedModel implements AutoCloseable {
 
   private void freeIfUnused() {
     if (closed && leases == 0) {
+      adapters.forEach(AdapterFile::close);
       model.close();
       file.close();
     }

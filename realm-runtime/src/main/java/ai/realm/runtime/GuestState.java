@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.compute.Adapter;
 import ai.realm.engine.EngineTenant;
 import ai.realm.engine.Sequence;
 import ai.realm.engine.StepRequest;
@@ -12,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// What one running guest has open, and its call in progress. Used by the guest's thread.
 final class GuestState implements AutoCloseable {
   /// An open model.
-  record OpenModel(ModelHost host, EngineTenant tenant) implements AutoCloseable {
+  record OpenModel(ModelHost host, EngineTenant tenant, @Nullable Adapter adapter)
+       implements AutoCloseable {
     @Override
     public void close() {}
   }
@@ -94,12 +96,14 @@ final class GuestState implements AutoCloseable {
 
   /// Opens a model, or returns null when there is none of that name.
   @Nullable OpenModel openModel(String modelName) {
-    ModelHost host = realm.models().find(modelName);
-    return host == null ? null : new OpenModel(host, realm.engineTenant(host));
+    ModelCatalog.Entry entry = realm.models().find(modelName);
+    return entry == null
+        ? null
+        : new OpenModel(entry.host(), realm.engineTenant(entry.host()), entry.adapter());
   }
 
   OpenSequence openSequence(OpenModel model) {
-    return new OpenSequence(model, model.host().engine().newSequence(model.tenant()));
+    return new OpenSequence(model, model.host().engine().newSequence(model.tenant(), model.adapter()));
   }
 
   void begin(Call next) {

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.compute.Adapter;
 import ai.realm.engine.LoadedModel;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -7,10 +8,12 @@ import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// Models by name, each loaded once, when a guest first opens it, however many realms use it.
+/// Models and their adapters by name, each loaded once, when a guest first opens it, however many realms
+/// use it.
 final class ModelCatalog implements AutoCloseable {
   private final RuntimeConfig config;
   private final Map<String, ModelHost> loaded = new HashMap<>();
+  private final Map<String, Adapter> adapters = new HashMap<>();
   private final ReentrantLock lock = new ReentrantLock();
   private boolean closed;
 
@@ -18,23 +21,40 @@ final class ModelCatalog implements AutoCloseable {
     this.config = config;
   }
 
+  /// A model, and what is added to it under the name that was asked for.
+  record Entry(ModelHost host, @Nullable Adapter adapter) {}
+
   /// The model of a name, or null when there is none.
-  @Nullable ModelHost find(String name) {
+  @Nullable Entry find(String name) {
     lock.lock();
     try {
       if (closed) {
         throw new IllegalStateException("the runtime is closed");
       }
-      ModelHost present = loaded.get(name);
-      Path path = config.models().get(name);
-      if (present == null && path != null) {
-        present = ModelHost.start(LoadedModel.open(path, config.backend()), config);
-        loaded.put(name, present);
+      AdaptedModel adapted = config.adapted().get(name);
+      ModelHost host = host(adapted == null ? name : adapted.base());
+      if (host == null) {
+        return null;
       }
-      return present;
+      Adapter adapter = adapters.get(name);
+      if (adapter == null && adapted != null) {
+        adapter = host.loadAdapter(adapted.adapter(), adapted.strength());
+        adapters.put(name, adapter);
+      }
+      return new Entry(host, adapter);
     } finally {
       lock.unlock();
     }
+  }
+
+  private @Nullable ModelHost host(String name) {
+    ModelHost present = loaded.get(name);
+    Path path = config.models().get(name);
+    if (present == null && path != null) {
+      present = ModelHost.start(LoadedModel.open(path, config.backend()), config);
+      loaded.put(name, present);
+    }
+    return present;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.compute.Adapter;
 import ai.realm.engine.Engine;
 import ai.realm.engine.EngineConfig;
 import ai.realm.engine.LoadedModel;
@@ -9,6 +10,7 @@ import ai.realm.template.ChatMessage;
 import ai.realm.template.ChatTemplate;
 import ai.realm.tokenizer.Tokenizer;
 import ai.realm.tokenizer.Vocabulary;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -106,6 +108,11 @@ final class ModelHost implements AutoCloseable {
 
   Engine engine() {
     return engine;
+  }
+
+  /// An adapter of this model; it goes with the model.
+  Adapter loadAdapter(Path file, float strength) {
+    return model.loadAdapter(file, strength);
   }
 
   /// The most tokens of a sequence.

@@ -15,6 +15,7 @@ import java.util.Map;
 /// @param memory64Bytes host memory for the guests' private layers
 /// @param limits what a guest may take
 /// @param maxBatch the most sequences of one forward step; 1 turns batching off
+/// @param adapted models with an adapter, by the names that guests open them by
 public record RuntimeConfig(
     Map<String, Path> models,
     Backend backend,
@@ -23,7 +24,8 @@ public record RuntimeConfig(
     KvType kvType,
     long memory64Bytes,
     GuestLimits limits,
-    int maxBatch) {
+    int maxBatch,
+    Map<String, AdaptedModel> adapted) {
   /// Sequences of one forward step where nothing else is said.
   private static final int MAX_BATCH = 64;
 
@@ -33,6 +35,14 @@ public record RuntimeConfig(
       throw new IllegalArgumentException(
           "expected positive maxContext, sequences and maxBatch and memory64Bytes of at least 0, found %d, %d, %d, %d"
               .formatted(maxContext, sequences, maxBatch, memory64Bytes));
+    }
+    adapted = Map.copyOf(adapted);
+    for (Map.Entry<String, AdaptedModel> entry : adapted.entrySet()) {
+      if (models.containsKey(entry.getKey()) || !models.containsKey(entry.getValue().base())) {
+        throw new IllegalArgumentException(
+            "adapted model %s: expected a name of its own and one of the models %s as its base, found %s"
+                .formatted(entry.getKey(), models.keySet(), entry.getValue().base()));
+      }
     }
   }
 
@@ -45,7 +55,7 @@ public record RuntimeConfig(
       KvType kvType,
       long memory64Bytes,
       GuestLimits limits) {
-    this(models, backend, maxContext, sequences, kvType, memory64Bytes, limits, MAX_BATCH);
+    this(models, backend, maxContext, sequences, kvType, memory64Bytes, limits, MAX_BATCH, Map.of());
   }
 
   /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
@@ -57,18 +67,24 @@ public record RuntimeConfig(
   /// The same with other limits.
   public RuntimeConfig withLimits(GuestLimits other) {
     return new RuntimeConfig(
-        models, backend, maxContext, sequences, kvType, memory64Bytes, other, maxBatch);
+        models, backend, maxContext, sequences, kvType, memory64Bytes, other, maxBatch, adapted);
   }
 
   /// The same with another bound on sequences.
   public RuntimeConfig withMaxContext(int tokens) {
     return new RuntimeConfig(
-        models, backend, tokens, sequences, kvType, memory64Bytes, limits, maxBatch);
+        models, backend, tokens, sequences, kvType, memory64Bytes, limits, maxBatch, adapted);
   }
 
   /// The same with another bound on the sequences of one forward step.
   public RuntimeConfig withMaxBatch(int most) {
     return new RuntimeConfig(
-        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, most);
+        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, most, adapted);
+  }
+
+  /// The same with models that have adapters.
+  public RuntimeConfig withAdapted(Map<String, AdaptedModel> others) {
+    return new RuntimeConfig(
+        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, maxBatch, others);
   }
 }
