@@ -83,16 +83,17 @@ final class GuestSession implements Session {
   private static RuntimeConfig config(ModelOptions options, Backend backend) {
     Path adapter = options.adapter();
     return new RuntimeConfig(
-        Map.of(MODEL, options.file()),
-        backend,
-        options.maxContext(),
-        1,
-        KvType.F16,
-        PRIVATE_LAYER_BYTES,
-        GuestLimits.DEFAULT.withDeadline(LONGEST_CALL)).withAdapted(
-        adapter == null
-            ? Map.of()
-            : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, options.adapterStrength())));
+            Map.of(MODEL, options.file()),
+            backend,
+            options.maxContext(),
+            1,
+            KvType.F16,
+            PRIVATE_LAYER_BYTES,
+            GuestLimits.DEFAULT.withDeadline(LONGEST_CALL))
+        .withAdapted(
+            adapter == null
+                ? Map.of()
+                : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, options.adapterStrength())));
   }
 
   @Override

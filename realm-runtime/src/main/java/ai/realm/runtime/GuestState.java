@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 final class GuestState implements AutoCloseable {
   /// An open model.
   record OpenModel(ModelHost host, EngineTenant tenant, @Nullable Adapter adapter)
-       implements AutoCloseable {
+      implements AutoCloseable {
     @Override
     public void close() {}
   }
@@ -103,7 +103,8 @@ final class GuestState implements AutoCloseable {
   }
 
   OpenSequence openSequence(OpenModel model) {
-    return new OpenSequence(model, model.host().engine().newSequence(model.tenant(), model.adapter()));
+    return new OpenSequence(
+        model, model.host().engine().newSequence(model.tenant(), model.adapter()));
   }
 
   void begin(Call next) {

@@ -55,7 +55,8 @@ public record RuntimeConfig(
       KvType kvType,
       long memory64Bytes,
       GuestLimits limits) {
-    this(models, backend, maxContext, sequences, kvType, memory64Bytes, limits, MAX_BATCH, Map.of());
+    this(
+        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, MAX_BATCH, Map.of());
   }
 
   /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
