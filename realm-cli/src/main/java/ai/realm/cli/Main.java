@@ -30,6 +30,7 @@ public final class Main {
         .addSubcommand(new QuantizeCommand(console))
         .addSubcommand(new PerplexityCommand(console))
         .addSubcommand(new BenchCommand(console))
+        .addSubcommand(new GuestCommand(console))
         .setOut(console.outWriter())
         .setErr(console.errWriter())
         .setUsageHelpAutoWidth(console.interactive())

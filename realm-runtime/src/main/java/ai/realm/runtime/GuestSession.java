@@ -33,6 +33,11 @@ final class GuestSession implements AutoCloseable {
         new GuestThread("realm-" + realm.tenant().name(), realm.limits().guest().stackBytes());
   }
 
+  /// Hands every host call to a trace.
+  void trace(@Nullable HostTrace next) {
+    hostFunctions.trace(next);
+  }
+
   GuestEngine.Module module() {
     return module;
   }

@@ -119,6 +119,14 @@ public final class RealmRuntime implements AutoCloseable {
     return realm.meter().usage();
   }
 
+  /// Hands every host call of the guest that is loaded to a trace.
+  void trace(HostTrace trace) {
+    GuestSession guest = session;
+    if (guest != null) {
+      guest.trace(trace);
+    }
+  }
+
   /// What guests can import.
   final List<HostFunction> hostFunctions() {
     return new HostFunctions(new GuestState(realm)).all();
