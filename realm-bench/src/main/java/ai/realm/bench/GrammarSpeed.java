@@ -187,7 +187,7 @@ public final class GrammarSpeed {
       while (!ids.containsKey(bytes.substring(at, end))) {
         end--;
       }
-      tokens[n++] = ids.get(bytes.substring(at, end));
+      tokens[n++] = ids.getOrDefault(bytes.substring(at, end), -1);
       at = end;
     }
     return Arrays.copyOf(tokens, n);
