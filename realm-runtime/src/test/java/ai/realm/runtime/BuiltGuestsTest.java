@@ -2,6 +2,9 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,6 +18,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The built guests are those whose hashes were written down, and each may be a tenant's.
 final class BuiltGuestsTest {
@@ -54,6 +60,26 @@ final class BuiltGuestsTest {
     assertThat(listed)
         .containsExactlyInAnyOrderElementsOf(
             built().stream().map(file -> file.getFileName().toString()).toList());
+  }
+
+  /// What of a compiler's output or of a library could differ where memory is shared and calls cross
+  /// processes.
+  @ParameterizedTest
+  @Timeout(120)
+  @ValueSource(strings = {"beam_search", "tree_of_thought", "watermark", "redact", "vote"})
+  void eachLanguageSaysTheSameInAWorker(String name) throws IOException {
+    String prompt = "What is the capital of France?";
+    String config = "{\"max_tokens\":24,\"n\":4,\"temperature\":0.7,\"depth\":1,\"branch\":3}";
+    List<String> texts = new ArrayList<>();
+    try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend()) {
+      RuntimeConfig sample = RuntimeConfig.of("sample", SampleModel.path(), backend);
+      for (Isolation where : List.of(Isolation.inProcess(), Isolation.worker())) {
+        try (ExampleGuest guest = ExampleGuest.open(name, sample, GuestTools.NONE, where)) {
+          texts.add(guest.generate(prompt, config).text());
+        }
+      }
+    }
+    assertThat(texts.getFirst()).isNotBlank().isEqualTo(texts.getLast());
   }
 
   private static List<Path> built() throws IOException {

@@ -45,8 +45,13 @@ final class ExampleGuest implements AutoCloseable {
   }
 
   static ExampleGuest open(String name, RuntimeConfig config, GuestTools tools) throws IOException {
+    return open(name, config, tools, Isolation.inProcess());
+  }
+
+  static ExampleGuest open(String name, RuntimeConfig config, GuestTools tools, Isolation isolation)
+      throws IOException {
     RealmRuntime runtime =
-        new RealmRuntime(config, ResourceLimits.unbounded(config.limits()), tools);
+        new RealmRuntime(config, ResourceLimits.unbounded(config.limits()), tools, isolation);
     runtime.loadWasm(bytes(name));
     return new ExampleGuest(runtime);
   }
