@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.gguf.GgufFile;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.tokenizer.Tokenizer;
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -197,6 +198,42 @@ final class MaskTest {
       matcher.accept(token);
     }
     assertThat("\"temperature\"").startsWith("\"" + tokenizer.decode(forced).strip().substring(1));
+  }
+
+  @Test
+  void everyOutputGoesOnWithWhatWasForced() {
+    int jumped = 0;
+    for (int seed = 0; seed < 100; seed++) {
+      SplittableRandom random = new SplittableRandom(seed);
+      Matcher matcher =
+          schema(
+              "{\"type\":\"object\",\"properties\":{\"temperature\":{\"enum\":[\"cold\",\"colder\",\"warm\"]},"
+                  + "\"city\":{\"const\":\"Zürich\"},\"id\":{\"type\":\"string\",\"pattern\":\"^ID-[0-9]{2}-X$\"}},"
+                  + "\"required\":[\"temperature\",\"city\",\"id\"],\"additionalProperties\":false}");
+      ByteArrayOutputStream output = new ByteArrayOutputStream();
+      List<byte[]> promised = new ArrayList<>();
+      while (!matcher.isFinished()) {
+        ByteArrayOutputStream promise = new ByteArrayOutputStream();
+        promise.writeBytes(output.toByteArray());
+        promise.writeBytes(matcher.forcedBytes());
+        promised.add(promise.toByteArray());
+        int[] forced = seed % 2 == 0 ? matcher.forcedTokens() : new int[0];
+        List<Integer> allowed = mask(matcher);
+        int[] next =
+            forced.length > 0 ? forced : new int[] {allowed.get(random.nextInt(allowed.size()))};
+        jumped += forced.length;
+        for (int token : next) {
+          matcher.accept(token);
+          if (!matcher.isEnded()) {
+            output.writeBytes(vocabulary.text(token));
+          }
+        }
+      }
+      for (byte[] promise : promised) {
+        assertThat(output.toByteArray()).startsWith(promise);
+      }
+    }
+    assertThat(jumped).isGreaterThan(500);
   }
 
   @Test
