@@ -117,7 +117,8 @@ public final class RealmsBench {
             KvType.F16,
             0,
             GuestLimits.DEFAULT.withDeadline(Duration.ofMinutes(DEADLINE_MINUTES)),
-            batching ? 64 : 1);
+            batching ? 64 : 1,
+            Map.of());
     return new MultiRealmManager(config, DefaultGuest.bytes());
   }
 
