@@ -59,12 +59,6 @@ fn generate(model: Model, prompt: &str, config: &Config) -> Result<Ended> {
     let ignore_end = config.integer("ignore_end", 0) == 1;
     let mut dice = Dice(0x2545_f491_4f6c_dd1d ^ (config.integer("seed", 0) as u64) << 20);
 
-    let mut endings = Vec::new();
-    for token in 0..model.vocabulary()? as i32 {
-        if model.ends(token)? {
-            endings.push(token);
-        }
-    }
     let sequence = model.sequence()?;
     let mut tokens = model.chat(&[("user", prompt)])?;
     let mut logits = Vec::new();
@@ -79,14 +73,13 @@ fn generate(model: Model, prompt: &str, config: &Config) -> Result<Ended> {
                 }
             }
         }
-        if ignore_end {
-            for &token in &endings {
-                logits[token as usize] = f32::NEG_INFINITY;
+        let mut token = draw(&logits, temperature, &mut dice);
+        while model.ends(token)? {
+            if !ignore_end {
+                return Ok(Ended::Stopped);
             }
-        }
-        let token = draw(&logits, temperature, &mut dice);
-        if endings.contains(&token) {
-            return Ok(Ended::Stopped);
+            logits[token as usize] = f32::NEG_INFINITY;
+            token = draw(&logits, temperature, &mut dice);
         }
         emit_token(token)?;
         emit(&sequence.text(token)?)?;
