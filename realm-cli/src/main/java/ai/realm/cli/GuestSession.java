@@ -5,6 +5,8 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
+import ai.realm.gguf.GgufFile;
+import ai.realm.gguf.TensorInfo;
 import ai.realm.runtime.AdaptedModel;
 import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestLimits;
@@ -19,6 +21,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -71,11 +74,25 @@ final class GuestSession implements Session {
       if (model < 0) {
         throw new IllegalStateException(file + ": " + RealmRuntime.describe(model));
       }
-      return new GuestSession(backend, runtime, selection.passedOver(), model);
+      List<String> notices = new ArrayList<>(selection.passedOver());
+      notices.addAll(remarks(file, backend));
+      return new GuestSession(backend, runtime, notices, model);
     } catch (RuntimeException e) {
       runtime.close();
       backend.close();
       throw e;
+    }
+  }
+
+  /// What the backend says of the types of the file's matrices.
+  static List<String> remarks(Path file, Backend backend) {
+    try (GgufFile gguf = GgufFile.open(file)) {
+      return gguf.tensors().stream()
+          .filter(tensor -> tensor.shape().dimensions() > 1)
+          .map(TensorInfo::type)
+          .distinct()
+          .flatMap(type -> backend.remark(type).stream())
+          .toList();
     }
   }
 

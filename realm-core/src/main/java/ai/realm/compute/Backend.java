@@ -1,5 +1,6 @@
 package ai.realm.compute;
 
+import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Tensor;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +20,12 @@ public interface Backend extends AutoCloseable {
 
   /// One line for users: instruction set, threads, what is slow and why.
   String description();
+
+  /// What a user must know of weights of this type here, as a sentence: that they are slow, or converted.
+  /// Empty for types with a kernel of their own.
+  default Optional<String> remark(GgmlType type) {
+    return Optional.empty();
+  }
 
   /// Measures what this machine can do at most, in about a second; empty where the backend cannot.
   default Optional<MachineLimits> measureLimits() {

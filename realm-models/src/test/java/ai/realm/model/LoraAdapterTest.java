@@ -13,6 +13,7 @@ import ai.realm.compute.KvStore;
 import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.gguf.GgufFile;
+import ai.realm.gguf.GgufFormatException;
 import ai.realm.gguf.GgufValue;
 import ai.realm.gguf.GgufWriter;
 import ai.realm.gguf.TensorInfo;
@@ -20,10 +21,13 @@ import ai.realm.tensor.BlockCodec;
 import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Shape;
 import ai.realm.tensor.Tensor;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Random;
@@ -227,6 +231,21 @@ class LoraAdapterTest {
         base,
         new ChangedModel(adapter).withTensor("blk.9.attn_q.weight.lora_a", GgmlType.F32, 32, 3),
         "blk.9.attn_q.weight");
+  }
+
+  @Test
+  void cutAdaptersAreRefused() throws IOException {
+    Path base = TinyModel.read("llama-factors").unpack(folder);
+    Path adapter = writeAdapter(base, randomPairs(base), folder.resolve("adapter.gguf"));
+    byte[] whole = Files.readAllBytes(adapter);
+    Path cut = folder.resolve("cut.gguf");
+    Random random = new Random(7);
+    for (int i = 0; i < 200; i++) {
+      Files.write(cut, Arrays.copyOf(whole, random.nextInt(whole.length)));
+      assertThatExceptionOfType(GgufFormatException.class)
+          .isThrownBy(() -> GgufFile.open(cut).close())
+          .withMessageContaining("cut.gguf");
+    }
   }
 
   private void refused(Path base, ChangedModel adapter, String named) {

@@ -9,6 +9,7 @@ import ai.realm.compute.MachineLimits;
 import ai.realm.compute.RopeStyle;
 import ai.realm.compute.WeightMatrix;
 import ai.realm.tensor.BlockCodec;
+import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Tensor;
 import java.util.Objects;
 import java.util.Optional;
@@ -56,6 +57,13 @@ final class NativeBackend extends CpuBackend {
             kernels.products().tiles() == null ? "" : " and AMX",
             pool.threads(),
             repack ? "" : ", weights not repacked: slow");
+  }
+
+  @Override
+  public Optional<String> remark(GgmlType type) {
+    return kernels.products().byType().containsKey(type)
+        ? Optional.empty()
+        : Optional.of(type + " has no kernel here: its rows are repacked as Q8_0 at load");
   }
 
   @Override

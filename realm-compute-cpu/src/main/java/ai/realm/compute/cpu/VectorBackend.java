@@ -14,6 +14,7 @@ import ai.realm.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.StringJoiner;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -70,6 +71,13 @@ final class VectorBackend extends CpuBackend {
             types(kernel -> kernel.isFast() && kernel.readsRows()),
             types(kernel -> kernel.isFast() && !kernel.readsRows()),
             types(kernel -> !kernel.isFast()));
+  }
+
+  @Override
+  public Optional<String> remark(GgmlType type) {
+    return VectorKernel.of(type).isFast()
+        ? Optional.empty()
+        : Optional.of(type + " is slow here: its rows are dequantized one by one");
   }
 
   /// Weight types with such a kernel.
