@@ -26,9 +26,11 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /// What one tenant feels of another that misbehaves (cases F01 to F06): times to its first token and between
-/// tokens, alone, beside a polite tenant with the same load (its fair share), and beside each hostile one.
+/// tokens, alone, beside a polite tenant that keeps its four sequences busy (the fair share), and beside each
+/// hostile one. Each tenant may have four calls at once.
 ///
 /// usage: `NeighboursBench [MODEL [SECONDS]]`
 public final class NeighboursBench {
@@ -37,6 +39,7 @@ public final class NeighboursBench {
   private static final String PROMPT = "Tell me a story about a fox.";
   private static final String CONFIG = "{\"max_tokens\":64,\"min_tokens\":64}";
   private static final int SEQUENCES = 200;
+  private static final long REFUSED_NANOS = 2_000_000;
   private static final int CONTEXT = 512;
 
   private final Path model;
@@ -72,9 +75,9 @@ public final class NeighboursBench {
               + " p99 beside the polite one's: first, between | victim's errors |");
       System.out.println("|---|---|---|---|---|---|");
       Result alone = bench.measure(new Neighbour("alone", 0, NeighboursBench::generate));
-      Result polite = bench.measure(new Neighbour("polite", 1, NeighboursBench::generate));
+      Result polite = bench.measure(new Neighbour("polite", 4, NeighboursBench::generate));
       print("none", alone, polite);
-      print("polite: the same load", polite, polite);
+      print("polite: four sequences at work", polite, polite);
       for (Neighbour neighbour : hostile()) {
         print(neighbour.name(), bench.measure(neighbour), polite);
       }
@@ -84,7 +87,7 @@ public final class NeighboursBench {
   private static List<Neighbour> hostile() {
     String longest = "fox ".repeat(400);
     return List.of(
-        new Neighbour("F01 flood: 10 times the load", 10, NeighboursBench::generate),
+        new Neighbour("F01 flood: 40 calls at once", 40, NeighboursBench::generate),
         new Neighbour(
             "F02 prompts of the greatest length",
             4,
@@ -140,7 +143,14 @@ public final class NeighboursBench {
     List<Thread> threads = new ArrayList<>();
     try (MultiRealmManager realms = new MultiRealmManager(config, DefaultGuest.bytes())) {
       GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2));
-      RealmPolicy policy = RealmPolicy.of(ResourceLimits.builder().guest(limits).build());
+      RealmPolicy policy =
+          RealmPolicy.of(
+              ResourceLimits.builder()
+                  .guest(limits)
+                  .maxConcurrentCalls(4)
+                  .maxSequences(4)
+                  .maxQueuedSteps(64)
+                  .build());
       realms.create(VICTIM, policy.withIsolation(Isolation.inProcess()));
       realms.create(
           OTHER,
@@ -180,7 +190,8 @@ public final class NeighboursBench {
       try {
         neighbour.act().run(realms, caller, round);
       } catch (RealmException e) {
-        // What it is there for.
+        // What it is there for. A client that is refused takes at least a moment to come again.
+        LockSupport.parkNanos(REFUSED_NANOS);
       }
     }
   }

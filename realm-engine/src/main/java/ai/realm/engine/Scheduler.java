@@ -13,8 +13,15 @@ import org.jspecify.annotations.Nullable;
 /// virtual time that grows by the cost of what it is given over its weight, and the tenant with the
 /// least goes first. A step takes every sequence that is decoding first, one row each, then prompts in
 /// chunks; while somebody decodes or several tenants wait, the prompts' rows are bounded by what the
-/// machine computes in `maxStallMillis`.
+/// machine computes in `maxStallMillis`, and beside another tenant's decoding sequences by what it computes
+/// in the time of such a step alone: so others' prompts at most double the time between a tenant's tokens.
 final class Scheduler {
+  /// Prompt rows that are always taken: fewer would cost more than they bring.
+  private static final int LEAST_CHUNK = 8;
+
+  /// How long a tenant counts as decoding after a step.
+  private static final long MOMENT_NANOS = 1_000_000;
+
   /// A sequence idle for less than this is about to step again: taking its blocks would only be undone.
   private static final long IDLE_GRACE_NANOS = 50_000_000;
 
@@ -25,6 +32,12 @@ final class Scheduler {
   private final List<Sequence> sequences;
   private final LongSupplier nanoClock;
   private double nanosPerRow = 0;
+
+  /// Of a step that only decodes; 0 until there was one.
+  private double decodeNanos = 0;
+
+  private int decodeRows;
+  private int promptRows;
   private double virtualNow = 0;
   long preemptions;
   long prefixBlocks;
@@ -32,7 +45,7 @@ final class Scheduler {
   /// Requests of the step being planned, in batch order.
   final ArrayList<StepRequest> planned = new ArrayList<>();
 
-  /// Requests that found no blocks in this step.
+  /// Requests that found no room or no blocks in this step.
   private final ArrayList<StepRequest> blocked = new ArrayList<>();
 
   Scheduler(
@@ -57,6 +70,9 @@ final class Scheduler {
 
   /// Learns from a step how long a row takes.
   void measured(int rows, long nanos) {
+    if (decodeRows > 0 && promptRows == 0) {
+      decodeNanos = decodeNanos == 0 ? nanos : 0.8 * decodeNanos + 0.2 * nanos;
+    }
     if (rows >= 8) {
       double sample = (double) nanos / rows;
       nanosPerRow = nanosPerRow == 0 ? sample : 0.8 * nanosPerRow + 0.2 * sample;
@@ -67,9 +83,44 @@ final class Scheduler {
   void plan(Batch batch) {
     batch.clear();
     planned.clear();
+    decodeRows = 0;
     take(batch, true, config.maxRows());
-    boolean alone = batch.rows() == 0 && competing() < 2;
-    take(batch, false, alone ? config.maxRows() : batch.rows() + stallRows());
+    decodeRows = batch.rows();
+    boolean alone = decodeRows == 0 && competing() < 2;
+    take(batch, false, alone ? config.maxRows() : decodeRows + stallRows());
+    promptRows = batch.rows() - decodeRows;
+  }
+
+  /// Prompt rows that a tenant may add beside others' decoding sequences.
+  private int rowsBesideStrangers() {
+    if (decodeNanos == 0 || nanosPerRow == 0) {
+      // The first such step is for learning what one takes.
+      return decodeNanos == 0 ? 0 : LEAST_CHUNK;
+    }
+    return (int) Math.max(LEAST_CHUNK, decodeNanos / nanosPerRow);
+  }
+
+  /// Whether sequences of other tenants decode in this step, or did a moment ago: between a token and the
+  /// step after it lies what the caller makes of it.
+  private boolean decodesBeside(EngineTenant tenant) {
+    long now = nanoClock.getAsLong();
+    double moment = MOMENT_NANOS + decodeNanos;
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant other = tenants.get(t);
+      if (other != tenant && other.decodedTokens > 0 && now - other.lastDecodeNanos < moment) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Rows that a request may have in this step.
+  private int room(Batch batch, StepRequest next, boolean decode, int maxRows) {
+    int room = maxRows - batch.rows();
+    if (decode || !decodesBeside(next.sequence().tenant)) {
+      return room;
+    }
+    return Math.min(room, rowsBesideStrangers() - (batch.rows() - decodeRows));
   }
 
   /// Number of tenants with waiting requests.
@@ -98,8 +149,13 @@ final class Scheduler {
       if (next == null) {
         return;
       }
+      int room = room(batch, next, decode, maxRows);
+      if (room <= 0) {
+        blocked.add(next);
+        continue;
+      }
       next.sequence().inBatch = true;
-      if (!add(batch, next, maxRows - batch.rows())) {
+      if (!add(batch, next, room)) {
         // No blocks for it in this step: it stays queued, others may still fit.
         next.sequence().inBatch = false;
         next.sequence().lastUsedNanos = nanoClock.getAsLong();
@@ -149,6 +205,7 @@ final class Scheduler {
     tenant.virtualTime += cost / tenant.share().weight();
     if (decode) {
       tenant.decodedTokens++;
+      tenant.lastDecodeNanos = nanoClock.getAsLong();
     } else {
       tenant.promptTokens += take;
     }
