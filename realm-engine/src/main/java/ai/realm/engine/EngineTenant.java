@@ -14,6 +14,9 @@ public final class EngineTenant {
   /// Work received so far, in prompt tokens over weight: the tenant with the least goes first.
   double virtualTime;
 
+  /// The step, by number, in which its prompts found no room.
+  long heldInPlan;
+
   /// When a sequence of the tenant last got a row as the one after its last token.
   long lastDecodeNanos;
 

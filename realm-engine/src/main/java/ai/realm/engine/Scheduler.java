@@ -37,6 +37,7 @@ final class Scheduler {
   private double decodeNanos = 0;
 
   private int decodeRows;
+  private long plan;
   private int promptRows;
   private double virtualNow = 0;
   long preemptions;
@@ -45,7 +46,7 @@ final class Scheduler {
   /// Requests of the step being planned, in batch order.
   final ArrayList<StepRequest> planned = new ArrayList<>();
 
-  /// Requests that found no room or no blocks in this step.
+  /// Requests that found no blocks in this step.
   private final ArrayList<StepRequest> blocked = new ArrayList<>();
 
   Scheduler(
@@ -81,6 +82,7 @@ final class Scheduler {
 
   /// Fills the batch; leaves it empty when nothing can run.
   void plan(Batch batch) {
+    plan++;
     batch.clear();
     planned.clear();
     decodeRows = 0;
@@ -151,7 +153,8 @@ final class Scheduler {
       }
       int room = room(batch, next, decode, maxRows);
       if (room <= 0) {
-        blocked.add(next);
+        // None of its prompts fits beside the others' tokens.
+        next.sequence().tenant.heldInPlan = plan;
         continue;
       }
       next.sequence().inBatch = true;
@@ -168,6 +171,9 @@ final class Scheduler {
     StepRequest best = null;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant tenant = tenants.get(t);
+      if (!decode && tenant.heldInPlan == plan) {
+        continue;
+      }
       if (best != null && tenant.virtualTime >= best.sequence().tenant.virtualTime) {
         continue;
       }

@@ -66,6 +66,16 @@ final class GuestPool implements AutoCloseable {
     }
   }
 
+  /// Whether it lends no more and everything lent came back.
+  boolean isOver() {
+    lock.lock();
+    try {
+      return retired && lent.isEmpty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /// Ends what idles and lends no more.
   void retire() {
     ArrayDeque<LoadedGuest> ending;

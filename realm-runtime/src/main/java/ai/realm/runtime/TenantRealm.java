@@ -64,6 +64,7 @@ final class TenantRealm implements AutoCloseable {
       lock.unlock();
     }
     if (before != null) {
+      retired.removeIf(GuestPool::isOver);
       retired.add(before);
       before.retire();
     }
