@@ -312,36 +312,6 @@ final class EngineTest {
   }
 
   @Test
-  void aLongPromptStallsADecodingStrangerOnlyForItsBound() throws Exception {
-    FakeModel model = new FakeModel(10_000);
-    model.nanosPerRow = 1_000_000; // 1 ms a row: 50 ms are 50 rows
-    try (Engine engine = start(model, config(512, 8, 32, 400));
-        ExecutorService callers = Executors.newFixedThreadPool(1)) {
-      EngineTenant a = engine.tenant("a", TenantShare.UNBOUNDED);
-      EngineTenant b = engine.tenant("b", TenantShare.UNBOUNDED);
-      try (Sequence s = engine.newSequence(a);
-          Sequence t = engine.newSequence(b)) {
-        step(engine, s, prompt(1, 20)); // teaches the scheduler what a row costs
-        Future<Integer> prompt = callers.submit(() -> step(engine, t, prompt(2, 700)));
-        int token = 3;
-        while (!prompt.isDone()) {
-          token = step(engine, s, token);
-        }
-        assertThat(prompt.get()).isEqualTo(FakeModel.next(prompt(2, 700), 700));
-      }
-      int mixed = 0;
-      for (int[] rows : model.steps) {
-        if (rows.length == 2) {
-          mixed++;
-          assertThat(rows[0]).isEqualTo(1);
-          assertThat(rows[1]).isLessThanOrEqualTo(60);
-        }
-      }
-      assertThat(mixed).isGreaterThan(1);
-    }
-  }
-
-  @Test
   void refusesWhatExceedsALimitBeforeAllocating() {
     FakeModel model = new FakeModel(50);
     try (Engine engine = start(model, config(64, 8, 8, 4))) {

@@ -92,6 +92,28 @@ final class FairnessTest {
   }
 
   @Test
+  @DisplayName("others' prompts at most double the time between a tenant's tokens")
+  void longPromptsAtMostDoubleTheTimeBetweenAStrangersTokens() {
+    double alone = interToken(false);
+    double beside = interToken(true);
+    // Each mixed step has at least 8 rows of the prompt, whatever they take.
+    assertThat(beside).isLessThanOrEqualTo(2 * alone + 8 * SimulatedEngine.ROW_NANOS);
+    assertThat(beside).as("prompts take part at all").isGreaterThan(1.2 * alone);
+  }
+
+  private static double interToken(boolean prompts) {
+    SimulatedEngine engine = engine();
+    EngineTenant stranger = engine.state.tenant("stranger", quarter());
+    SimulatedEngine.Client decoding = engine.client(stranger, 10, 2000, 0);
+    EngineTenant other = engine.state.tenant("other", quarter());
+    if (prompts) {
+      engine.client(other, 3000, 1, 0);
+    }
+    engine.run(SECONDS);
+    return SimulatedEngine.p99(decoding.interTokenNanos);
+  }
+
+  @Test
   @DisplayName("F03: a thousand streams leave the victim its fair share")
   void aThousandStreamsLeaveTheVictimItsFairShare() {
     SimulatedEngine engine = engine();
