@@ -90,7 +90,7 @@ final class BenchReport {
           "spread": %s, "bytesPerSecond": %s, "operationsPerSecond": %s, "seconds": [%s]}\
           """
               .formatted(
-                  quoted(r.run().title()),
+                  GuestSession.quote(r.run().title()),
                   r.run().kvType(),
                   r.run().sequences(),
                   r.run().tokens(),
@@ -113,9 +113,9 @@ final class BenchReport {
         }\
         """
             .formatted(
-                quoted(model),
-                quoted(backend),
-                quoted(Runtime.version().toString()),
+                GuestSession.quote(model),
+                GuestSession.quote(backend),
+                GuestSession.quote(Runtime.version().toString()),
                 limits
                     .map(l ->
                         "{\"readBytesPerSecond\": %s, \"int8OperationsPerSecond\": %s, \"floatOperationsPerSecond\": %s}"
@@ -129,19 +129,5 @@ final class BenchReport {
 
   private static String number(double value) {
     return String.format(Locale.ROOT, "%.6g", value);
-  }
-
-  private static String quoted(String text) {
-    StringBuilder json = new StringBuilder("\"");
-    for (char c : text.toCharArray()) {
-      if (c == '"' || c == '\\') {
-        json.append('\\').append(c);
-      } else if (c < ' ') {
-        json.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
-      } else {
-        json.append(c);
-      }
-    }
-    return json.append('"').toString();
   }
 }

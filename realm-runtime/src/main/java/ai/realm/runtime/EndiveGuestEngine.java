@@ -4,9 +4,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.ServiceLoader;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -65,7 +62,7 @@ final class EndiveGuestEngine implements GuestEngine {
   }
 
   private static ServiceLoader.@Nullable Provider<CompiledModule> findProvider(byte[] wasm) {
-    String digest = sha256(wasm);
+    String digest = GuestModules.sha256(wasm);
     for (ServiceLoader.Provider<CompiledModule> provider :
         ServiceLoader.load(CompiledModule.class).stream().toList()) {
       if (digest.equals(digestOf(provider.type()))) {
@@ -81,14 +78,6 @@ final class EndiveGuestEngine implements GuestEngine {
       return in == null ? "" : new String(in.readAllBytes(), StandardCharsets.US_ASCII).strip();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  private static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JVM has SHA-256", e);
     }
   }
 
