@@ -48,6 +48,9 @@ enum {
   REALM_STEP_NO_END = 16 /* sample no token that ends generation */
 };
 
+/* embed */
+enum { REALM_EMBED_MODEL = 0, REALM_EMBED_MEAN = 1, REALM_EMBED_CLS = 2, REALM_EMBED_LAST = 3 };
+
 /* realm_step.status */
 enum { REALM_STATUS_ENDS_GENERATION = 1 };
 
@@ -135,6 +138,7 @@ REALM_IMPORT(step)(realm_step *requests, int32_t n);
 REALM_IMPORT(step_submit)(realm_step *requests, int32_t n);
 REALM_IMPORT(step_wait)(int32_t ticket, int32_t timeout_ms);
 REALM_IMPORT(logits_read)(int32_t kv, int32_t output, float *to, int32_t cap);
+REALM_IMPORT(embed)(int32_t model_or_kv, const int32_t *tokens, int32_t n, int32_t flags, float *to, int32_t cap);
 
 /* Low level: f32 matrices in the guest's memory, lengths in elements; private layers in host memory */
 REALM_IMPORT(candle_matmul)(const float *a, int32_t a_len, const float *b, int32_t b_len, int32_t m, int32_t k,

@@ -42,6 +42,12 @@ export const STEP_NONE: i32 = 4;
 export const STEP_LOGITS: i32 = 8;
 export const STEP_NO_END: i32 = 16;
 
+// embed
+export const EMBED_MODEL: i32 = 0;
+export const EMBED_MEAN: i32 = 1;
+export const EMBED_CLS: i32 = 2;
+export const EMBED_LAST: i32 = 3;
+
 // Status of a request
 export const STATUS_ENDS_GENERATION: i32 = 1;
 
@@ -135,6 +141,8 @@ export declare function step_submit(requests: usize, n: i32): i32;
 export declare function step_wait(ticket: i32, timeoutMillis: i32): i32;
 @external("realm_host", "logits_read")
 export declare function logits_read(kv: i32, output: i32, to: usize, cap: i32): i32;
+@external("realm_host", "embed")
+export declare function embed(modelOrKv: i32, tokens: usize, n: i32, flags: i32, to: usize, cap: i32): i32;
 
 @external("realm_host", "candle_matmul")
 export declare function candle_matmul(

@@ -43,6 +43,12 @@ pub const STEP_NONE: i32 = 4;
 pub const STEP_LOGITS: i32 = 8;
 pub const STEP_NO_END: i32 = 16;
 
+// embed
+pub const EMBED_MODEL: i32 = 0;
+pub const EMBED_MEAN: i32 = 1;
+pub const EMBED_CLS: i32 = 2;
+pub const EMBED_LAST: i32 = 3;
+
 // Status of a request
 pub const STATUS_ENDS_GENERATION: i32 = 1;
 
@@ -120,6 +126,14 @@ extern "C" {
     pub fn step_submit(requests: *mut Step, n: i32) -> i32;
     pub fn step_wait(ticket: i32, timeout_ms: i32) -> i32;
     pub fn logits_read(kv: i32, output: i32, to: *mut f32, cap: i32) -> i32;
+    pub fn embed(
+        model_or_kv: i32,
+        tokens: *const i32,
+        n: i32,
+        flags: i32,
+        to: *mut f32,
+        cap: i32,
+    ) -> i32;
     pub fn candle_matmul(
         a: *const f32,
         a_len: i32,

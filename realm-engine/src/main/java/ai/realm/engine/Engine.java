@@ -37,6 +37,7 @@ public final class Engine implements AutoCloseable {
   private final Batch batch;
   private final int vocabulary;
   private final float[] logits;
+  private final float[] hidden;
   private final long[] allowed;
   private final Thread thread;
 
@@ -61,10 +62,10 @@ public final class Engine implements AutoCloseable {
     this.vocabulary = model.config().vocabularySize();
     this.kv = backend.kvStore(model.kvLayout(config.blockSize(), config.kvType()), config.blocks());
     this.forwardPass = model.newForwardPass(config.maxRows(), config.maxSequences());
-    this.state =
-        new EngineState(config, kv, model.config().contextLength(), vocabulary, System::nanoTime);
+    this.state = new EngineState(config, kv, model.config(), System::nanoTime);
     this.batch = new Batch(config.maxRows(), config.maxSequences());
     this.logits = new float[vocabulary];
+    this.hidden = new float[model.config().embeddingLength()];
     this.allowed = new long[(vocabulary + 63) / 64];
     this.thread = new Thread(this::run, "realm-engine");
     thread.setDaemon(true);
@@ -263,6 +264,10 @@ public final class Engine implements AutoCloseable {
         }
         row++;
       }
+      EmbeddingPool pool = r.pool;
+      if (error == null && pool != null) {
+        error = pool(r, pool, i);
+      }
       finish(r, batch.rows(i), error);
     }
     lock.lock();
@@ -277,6 +282,35 @@ public final class Engine implements AutoCloseable {
     stepEndNanos = System.nanoTime();
     stepNanos = stepEndNanos - started;
     return true;
+  }
+
+  /// Hands the hidden states of a request's rows to its embedding.
+  private @Nullable RealmException pool(StepRequest r, EmbeddingPool pool, int s) {
+    int width = hidden.length;
+    int end = r.start + r.count;
+    int from = batch.firstPosition(s);
+    int to = from + batch.rows(s);
+    while (from < to && !pool.wants(from, r.start, end)) {
+      from++;
+    }
+    while (from < to && !pool.wants(to - 1, r.start, end)) {
+      to--;
+    }
+    if (from == to) {
+      return null;
+    }
+    try {
+      int row = batch.firstRow(s) + from - batch.firstPosition(s);
+      Buffer states = forwardPass.hidden(row, to - from);
+      for (int i = 0; i < to - from; i++) {
+        backend.read(states, (long) i * width, hidden, 0, width);
+        pool.add(from + i, hidden, width);
+      }
+      return null;
+    } catch (RuntimeException e) {
+      return new EngineException(
+          "ENGINE_FAILURE", "the embedding could not be made: " + e.getMessage(), e);
+    }
   }
 
   private @Nullable RealmException sample(StepRequest r, Buffer results, int row) {

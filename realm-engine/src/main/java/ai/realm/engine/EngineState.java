@@ -4,6 +4,7 @@ import ai.realm.compute.Adapter;
 import ai.realm.compute.Batch;
 import ai.realm.compute.KvStore;
 import ai.realm.error.RealmException;
+import ai.realm.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -20,6 +21,7 @@ final class EngineState {
   private final BlockPool pool;
   private final LongSupplier nanoClock;
   private final boolean recurrent;
+  private final boolean generates;
   private final List<EngineTenant> tenants = new ArrayList<>();
   private final List<Sequence> sequences = new ArrayList<>();
   private long tenantNumbers;
@@ -30,11 +32,11 @@ final class EngineState {
   /// Requests that wait or are in a step; read by the engine thread without the lock while it spins.
   final AtomicInteger queued = new AtomicInteger();
 
-  EngineState(
-      EngineConfig config, KvStore kv, int contextLength, int vocabulary, LongSupplier nanoClock) {
+  EngineState(EngineConfig config, KvStore kv, ModelConfig model, LongSupplier nanoClock) {
     this.config = config;
-    this.contextLength = contextLength;
-    this.vocabulary = vocabulary;
+    this.contextLength = model.contextLength();
+    this.vocabulary = model.vocabularySize();
+    this.generates = model.generates();
     this.nanoClock = nanoClock;
     this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
@@ -129,7 +131,7 @@ final class EngineState {
   void admit(StepRequest request, int ahead) {
     Sequence s = request.sequence();
     checkIdle(s);
-    request.checkReady(vocabulary);
+    request.checkReady(vocabulary, generates, config.maxRows());
     int total = s.length + request.count;
     if (total > contextLength || total < 0) {
       throw new AdmissionException(
@@ -197,7 +199,7 @@ final class EngineState {
       return false;
     }
     s.length = s.cached;
-    if (r.count > 1) {
+    if (r.count > 1 && generates) {
       // After a prompt its full blocks can serve the tenant's next prompt.
       s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
     }
@@ -251,7 +253,10 @@ final class EngineState {
   }
 
   private void dispose(Sequence s) {
-    s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
+    if (generates) {
+      // An encoder's keys and values belong to the whole text.
+      s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
+    }
     scheduler.releaseFrom(s, 0);
     s.cached = 0;
     s.tenant.sequences--;

@@ -118,6 +118,10 @@ final class Scheduler {
 
   /// Rows that a request may have in this step.
   private int room(Batch batch, StepRequest next, boolean decode, int maxRows) {
+    if (next.whole) {
+      int all = config.maxRows() - batch.rows();
+      return next.count <= all ? all : 0;
+    }
     int room = maxRows - batch.rows();
     if (decode || !decodesBeside(next.sequence().tenant)) {
       return room;
@@ -179,7 +183,7 @@ final class Scheduler {
       }
       for (int i = 0; i < tenant.waiting.size(); i++) {
         StepRequest r = tenant.waiting.get(i);
-        boolean single = r.start + r.count - r.sequence().cached == 1;
+        boolean single = !r.whole && r.start + r.count - r.sequence().cached == 1;
         if (!r.sequence().inBatch && single == decode && !blocked.contains(r)) {
           best = r;
           break;
@@ -192,7 +196,7 @@ final class Scheduler {
   private boolean add(Batch batch, StepRequest request, int room) {
     Sequence s = request.sequence();
     int end = request.start + request.count;
-    int firstOutput = end - request.outputs + request.produced;
+    int firstOutput = request.firstWanted();
     if (s.cached == 0 && s.blockCount == 0) {
       reusePrefix(s, Math.min(firstOutput, end - 1));
     }
@@ -200,7 +204,8 @@ final class Scheduler {
     if (!reserve(s, s.cached + take)) {
       return false;
     }
-    int outputs = Math.max(0, s.cached + take - Math.max(firstOutput, s.cached));
+    int outputs =
+        request.pool != null ? 0 : Math.max(0, s.cached + take - Math.max(firstOutput, s.cached));
     int index = batch.add(s.tokens, s.cached, take, s.cached, s.blocks, outputs);
     batch.adapt(index, s.adapter);
     planned.add(request);

@@ -2,6 +2,7 @@ package ai.realm.engine;
 
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.error.RealmException;
+import ai.realm.model.Pooling;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +35,7 @@ public final class StepRequest {
   @Nullable TokenConstraint constraint;
   int outputs;
   boolean keepLogits;
+  @Nullable EmbeddingPool pool;
   private boolean wantLogprobs;
 
   private int[] sampled = new int[1];
@@ -45,6 +47,10 @@ public final class StepRequest {
   int start;
 
   int produced;
+
+  /// Whether all rows must be in one step: an encoder's tokens see those after them.
+  boolean whole;
+
   private volatile boolean cancelled;
   private volatile State state = State.IDLE;
   private volatile @Nullable RealmException error;
@@ -80,6 +86,7 @@ public final class StepRequest {
     this.sampler = sampler;
     this.constraint = null;
     this.keepLogits = false;
+    this.pool = null;
     this.wantLogprobs = false;
     this.state = State.IDLE;
     this.error = null;
@@ -107,6 +114,37 @@ public final class StepRequest {
   public StepRequest wantLogprobs(boolean want) {
     this.wantLogprobs = want;
     return this;
+  }
+
+  /// Makes an embedding of the tokens for [#embedding]; only without outputs. What the tokens leave in the
+  /// sequence is what every step leaves; encoders take all tokens of a sequence in one.
+  ///
+  /// @throws IllegalArgumentException for a pooling that gives no embedding
+  public StepRequest embed(Pooling pooling) {
+    if (outputs > 0) {
+      throw new IllegalArgumentException(
+          "step: an embedding needs a request without outputs, found " + outputs);
+    }
+    this.pool = new EmbeddingPool(pooling);
+    return this;
+  }
+
+  /// The embedding of a request that is done: of length 1, as wide as the model's hidden state.
+  public float[] embedding() {
+    EmbeddingPool rows = pool;
+    if (rows == null || state != State.DONE) {
+      throw new IllegalStateException(
+          "the request was not asked for an embedding, or is in state " + state);
+    }
+    return rows.embedding();
+  }
+
+  /// The first position that must be computed whether or not a cache has it: what is wanted of it is no
+  /// key or value.
+  int firstWanted() {
+    int end = start + count;
+    EmbeddingPool rows = pool;
+    return rows == null ? end - outputs + produced : rows.firstWanted(start, end);
   }
 
   /// Where the request stands.
@@ -196,12 +234,16 @@ public final class StepRequest {
   }
 
   /// @throws RuntimeException when it cannot be queued as it is
-  void checkReady(int vocabulary) {
+  void checkReady(int vocabulary, boolean generates, int maxRows) {
     if (state != State.IDLE) {
       throw new IllegalStateException("step: the request was not set anew since its last use");
     }
     if (outputs > 0 && sampler == null && !keepLogits) {
       throw new IllegalArgumentException("step: outputs need a sampler or kept logits");
+    }
+    whole = !generates;
+    if (whole) {
+      checkWhole(maxRows);
     }
     for (int i = 0; i < count; i++) {
       if (tokens[i] < 0 || tokens[i] >= vocabulary) {
@@ -212,6 +254,18 @@ public final class StepRequest {
     }
   }
 
+  private void checkWhole(int maxRows) {
+    if (pool == null || sequence().length > 0) {
+      throw new IllegalArgumentException(
+          "step: the model is an encoder, which only embeds a whole sequence at once");
+    }
+    if (count > maxRows) {
+      throw new AdmissionException(
+          "CONTEXT_FULL",
+          "encoder: at most %d tokens in one step, found %d".formatted(maxRows, count));
+    }
+  }
+
   boolean isCancelled() {
     return cancelled;
   }
@@ -219,6 +273,9 @@ public final class StepRequest {
   void submitted(int start) {
     this.start = start;
     this.produced = 0;
+    if (pool != null) {
+      pool.begin(start);
+    }
     if (sampled.length < outputs) {
       sampled = new int[outputs];
       logprobs = new float[outputs];

@@ -14,6 +14,7 @@ import ai.realm.compute.WeightMatrix;
 import ai.realm.model.CausalLm;
 import ai.realm.model.ForwardPass;
 import ai.realm.model.ModelConfig;
+import ai.realm.model.Pooling;
 import ai.realm.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 /// in paging, sharing or copying changes the answer. Each row takes a fixed time, if one is set.
 final class FakeModel implements CausalLm {
   static final int VOCABULARY = 100;
+  static final int WIDTH = 5;
 
   final int contextLength;
   final FakeBackend backend = new FakeBackend();
@@ -34,6 +36,9 @@ final class FakeModel implements CausalLm {
 
   /// Running state per KV block, as recurrent models have.
   volatile int stateFloats;
+
+  /// Whether it only gives embeddings.
+  volatile boolean encoder;
 
   volatile long nanosPerRow;
   volatile @Nullable RuntimeException failNext;
@@ -59,7 +64,8 @@ final class FakeModel implements CausalLm {
 
   @Override
   public ModelConfig config() {
-    return new ModelConfig("fake", VOCABULARY, contextLength);
+    return new ModelConfig(
+        "fake", 1, WIDTH, VOCABULARY, contextLength, Pooling.NONE, !encoder, stateFloats > 0);
   }
 
   @Override
@@ -70,14 +76,54 @@ final class FakeModel implements CausalLm {
   @Override
   public ForwardPass newForwardPass(int maxRows, int maxSequences) {
     return new ForwardPass() {
+      private float[] states = new float[0];
+
       @Override
       public Buffer forward(Batch batch, KvStore kv) {
-        return step(batch, (FakeKv) kv);
+        Buffer logits = step(batch, (FakeKv) kv);
+        states = states(batch, (FakeKv) kv);
+        return logits;
+      }
+
+      @Override
+      public Buffer hidden(int firstRow, int count) {
+        return new FakeBuffer(
+            Arrays.copyOfRange(states, firstRow * WIDTH, (firstRow + count) * WIDTH));
       }
 
       @Override
       public void close() {}
     };
+  }
+
+  /// What hides behind `tokens[0, n)`.
+  static float[] hidden(int[] tokens, int n) {
+    float[] row = new float[WIDTH];
+    for (int i = 0; i < WIDTH; i++) {
+      row[i] = next(tokens, n) * (i + 1) % 37 - 11;
+    }
+    return row;
+  }
+
+  private static float[] states(Batch batch, FakeKv kv) {
+    float[] states = new float[batch.rows() * WIDTH];
+    for (int s = 0; s < batch.sequences(); s++) {
+      for (int i = 0; i < batch.rows(s); i++) {
+        int row = batch.firstRow(s) + i;
+        int[] history = history(batch, kv, s, batch.positions()[row]);
+        System.arraycopy(hidden(history, history.length), 0, states, row * WIDTH, WIDTH);
+      }
+    }
+    return states;
+  }
+
+  private static int[] history(Batch batch, FakeKv kv, int s, int position) {
+    int[] blocks = batch.blockTable(s);
+    int[] history = new int[position + 1];
+    for (int p = 0; p <= position; p++) {
+      history[p] = kv.tokens[blocks[p / kv.blockSize]][p % kv.blockSize];
+    }
+    return history;
   }
 
   private Buffer step(Batch batch, FakeKv kv) {
@@ -104,10 +150,7 @@ final class FakeModel implements CausalLm {
         kv.tokens[blocks[position / kv.blockSize]][position % kv.blockSize] =
             batch.tokens()[row] + FakeAdapter.shift(batch.adapter(s));
         if (out < batch.outputs() && batch.outputRows()[out] == row) {
-          int[] history = new int[position + 1];
-          for (int p = 0; p <= position; p++) {
-            history[p] = kv.tokens[blocks[p / kv.blockSize]][p % kv.blockSize];
-          }
+          int[] history = history(batch, kv, s, position);
           logits[out * VOCABULARY + next(history, history.length)] = 10;
           out++;
         }

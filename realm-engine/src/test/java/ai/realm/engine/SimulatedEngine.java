@@ -5,6 +5,7 @@ import ai.realm.compute.KvLayout;
 import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
+import ai.realm.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,8 +30,7 @@ final class SimulatedEngine {
             config,
             new FakeModel.FakeKv(
                 new KvLayout(1, 1, 1, 1, config.blockSize(), KvType.F32), config.blocks()),
-            contextLength,
-            FakeModel.VOCABULARY,
+            new ModelConfig("fake", FakeModel.VOCABULARY, contextLength),
             () -> now);
     this.batch = new Batch(config.maxRows(), config.maxSequences());
   }

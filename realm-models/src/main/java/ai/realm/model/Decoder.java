@@ -143,16 +143,16 @@ final class Decoder implements CausalLm {
 
   /// Logits of the rows that want them.
   Buffer logits(Step s) {
+    int n = s.batch().outputs();
+    Buffer logits = s.logits(Math.max(1, n));
+    if (n == 0) {
+      return logits;
+    }
     Linear projection = output.projection;
     if (projection == null) {
       throw new UnsupportedModelException(
           "architecture %s: expected a model that generates, found an encoder"
               .formatted(config.architecture()));
-    }
-    int n = s.batch().outputs();
-    Buffer logits = s.logits(Math.max(1, n));
-    if (n == 0) {
-      return logits;
     }
     Buffer h = s.buffer(Step.Slot.H, width());
     backend.gatherRows(h, s.x(), s.batch().outputRows(), n, width());
@@ -172,28 +172,18 @@ final class Decoder implements CausalLm {
     return logits;
   }
 
-  /// One pooled row per sequence.
-  Buffer embeddings(Step s) {
-    int n = s.rows();
-    int sequences = s.batch().sequences();
-    Buffer h = s.x();
+  /// The final hidden state of some of the step's rows.
+  Buffer hidden(Step s, int firstRow, int count) {
+    int[] rows = s.scratchRows();
+    for (int i = 0; i < count; i++) {
+      rows[i] = firstRow + i;
+    }
+    Buffer h = s.buffer(Step.Slot.H, width());
+    backend.gatherRows(h, s.x(), rows, count, width());
     if (output.norm != null) {
-      h = s.buffer(Step.Slot.H, width());
-      output.norm.apply(s, h, s.x(), n);
+      output.norm.apply(s, h, h, count);
     }
-    Buffer pooled = s.buffer(Step.Slot.POOLED, width());
-    switch (config.pooling()) {
-      case NONE, LAST -> backend.gatherRows(pooled, h, s.lastRows(), sequences, width());
-      case CLS -> backend.gatherRows(pooled, h, s.firstRows(), sequences, width());
-      case MEAN -> {
-        backend.write(pooled, 0, s.zeros(sequences * width()), 0, sequences * width());
-        backend.scatterAddRows(pooled, h, s.sequenceOfRow(), s.meanFactors(), n, width());
-      }
-      case RANK ->
-          throw new UnsupportedModelException(
-              "pooling_type: expected none, mean, cls or last, found rank (a reranker)");
-    }
-    return pooled;
+    return h;
   }
 
   @Override

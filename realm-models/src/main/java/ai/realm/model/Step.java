@@ -40,7 +40,6 @@ final class Step implements ForwardPass {
     EXPERT_GATE,
     EXPERT_UP,
     EXPERT_OUT,
-    POOLED,
     LAYER_INPUTS,
     Q_PADDED,
     K_PADDED,
@@ -60,12 +59,10 @@ final class Step implements ForwardPass {
   private final @Nullable Buffer[] ropeTables;
   private final Buffer[] outs2 = new Buffer[2];
   private final Buffer[] outs3 = new Buffer[3];
-  private final int[] lastRows;
   private final int[] rowNumbers;
   private final float[] rowFactors;
   private float[] hostFloats = new float[0];
   private boolean outputsOnly;
-  private final int[] firstRows;
   private @Nullable Buffer logits;
   private @Nullable Batch batch;
   private @Nullable KvStore kv;
@@ -83,8 +80,6 @@ final class Step implements ForwardPass {
     this.maxRows = maxRows;
     this.maxSequences = maxSequences;
     ropeTables = new @Nullable Buffer[model.ropes().length];
-    lastRows = new int[maxSequences];
-    firstRows = new int[maxSequences];
     rowNumbers = new int[maxRows];
     rowFactors = new float[maxRows];
   }
@@ -96,9 +91,9 @@ final class Step implements ForwardPass {
   }
 
   @Override
-  public Buffer embed(Batch step, KvStore store) {
-    begin(step, store);
-    return model.embeddings(this);
+  public Buffer hidden(int firstRow, int count) {
+    Objects.checkFromIndexSize(firstRow, count, rows());
+    return model.hidden(this, firstRow, count);
   }
 
   private void begin(Batch step, KvStore store) {
@@ -317,46 +312,6 @@ final class Step implements ForwardPass {
       values[i] = Math.clamp(values[i], -limit, limit);
     }
     backend.write(x, 0, values, 0, count);
-  }
-
-  /// The last row of each sequence.
-  int[] lastRows() {
-    for (int s = 0; s < batch().sequences(); s++) {
-      lastRows[s] = batch().firstRow(s) + batch().rows(s) - 1;
-    }
-    return lastRows;
-  }
-
-  /// The first row of each sequence.
-  int[] firstRows() {
-    for (int s = 0; s < batch().sequences(); s++) {
-      firstRows[s] = batch().firstRow(s);
-    }
-    return firstRows;
-  }
-
-  /// The sequence of each row.
-  int[] sequenceOfRow() {
-    int[] sequences = new int[rows()];
-    for (int s = 0; s < batch().sequences(); s++) {
-      Arrays.fill(sequences, batch().firstRow(s), batch().firstRow(s) + batch().rows(s), s);
-    }
-    return sequences;
-  }
-
-  /// For each row, 1 / the number of rows of its sequence.
-  float[] meanFactors() {
-    float[] factors = new float[rows()];
-    for (int s = 0; s < batch().sequences(); s++) {
-      int first = batch().firstRow(s);
-      Arrays.fill(factors, first, first + batch().rows(s), 1f / batch().rows(s));
-    }
-    return factors;
-  }
-
-  /// At least `count` zeros.
-  float[] zeros(int count) {
-    return new float[count];
   }
 
   @Override

@@ -5,6 +5,7 @@ import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.KvStore;
 import ai.realm.compute.KvType;
+import java.util.Arrays;
 
 /// One sequence on a model, as tests drive it: a prompt in chunks, then token by token, over KV blocks
 /// in scattered order.
@@ -58,11 +59,26 @@ final class Generation implements AutoCloseable {
   float[] embed(int[] ids) {
     Batch all = new Batch(ids.length, 1);
     all.add(ids, 0, ids.length, 0, blocks, 0);
-    float[] embedding = new float[model.config().embeddingLength()];
+    int width = model.config().embeddingLength();
+    float[] hidden = new float[ids.length * width];
     try (ForwardPass whole = model.newForwardPass(ids.length, 1)) {
-      backend.read(whole.embed(all, kv), 0, embedding, 0, embedding.length);
+      whole.forward(all, kv);
+      backend.read(whole.hidden(0, ids.length), 0, hidden, 0, hidden.length);
     }
-    return embedding;
+    return switch (model.config().pooling()) {
+      case NONE, LAST -> Arrays.copyOfRange(hidden, hidden.length - width, hidden.length);
+      case CLS -> Arrays.copyOf(hidden, width);
+      case MEAN -> mean(hidden, width);
+      case RANK -> throw new AssertionError("no test has a reranker");
+    };
+  }
+
+  private static float[] mean(float[] rows, int width) {
+    float[] mean = new float[width];
+    for (int i = 0; i < rows.length; i++) {
+      mean[i % width] += rows[i] * width / rows.length;
+    }
+    return mean;
   }
 
   static int argmax(float[] logits) {

@@ -145,7 +145,15 @@ final class Call {
   /// Takes what a step feeds and samples from the tenant's quota; false where a limit is reached, which
   /// then is the call's [#refusal].
   boolean admitStep(int rows, int sampled) {
-    int prompt = isPrompt(rows) ? rows : 0;
+    return admit(isPrompt(rows) ? rows : 0, sampled);
+  }
+
+  /// The same for tokens that are a prompt whatever their number.
+  boolean admitPrompt(int rows) {
+    return admit(rows, 0);
+  }
+
+  private boolean admit(int prompt, int sampled) {
     LimitException refused = quota.takeTokens(prompt, sampled);
     if (refused != null) {
       refuse(Errno.EDQUOT, refused);
@@ -159,11 +167,18 @@ final class Call {
 
   /// Counts a step of `rows` tokens.
   void countStep(int rows) {
-    meter.steps.increment();
     if (isPrompt(rows)) {
-      promptTokens += rows;
-      meter.promptTokens.add(rows);
+      countPrompt(rows);
+    } else {
+      meter.steps.increment();
     }
+  }
+
+  /// Counts a step of `rows` tokens of a prompt.
+  void countPrompt(int rows) {
+    meter.steps.increment();
+    promptTokens += rows;
+    meter.promptTokens.add(rows);
   }
 
   /// Counts time that a step waited for the engine.

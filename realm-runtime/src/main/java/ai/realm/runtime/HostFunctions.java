@@ -25,6 +25,7 @@ final class HostFunctions {
     SequenceFunctions sequence = new SequenceFunctions(state);
     GrammarFunctions grammar = new GrammarFunctions(state);
     LayerFunctions layer = new LayerFunctions(state);
+    EmbeddingFunctions embedding = new EmbeddingFunctions(state);
     Steps steps = new Steps(state);
     add("abi_version", 0, (memory, a) -> ABI_VERSION);
     add("arg_read", 3, call::readArgument);
@@ -69,6 +70,7 @@ final class HostFunctions {
     add("step", 2, steps::step);
     add("step_submit", 2, steps::submit);
     add("step_wait", 2, steps::await);
+    add("embed", 6, embedding::embed);
     add("candle_matmul", 8, (memory, a) -> layer.matmul(memory, a, false));
     add("candle_matmul_transposed", 8, (memory, a) -> layer.matmul(memory, a, true));
     add("memory64_store_layer", 5, layer::storeLayer);

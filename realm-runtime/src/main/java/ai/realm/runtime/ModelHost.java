@@ -6,6 +6,7 @@ import ai.realm.engine.EngineConfig;
 import ai.realm.engine.LoadedModel;
 import ai.realm.engine.TokenConstraint;
 import ai.realm.engine.grammar.TokenTrie;
+import ai.realm.model.Pooling;
 import ai.realm.template.ChatMessage;
 import ai.realm.template.ChatTemplate;
 import ai.realm.tokenizer.Tokenizer;
@@ -113,6 +114,16 @@ final class ModelHost implements AutoCloseable {
   /// An adapter of this model; it goes with the model.
   Adapter loadAdapter(Path file, float strength) {
     return model.loadAdapter(file, strength);
+  }
+
+  /// How the model's own embeddings are pooled.
+  Pooling pooling() {
+    return model.model().config().pooling();
+  }
+
+  /// Floats of an embedding.
+  int embeddingLength() {
+    return model.model().config().embeddingLength();
   }
 
   /// The most tokens of a sequence.

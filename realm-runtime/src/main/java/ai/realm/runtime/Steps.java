@@ -96,11 +96,9 @@ final class Steps {
     }
     memory.check(pointer, (long) StepRow.BYTES * count);
     Call call = state.call();
-    if (call.isCancelled()) {
-      return Errno.ECANCELED;
-    }
-    if (call.isPastDeadline()) {
-      throw pastDeadline();
+    int late = checkTime(call);
+    if (late < 0) {
+      return late;
     }
     submitted.clear();
     ModelHost host = null;
@@ -126,6 +124,16 @@ final class Steps {
       }
     }
     return host == null ? Errno.EINVAL : admit(host, rows, call);
+  }
+
+  /// 0, or `ECANCELED` when the caller has given up.
+  ///
+  /// @throws GuestTrapException when the call's time is over
+  static int checkTime(Call call) {
+    if (call.isPastDeadline()) {
+      throw pastDeadline();
+    }
+    return call.isCancelled() ? Errno.ECANCELED : 0;
   }
 
   /// Whether one of the first rows has the matcher: it can follow one output only.
@@ -161,7 +169,7 @@ final class Steps {
   }
 
   /// Waits for one request, so that none is left in flight.
-  private static int await(StepRequest request, Call call) {
+  static int await(StepRequest request, Call call) {
     try {
       request.await(call.deadlineNanos());
       return 0;

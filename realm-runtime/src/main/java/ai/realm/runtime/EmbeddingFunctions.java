@@ -1,0 +1,103 @@
+package ai.realm.runtime;
+
+import ai.realm.engine.AdmissionException;
+import ai.realm.engine.Engine;
+import ai.realm.engine.Sequence;
+import ai.realm.engine.StepRequest;
+import ai.realm.model.Pooling;
+
+/// The host function `embed`: the engine computes the tokens as it computes a prompt, in steps with
+/// strangers, charged like one.
+final class EmbeddingFunctions {
+  /// What a guest may ask for, by number: those of GGUF's `pooling_type`, 0 for the model's own.
+  private static final Pooling[] POOLINGS = {Pooling.NONE, Pooling.MEAN, Pooling.CLS, Pooling.LAST};
+
+  private final GuestState state;
+
+  EmbeddingFunctions(GuestState state) {
+    this.state = state;
+  }
+
+  /// `(model or kv, tokens_ptr, n, flags, out_ptr, cap)`: the size of the embedding; the capacity is in
+  /// floats.
+  int embed(GuestMemory memory, int[] a) {
+    memory.check(a[1], 4L * a[2]);
+    memory.check(a[4], 4L * a[5]);
+    GuestState.OpenSequence sequence = state.sequence(a[0]);
+    GuestState.OpenModel model = sequence == null ? state.model(a[0]) : sequence.model;
+    if (model == null) {
+      return Errno.EBADF;
+    }
+    if (sequence != null && sequence.isBusy()) {
+      return Errno.EBUSY;
+    }
+    if (a[2] > model.host().context()) {
+      return Errno.EMSGSIZE;
+    }
+    if (a[2] < 1 || a[3] < 0 || a[3] >= POOLINGS.length) {
+      return Errno.EINVAL;
+    }
+    int[] tokens = memory.ints(a[1], a[2]);
+    float[] row = new float[model.host().embeddingLength()];
+    Pooling pooling = a[3] == 0 ? model.host().pooling() : POOLINGS[a[3]];
+    int error =
+        sequence == null
+            ? computeAlone(model, tokens, pooling, row)
+            : compute(
+                model.host().engine(), sequence.sequence, sequence.request, tokens, pooling, row);
+    if (error < 0) {
+      return error;
+    }
+    memory.put(row, a[4], Math.min(row.length, a[5]));
+    return row.length;
+  }
+
+  private int computeAlone(GuestState.OpenModel model, int[] tokens, Pooling pooling, float[] row) {
+    try (Sequence fresh = model.host().engine().newSequence(model.tenant(), model.adapter())) {
+      return compute(model.host().engine(), fresh, new StepRequest(), tokens, pooling, row);
+    } catch (AdmissionException e) {
+      return refused(e);
+    }
+  }
+
+  /// Computes the tokens behind what the sequence has; 0 or an error.
+  private int compute(
+      Engine engine,
+      Sequence sequence,
+      StepRequest request,
+      int[] tokens,
+      Pooling pooling,
+      float[] row) {
+    Call call = state.call();
+    int error = Steps.checkTime(call);
+    if (error < 0) {
+      return error;
+    }
+    if (!call.admitPrompt(tokens.length)) {
+      return Errno.EDQUOT;
+    }
+    try {
+      request.set(sequence, tokens, tokens.length, 0, null).embed(pooling);
+      engine.submit(request);
+    } catch (AdmissionException e) {
+      return refused(e);
+    } catch (IllegalArgumentException e) {
+      return Errno.EINVAL;
+    }
+    call.countPrompt(tokens.length);
+    long submitted = System.nanoTime();
+    error = Steps.await(request, call);
+    call.countWait(System.nanoTime() - submitted);
+    if (error == 0) {
+      float[] embedding = request.embedding();
+      System.arraycopy(embedding, 0, row, 0, row.length);
+    }
+    return error;
+  }
+
+  private int refused(AdmissionException reason) {
+    int error = HostFunctions.errno(reason);
+    state.call().refuse(error, reason);
+    return error;
+  }
+}
