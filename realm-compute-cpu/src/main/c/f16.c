@@ -9,7 +9,7 @@
     for (long k = 0; k < cols; k++) {                                                                \
       const float *x = (const float *)act + k * nt;                                                  \
       f32x16 w = load(panel + k * (bytes));                                                          \
-      if (nt == 1) prefetch(panel + k * (bytes) + AHEAD);                                            \
+      prefetch(panel + k * (bytes) + AHEAD);                                            \
       if (nt == 1 && (k & 1)) {                                                                      \
         odd = fma_f32(w, splat_f32(x[0]), odd);                                                      \
         continue;                                                                                    \

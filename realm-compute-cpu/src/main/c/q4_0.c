@@ -13,7 +13,7 @@ INLINE void q4_0_tile(const uint8_t *panel, const uint8_t *act, long cols, const
     i32x16 s[TILE];
     UNROLL for (int t = 0; t < nt; t++) s[t] = splat_i32(bias[t]);
     UNROLL for (int j = 0; j < 4; j++) {
-      if (nt == 1) prefetch(q + j * 64 + AHEAD);
+      prefetch(q + j * 64 + AHEAD);
       bytes64 w = load_bytes(q + j * 64), lo = low_nibbles(w), hi = high_nibbles(w);
       UNROLL for (int t = 0; t < nt; t++) s[t] = dot7(s[t], lo, aq + (j * nt + t) * 4);
       UNROLL for (int t = 0; t < nt; t++) s[t] = dot7(s[t], hi, aq + ((j + 4) * nt + t) * 4);

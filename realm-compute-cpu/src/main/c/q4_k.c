@@ -22,7 +22,7 @@ INLINE void k_tile(const uint8_t *panel, const uint8_t *act, long cols, const in
       i32x16 s[TILE];
       UNROLL for (int t = 0; t < nt; t++) s[t] = splat_i32(0);
       UNROLL for (int j = 0; j < 4; j++) {
-        if (nt == 1) prefetch(q + j * 64 + AHEAD);
+        prefetch(q + j * 64 + AHEAD);
         bytes64 v = load_bytes(q + j * 64), lo = low_nibbles(v), hi = high_nibbles(v);
         if (fifth) {
           lo = or_bytes(lo, bit_as_16(high, j));

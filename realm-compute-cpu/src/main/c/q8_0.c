@@ -12,7 +12,7 @@ INLINE void q8_0_tile(const uint8_t *panel, const uint8_t *act, long cols, const
     i32x16 s[TILE];
     UNROLL for (int t = 0; t < nt; t++) s[t] = splat_i32(bias[t]);
     UNROLL for (int j = 0; j < 8; j++) {
-      if (nt == 1) prefetch(q + j * 64 + AHEAD);
+      prefetch(q + j * 64 + AHEAD);
       bytes64 w = load_bytes(q + j * 64);
       UNROLL for (int t = 0; t < nt; t++) s[t] = dot8(s[t], w, aq + (j * nt + t) * 4);
     }

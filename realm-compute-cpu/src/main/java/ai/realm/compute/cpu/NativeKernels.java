@@ -37,7 +37,8 @@ record NativeKernels(
       MethodHandle map,
       MethodHandle unmap,
       MethodHandle smallPages,
-      MethodHandle drop) {}
+      MethodHandle drop,
+      MethodHandle fetch) {}
 
   /// Quantization of inputs, and the product for each type. `tiles` is null where the tile
   /// registers are not used.
@@ -82,7 +83,8 @@ record NativeKernels(
             any.bind("map", true, "l"),
             any.bind("unmap", false, "ll"),
             any.bind("small_pages", false, "ll"),
-            any.bind("drop", false, "ll"));
+            any.bind("drop", false, "ll"),
+            any.bind("fetch", false, "ll"));
     Map<GgmlType, MethodHandle> byType = new EnumMap<>(GgmlType.class);
     byType.put(GgmlType.Q8_0, own.bind("mul_q8_0", false, "lllllllll"));
     byType.put(GgmlType.Q4_0, own.bind("mul_q4_0", false, "lllllllll"));

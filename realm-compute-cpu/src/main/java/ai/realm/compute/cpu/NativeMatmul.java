@@ -44,6 +44,7 @@ final class NativeMatmul implements AutoCloseable {
   private final NativeKernels.@Nullable Tiles tiles;
   private final NativePacking packing;
   private final WorkerPool pool;
+  private final ReadAhead ahead;
   private final boolean repack;
   private final NativeScratch[] inputs = new NativeScratch[FORMS];
   private final NativeScratch[] workers;
@@ -68,6 +69,12 @@ final class NativeMatmul implements AutoCloseable {
     this.packing = packing;
     this.pool = pool;
     this.repack = repack;
+    ahead =
+        new ReadAhead(
+            kernels.memory().fetch(),
+            pool.threads(),
+            w -> kernels.packedBytes(w.packedType(), w.cols(), 1));
+    pool.whileIdle(ahead);
     kernels.products().byType().forEach((type, handle) -> byType[type.ordinal()] = handle);
     for (int i = 0; i < FORMS; i++) {
       inputs[i] = new NativeScratch();
@@ -113,7 +120,14 @@ final class NativeMatmul implements AutoCloseable {
         }
       }
     }
-    int chunks = isTiled(widest()) ? evenChunks(panels) : taperedChunks(panels);
+    int chunks;
+    if (isTiled(widest())) {
+      chunks = evenChunks(panels);
+      ahead.end();
+    } else {
+      chunks = taperedChunks(panels);
+      ahead.begin(matrices, count, chunkEnd, chunks);
+    }
     pool.run(productTask, chunks);
   }
 

@@ -14,9 +14,12 @@ import org.jspecify.annotations.Nullable;
 /// A matrix whose panels are not yet made is packed at its first product: an embedding table that is
 /// only looked up never is.
 final class PackedWeights implements WeightMatrix {
+  private static final int PANEL = 16;
+
   private final Tensor tensor;
   private final GgmlType packedType;
   private @Nullable Panels panels;
+  private ReadAhead.@Nullable Plan ahead;
   private boolean closed;
 
   /// The packed copy.
@@ -49,6 +52,21 @@ final class PackedWeights implements WeightMatrix {
     }
     Panels packed = panels;
     return packed == null ? 0 : packed.segment().address();
+  }
+
+  /// Number of panels, made or not.
+  int panels() {
+    return Math.ceilDiv(rows(), PANEL);
+  }
+
+  /// What threads fetch that wait while this matrix is the first of a product.
+  ReadAhead.Plan ahead(int threads) {
+    ReadAhead.Plan plan = ahead;
+    if (plan == null) {
+      plan = new ReadAhead.Plan(threads);
+      ahead = plan;
+    }
+    return plan;
   }
 
   void panels(Panels packed) {

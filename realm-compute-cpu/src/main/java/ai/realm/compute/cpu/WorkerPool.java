@@ -32,6 +32,13 @@ final class WorkerPool implements AutoCloseable {
     void run(int chunk, int worker);
   }
 
+  /// Something useful that a thread does while it waits.
+  @FunctionalInterface
+  interface Idle {
+    /// Does a little of it, for less than a microsecond; whether there is more.
+    boolean idle(int worker);
+  }
+
   /// How long an idle worker spins for the next task: longer than the gaps between the operations of
   /// a forward pass, shorter than anything a user would notice as load.
   private static final long IDLE_SPIN_NANOS = 60_000;
@@ -44,13 +51,19 @@ final class WorkerPool implements AutoCloseable {
   private static final Duration TURN_DEADLINE = Duration.ofSeconds(120);
   private static final Duration CLOSE_DEADLINE = Duration.ofSeconds(10);
   private static final int SPINS_PER_CLOCK_READ = 64;
+  private static final int MOST_OF_FIRST = 62;
   private static final long LEFT_MASK = 0xFFFF_FFFFL;
 
   private final PaddedLong state = new PaddedLong();
   private final PaddedLong done = new PaddedLong();
+
+  /// Bit i: chunk i of the first round is not taken. Each worker takes the one of its own number if it can.
+  private final PaddedLong first = new PaddedLong();
+
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
   private final ReentrantLock turn = new ReentrantLock();
   private final Worker[] workers;
+  private volatile Idle idle = worker -> false;
   private volatile boolean closed;
   // Written before the epoch is published in `state`, read after it was seen there.
   private @Nullable Task task;
@@ -68,6 +81,11 @@ final class WorkerPool implements AutoCloseable {
     for (Worker worker : workers) {
       worker.start();
     }
+  }
+
+  /// What threads do while they wait for each other and, for a short while, for a task.
+  void whileIdle(Idle work) {
+    idle = work;
   }
 
   /// Threads that compute, the caller's included.
@@ -105,6 +123,7 @@ final class WorkerPool implements AutoCloseable {
     this.task = task;
     this.chunks = chunks;
     done.set(0);
+    first.set((1L << firstRound(chunks)) - 1);
     long epoch = (state.get() >>> 32) + 1;
     state.set(epoch << 32 | chunks);
     int wanted = Math.min(workers.length, chunks - 1);
@@ -131,8 +150,9 @@ final class WorkerPool implements AutoCloseable {
     long word = state.get();
     while ((word & LEFT_MASK) != 0) {
       Task current = task;
-      int chunk = chunks - (int) word;
+      int ticket = chunks - (int) word;
       if (state.compareAndSet(word, word - 1)) {
+        int chunk = ticket < firstRound(chunks) ? ownOfFirst(worker) : ticket;
         if (failure.get() == null) {
           try {
             if (current == null) {
@@ -155,10 +175,28 @@ final class WorkerPool implements AutoCloseable {
     return true;
   }
 
+  private int firstRound(int chunks) {
+    return Math.min(Math.min(chunks, threads()), MOST_OF_FIRST);
+  }
+
+  /// As many threads come here as bits are set.
+  private int ownOfFirst(int worker) {
+    while (true) {
+      long left = first.get();
+      long own = worker < MOST_OF_FIRST ? left & 1L << worker : 0;
+      long mine = own != 0 ? own : Long.lowestOneBit(left);
+      if (first.compareAndSet(left, left & ~mine)) {
+        return Long.numberOfTrailingZeros(mine);
+      }
+    }
+  }
+
   private void awaitDone(int chunks) {
     long start = 0;
     int spins = 0;
+    boolean more = true;
     while (done.get() != chunks) {
+      more = more && idle.idle(0);
       Thread.onSpinWait();
       if (++spins % SPINS_PER_CLOCK_READ != 0) {
         continue;
@@ -254,15 +292,17 @@ final class WorkerPool implements AutoCloseable {
     public void run() {
       while (!closed) {
         if (!work(index)) {
-          idle();
+          await();
         }
       }
     }
 
-    private void idle() {
+    private void await() {
       long start = System.nanoTime();
       int spins = 0;
+      boolean more = true;
       while (!hasWork()) {
+        more = more && idle.idle(index);
         Thread.onSpinWait();
         if (++spins % SPINS_PER_CLOCK_READ == 0 && System.nanoTime() - start > IDLE_SPIN_NANOS) {
           parked.set(true);

@@ -157,6 +157,55 @@ class WorkerPoolTest {
   }
 
   @Test
+  void threadsThatWaitAreGivenSomethingToDoUntilThereIsNoMore() {
+    try (WorkerPool pool = new WorkerPool(3)) {
+      AtomicIntegerArray calls = new AtomicIntegerArray(3);
+      AtomicInteger afterTheLast = new AtomicInteger();
+      pool.whileIdle(worker -> {
+        int call = calls.incrementAndGet(worker);
+        if (call > 5) {
+          afterTheLast.incrementAndGet();
+        }
+        return call < 5;
+      });
+      AtomicInteger inside = new AtomicInteger();
+      // Worker 0 waits for the others' chunks, which wait until it was seen waiting.
+      pool.run(
+          (chunk, worker) -> {
+            inside.incrementAndGet();
+            while (worker != 0 && calls.get(0) < 5) {
+              Thread.onSpinWait();
+            }
+            while (worker == 0 && inside.get() < 3) {
+              Thread.onSpinWait();
+            }
+          },
+          3);
+      assertThat(calls.get(0)).isEqualTo(5);
+      assertThat(afterTheLast).hasValue(0);
+    }
+  }
+
+  @Test
+  void inTheFirstRoundAWorkerTakesTheChunkOfItsNumber() {
+    try (WorkerPool pool = new WorkerPool(3)) {
+      int[] takenBy = new int[3];
+      AtomicInteger inside = new AtomicInteger();
+      // Nobody leaves before all have taken one, so each thread takes exactly one.
+      pool.run(
+          (chunk, worker) -> {
+            takenBy[chunk] = worker;
+            inside.incrementAndGet();
+            while (inside.get() < 3) {
+              Thread.onSpinWait();
+            }
+          },
+          3);
+      assertThat(takenBy).containsExactly(0, 1, 2);
+    }
+  }
+
+  @Test
   void aTaskAllocatesNothing() {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (WorkerPool pool = new WorkerPool(3)) {
