@@ -18,12 +18,11 @@ abstract class FloatRows extends VectorKernel {
   }
 
   /// Unpacks `count` weights at byte `offset` into `scratch.floats(count)`.
-  abstract void load(MemorySegment w, long offset, int count, Scratch scratch);
+  abstract void load(long address, int count, Scratch scratch);
 
   @Override
   void multiply(
-      MemorySegment w,
-      long offset,
+      long address,
       long rowBytes,
       int rows,
       int cols,
@@ -32,13 +31,13 @@ abstract class FloatRows extends VectorKernel {
       MemorySegment out,
       long outOffset) {
     for (int r = 0; r < rows; r++) {
-      load(w, offset + r * rowBytes, cols, scratch);
-      float dot = dot(scratch.floats, cols, x.memory, x.offset);
+      load(address + r * rowBytes, cols, scratch);
+      float dot = dot(scratch.floats, cols, x.address);
       out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot);
     }
   }
 
-  private static float dot(float[] row, int cols, MemorySegment x, long xs) {
+  private static float dot(float[] row, int cols, long xs) {
     FloatVector a = FloatVector.zero(Lanes.FLOATS);
     FloatVector b = a;
     FloatVector c = a;
@@ -48,20 +47,24 @@ abstract class FloatRows extends VectorKernel {
       long at = xs + (long) i * Float.BYTES;
       a =
           FloatVector.fromArray(Lanes.FLOATS, row, i)
-              .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER), a);
+              .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, at, Lanes.ORDER), a);
       b =
           FloatVector.fromArray(Lanes.FLOATS, row, i + Lanes.COUNT)
               .fma(
-                  FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + Lanes.BYTES, Lanes.ORDER), b);
+                  FloatVector.fromMemorySegment(
+                      Lanes.FLOATS, Lanes.MEMORY, at + Lanes.BYTES, Lanes.ORDER),
+                  b);
       c =
           FloatVector.fromArray(Lanes.FLOATS, row, i + 2 * Lanes.COUNT)
               .fma(
-                  FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + 2 * Lanes.BYTES, Lanes.ORDER),
+                  FloatVector.fromMemorySegment(
+                      Lanes.FLOATS, Lanes.MEMORY, at + 2 * Lanes.BYTES, Lanes.ORDER),
                   c);
       d =
           FloatVector.fromArray(Lanes.FLOATS, row, i + 3 * Lanes.COUNT)
               .fma(
-                  FloatVector.fromMemorySegment(Lanes.FLOATS, x, at + 3 * Lanes.BYTES, Lanes.ORDER),
+                  FloatVector.fromMemorySegment(
+                      Lanes.FLOATS, Lanes.MEMORY, at + 3 * Lanes.BYTES, Lanes.ORDER),
                   d);
     }
     for (; i + Lanes.COUNT <= cols; i += Lanes.COUNT) {
@@ -69,32 +72,25 @@ abstract class FloatRows extends VectorKernel {
           FloatVector.fromArray(Lanes.FLOATS, row, i)
               .fma(
                   FloatVector.fromMemorySegment(
-                      Lanes.FLOATS, x, xs + (long) i * Float.BYTES, Lanes.ORDER),
+                      Lanes.FLOATS, Lanes.MEMORY, xs + (long) i * Float.BYTES, Lanes.ORDER),
                   a);
     }
     float tail = 0;
     for (; i < cols; i++) {
-      tail += row[i] * x.get(Lanes.FLOAT, xs + (long) i * Float.BYTES);
+      tail += row[i] * Lanes.MEMORY.get(Lanes.FLOAT, xs + (long) i * Float.BYTES);
     }
     return a.add(b).add(c.add(d)).reduceLanes(VectorOperators.ADD) + tail;
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     long bytes = type.byteSize(RUN_COLUMNS);
     for (int run = 0; run * RUN_COLUMNS < cols; run++) {
       int count = Math.min(RUN_COLUMNS, cols - run * RUN_COLUMNS);
       long to = panelOffset + (long) run * RUN_COLUMNS * PANEL_STRIDE;
       for (int r = 0; r < Lanes.COUNT; r++) {
         if (r < rows) {
-          load(w, offset + r * rowBytes + run * bytes, count, scratch);
+          load(address + r * rowBytes + run * bytes, count, scratch);
         }
         scatter(scratch.floats, count, scratch.panel, to + (long) r * Float.BYTES);
       }

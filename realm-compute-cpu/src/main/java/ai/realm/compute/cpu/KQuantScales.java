@@ -38,26 +38,25 @@ final class KQuantScales {
   /// subtracted from the row's product.
   ///
   /// @param sums sums of the input over sub-blocks
-  static float unpackRow(
-      MemorySegment w, long row, int blocks, int blockBytes, float[] sums, Scratch scratch) {
+  static float unpackRow(long row, int blocks, int blockBytes, float[] sums, Scratch scratch) {
     float[] scales = scratch.scales(blocks * COUNT);
     float[] factors = scratch.mins(blocks * 2);
     MemorySegment bytes = scratch.bytes(blocks * 2 * COUNT);
-    spread(w, row, blocks, blockBytes, factors, bytes);
+    spread(row, blocks, blockBytes, factors, bytes);
     return convert(blocks, scales, factors, bytes, sums);
   }
 
   /// One byte per scale and min, 8 and 8 for a block. Its own loop, so that the bytes have reached the
   /// cache when they are read again at another width.
   private static void spread(
-      MemorySegment w, long row, int blocks, int blockBytes, float[] factors, MemorySegment bytes) {
+      long row, int blocks, int blockBytes, float[] factors, MemorySegment bytes) {
     for (int b = 0; b < blocks; b++) {
       long block = row + (long) b * blockBytes;
-      factors[2 * b] = Lanes.half(w, block);
-      factors[2 * b + 1] = Lanes.half(w, block + 2);
-      int first = w.get(Lanes.INT, block + 4);
-      int second = w.get(Lanes.INT, block + 8);
-      int third = w.get(Lanes.INT, block + 12);
+      factors[2 * b] = Lanes.half(Lanes.MEMORY, block);
+      factors[2 * b + 1] = Lanes.half(Lanes.MEMORY, block + 2);
+      int first = Lanes.MEMORY.get(Lanes.INT, block + 4);
+      int second = Lanes.MEMORY.get(Lanes.INT, block + 8);
+      int third = Lanes.MEMORY.get(Lanes.INT, block + 12);
       long to = (long) b * 2 * COUNT;
       bytes.set(Lanes.INT, to, first & SIX_BITS);
       bytes.set(Lanes.INT, to + 4, (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4);

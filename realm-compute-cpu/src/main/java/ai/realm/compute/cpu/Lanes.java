@@ -48,6 +48,12 @@ final class Lanes {
   static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  /// All memory of the process, for kernels that read along rows: a constant, so that nothing is asked about
+  /// a segment's kind, life and bounds within their loops. With segments of several kinds (mapped,
+  /// allocated) those questions were most of a loop's instructions and halved the speed of decoding. Callers
+  /// check first what they pass the address of, as for a native kernel, and keep it alive.
+  static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
   private Lanes() {}
 
   /// An F16 number at byte `offset`.

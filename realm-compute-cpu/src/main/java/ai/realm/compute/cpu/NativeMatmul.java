@@ -31,11 +31,6 @@ final class NativeMatmul implements AutoCloseable {
   /// Tokens from which the tile registers beat the byte dot products.
   private static final int TILES_FROM = 16;
 
-  /// Rounds of one chunk a thread, and the share of what is left that each of them takes.
-  private static final int ROUNDS = 4;
-
-  private static final double SHARE_PER_ROUND = 0.75;
-
   /// Panels that one chunk of a tiled product takes at least, so that the inputs, which each chunk
   /// reads anew, come from the cache for most of its work.
   private static final int TILED_PANELS = 8;
@@ -165,25 +160,9 @@ final class NativeMatmul implements AutoCloseable {
     return chunks;
   }
 
-  /// Long chunks first, so that threads stream through memory for long, then ever shorter ones, so
-  /// that all end together: each round of one chunk a thread takes a share of what is left.
   private int taperedChunks(int panels) {
-    int threads = pool.threads();
-    chunkEnds(Math.min(panels, threads * ROUNDS));
-    int end = 0;
-    int i = 0;
-    for (int round = 0; end < panels; round++) {
-      int left = panels - end;
-      int size =
-          round + 1 == ROUNDS
-              ? Math.ceilDiv(left, threads)
-              : Math.max(1, (int) (left * SHARE_PER_ROUND) / threads);
-      for (int t = 0; t < threads && end < panels; t++) {
-        end = Math.min(panels, end + size);
-        chunkEnd[i++] = end;
-      }
-    }
-    return i;
+    chunkEnds(TaperedChunks.most(pool.threads()));
+    return TaperedChunks.split(panels, pool.threads(), chunkEnd);
   }
 
   private void chunkEnds(int chunks) {

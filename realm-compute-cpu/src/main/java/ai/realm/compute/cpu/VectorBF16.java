@@ -1,7 +1,6 @@
 package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
-import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
@@ -13,20 +12,22 @@ final class VectorBF16 extends FloatRows {
   }
 
   @Override
-  void load(MemorySegment w, long offset, int count, Scratch scratch) {
+  void load(long address, int count, Scratch scratch) {
     float[] to = scratch.floats(count);
     int whole = Lanes.FLOATS.loopBound(count);
     for (int i = 0; i < whole; i += Lanes.COUNT) {
       ((IntVector)
               ShortVector.fromMemorySegment(
-                      Lanes.HALVES, w, offset + (long) i * Short.BYTES, Lanes.ORDER)
+                      Lanes.HALVES, Lanes.MEMORY, address + (long) i * Short.BYTES, Lanes.ORDER)
                   .convertShape(VectorOperators.ZERO_EXTEND_S2I, Lanes.INTS, 0))
           .lanewise(VectorOperators.LSHL, 16)
           .reinterpretAsFloats()
           .intoArray(to, i);
     }
     for (int i = whole; i < count; i++) {
-      to[i] = Float.intBitsToFloat(w.get(Lanes.SHORT, offset + (long) i * Short.BYTES) << 16);
+      to[i] =
+          Float.intBitsToFloat(
+              Lanes.MEMORY.get(Lanes.SHORT, address + (long) i * Short.BYTES) << 16);
     }
   }
 }

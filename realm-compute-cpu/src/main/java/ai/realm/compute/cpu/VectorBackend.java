@@ -19,9 +19,15 @@ import java.util.StringJoiner;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/// Computes with the Vector API on all cores. Quantized weights are used as they lie in the mapped file;
-/// activations stay float32. What runs without our native library.
+/// Computes with the Vector API on all cores. Quantized weights keep the blocks of the file (on Linux in a
+/// copy in huge pages, in place of the mapped file's); activations stay float32. What runs without our
+/// native library.
 final class VectorBackend extends CpuBackend {
+  /// A table of this name is looked up in: copied when it is first multiplied with (tied embeddings).
+  private static final String LOOKED_UP = "token_embd.weight";
+
+  private static final long COPIED_FROM = 1 << 21;
+
   /// Floats below which row operations stay on the caller's thread.
   private static final long ALONE_BELOW = 1 << 15;
 
@@ -40,6 +46,7 @@ final class VectorBackend extends CpuBackend {
 
   /// @param plainWhenSmall whether small work runs in plain loops; tests of the vector kernels say no
   VectorBackend(BackendOptions options, boolean plainWhenSmall) {
+    super(SystemMemory.orJvm());
     int threads = options.threads() == 0 ? CpuShare.threads() : options.threads();
     pool = new WorkerPool(threads);
     scratch = new Scratch[threads];
@@ -111,7 +118,26 @@ final class VectorBackend extends CpuBackend {
 
   @Override
   public WeightMatrix weights(Tensor tensor) {
-    return new VectorWeights(tensor);
+    VectorWeights weights = new VectorWeights(tensor);
+    if (!tensor.name().equals(LOOKED_UP)) {
+      copyIfMapped(weights);
+    }
+    return weights;
+  }
+
+  /// Small matrices stay in the cache of the processor anyway; memory of the JVM would be no faster.
+  private void copyIfMapped(VectorWeights weights) {
+    if (weights.isMapped()
+        && memory() != OffHeap.JVM
+        && weights.rows() * weights.rowBytes() >= COPIED_FROM) {
+      weights.copy(memory(), pool);
+    }
+  }
+
+  private VectorWeights multiplied(WeightMatrix w) {
+    VectorWeights weights = mapped(w);
+    copyIfMapped(weights);
+    return weights;
   }
 
   private static VectorWeights mapped(WeightMatrix w) {
@@ -189,7 +215,7 @@ final class VectorBackend extends CpuBackend {
     }
     products.begin(segment(x), n, cols);
     for (int m = 0; m < ws.length; m++) {
-      products.add(mapped(ws[m]), segment(outs[m]));
+      products.add(multiplied(ws[m]), segment(outs[m]));
     }
     products.run();
   }
@@ -198,7 +224,7 @@ final class VectorBackend extends CpuBackend {
   public void matmul(Buffer out, WeightMatrix w, Buffer x, int n) {
     checkMatmul(out, w, x, n);
     products.begin(segment(x), n, w.cols());
-    products.add(mapped(w), segment(out));
+    products.add(multiplied(w), segment(out));
     products.run();
   }
 

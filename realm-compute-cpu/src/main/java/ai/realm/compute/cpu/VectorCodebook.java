@@ -1,7 +1,6 @@
 package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -14,7 +13,7 @@ import jdk.incubator.vector.VectorOperators;
 /// ```
 /// IQ4_NL  F16 scale, 16 bytes
 /// MXFP4   power of two (E8M0), 16 bytes
-/// IQ4_XS  F16 scale, 16 bits and 4 bytes of 6-bit scales offset by 32, 8 runs of 16 bytes
+/// IQ4_XS  F16 scale, 16 bits and 4 bytes of 6-bit scales address by 32, 8 runs of 16 bytes
 /// ```
 final class VectorCodebook extends VectorUnpacked {
   private static final int RUN = 32;
@@ -51,21 +50,14 @@ final class VectorCodebook extends VectorUnpacked {
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     for (int run = 0; run < cols / RUN; run++) {
-      long block = offset + (long) (run / runs) * type.blockBytes();
+      long block = address + (long) (run / runs) * type.blockBytes();
       for (int r = 0; r < Lanes.COUNT; r++) {
-        scratch.columnScales[r] = scale(w, block + Math.min(r, rows - 1) * rowBytes, run % runs);
+        scratch.columnScales[r] = scale(block + Math.min(r, rows - 1) * rowBytes, run % runs);
       }
       long quants = block + header + (long) (run % runs) * RUN_BYTES;
-      transpose(w, quants, rowBytes, rows, WORDS, scratch.words, 0);
+      transpose(quants, rowBytes, rows, WORDS, scratch.words, 0);
       long to = panelOffset + (long) run * RUN * PANEL_STRIDE;
       for (int i = 0; i < RUN; i++) {
         int word = i % RUN_BYTES / 4 * Lanes.COUNT;
@@ -75,17 +67,18 @@ final class VectorCodebook extends VectorUnpacked {
     }
   }
 
-  private float scale(MemorySegment w, long block, int run) {
+  private float scale(long block, int run) {
     return switch (type) {
-      case IQ4_NL -> Lanes.half(w, block);
+      case IQ4_NL -> Lanes.half(Lanes.MEMORY, block);
       case MXFP4 -> {
-        int exponent = Byte.toUnsignedInt(w.get(ValueLayout.JAVA_BYTE, block));
+        int exponent = Byte.toUnsignedInt(Lanes.MEMORY.get(ValueLayout.JAVA_BYTE, block));
         yield Float.intBitsToFloat(exponent == 0 ? 1 << 22 : exponent << 23);
       }
       default -> {
-        int high = w.get(Lanes.SHORT, block + 2) >>> 2 * run & 3;
-        int low = w.get(ValueLayout.JAVA_BYTE, block + 4 + run / 2) >>> 4 * (run % 2) & 15;
-        yield Lanes.half(w, block) * ((high << 4 | low) - 32);
+        int high = Lanes.MEMORY.get(Lanes.SHORT, block + 2) >>> 2 * run & 3;
+        int low =
+            Lanes.MEMORY.get(ValueLayout.JAVA_BYTE, block + 4 + run / 2) >>> 4 * (run % 2) & 15;
+        yield Lanes.half(Lanes.MEMORY, block) * ((high << 4 | low) - 32);
       }
     };
   }

@@ -2,7 +2,6 @@ package ai.realm.compute.cpu;
 
 import ai.realm.tensor.BlockCodec;
 import ai.realm.tensor.GgmlType;
-import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /// Any type that has a [BlockCodec] but no kernel of its own: each row is dequantized by the codec, then
@@ -25,12 +24,12 @@ class VectorDequantized extends FloatRows {
   }
 
   @Override
-  void load(MemorySegment w, long offset, int count, Scratch scratch) {
+  void load(long address, int count, Scratch scratch) {
     BlockCodec found = codec;
     if (found == null) {
       found = BlockCodec.of(type);
       codec = found;
     }
-    found.dequantize(w, offset, scratch.floats(count), 0, count);
+    found.dequantize(Lanes.MEMORY, address, scratch.floats(count), 0, count);
   }
 }

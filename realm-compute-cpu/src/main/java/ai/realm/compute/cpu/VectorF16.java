@@ -11,9 +11,9 @@ final class VectorF16 extends FloatRows {
   }
 
   @Override
-  void load(MemorySegment w, long offset, int count, Scratch scratch) {
+  void load(long address, int count, Scratch scratch) {
     short[] bits = scratch.shorts(count);
-    MemorySegment.copy(w, Lanes.SHORT, offset, bits, 0, count);
+    MemorySegment.copy(Lanes.MEMORY, Lanes.SHORT, address, bits, 0, count);
     convert(bits, scratch.floats(count), count);
   }
 

@@ -12,14 +12,13 @@ final class VectorF32 extends FloatRows {
   }
 
   @Override
-  void load(MemorySegment w, long offset, int count, Scratch scratch) {
-    MemorySegment.copy(w, Lanes.FLOAT, offset, scratch.floats(count), 0, count);
+  void load(long address, int count, Scratch scratch) {
+    MemorySegment.copy(Lanes.MEMORY, Lanes.FLOAT, address, scratch.floats(count), 0, count);
   }
 
   @Override
   void multiply(
-      MemorySegment w,
-      long offset,
+      long address,
       long rowBytes,
       int rows,
       int cols,
@@ -28,31 +27,34 @@ final class VectorF32 extends FloatRows {
       MemorySegment out,
       long outOffset) {
     for (int r = 0; r < rows; r++) {
-      float dot = dot(w, offset + r * rowBytes, cols, x.memory, x.offset);
+      float dot = dot(address + r * rowBytes, cols, x.address);
       out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot);
     }
   }
 
-  private static float dot(MemorySegment w, long row, int cols, MemorySegment x, long xs) {
+  private static float dot(long row, int cols, long xs) {
     FloatVector a = FloatVector.zero(Lanes.FLOATS);
     FloatVector b = a;
     int i = 0;
     for (; i + 2 * Lanes.COUNT <= cols; i += 2 * Lanes.COUNT) {
       long at = (long) i * Float.BYTES;
       a =
-          FloatVector.fromMemorySegment(Lanes.FLOATS, w, row + at, Lanes.ORDER)
-              .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, xs + at, Lanes.ORDER), a);
+          FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, row + at, Lanes.ORDER)
+              .fma(
+                  FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, xs + at, Lanes.ORDER),
+                  a);
       b =
-          FloatVector.fromMemorySegment(Lanes.FLOATS, w, row + at + Lanes.BYTES, Lanes.ORDER)
+          FloatVector.fromMemorySegment(
+                  Lanes.FLOATS, Lanes.MEMORY, row + at + Lanes.BYTES, Lanes.ORDER)
               .fma(
                   FloatVector.fromMemorySegment(
-                      Lanes.FLOATS, x, xs + at + Lanes.BYTES, Lanes.ORDER),
+                      Lanes.FLOATS, Lanes.MEMORY, xs + at + Lanes.BYTES, Lanes.ORDER),
                   b);
     }
     float tail = 0;
     for (; i < cols; i++) {
       long at = (long) i * Float.BYTES;
-      tail += w.get(Lanes.FLOAT, row + at) * x.get(Lanes.FLOAT, xs + at);
+      tail += Lanes.MEMORY.get(Lanes.FLOAT, row + at) * Lanes.MEMORY.get(Lanes.FLOAT, xs + at);
     }
     return a.add(b).reduceLanes(VectorOperators.ADD) + tail;
   }

@@ -95,13 +95,12 @@ abstract class VectorKernel {
   /// `out[r] = row r · x` for r < rows.
   ///
   /// @param w the weights
-  /// @param offset byte at which the first row begins
+  /// @param address byte at which the first row begins
   /// @param rowBytes bytes from one row to the next
   /// @param cols weights of a row
   /// @param x the input
   abstract void multiply(
-      MemorySegment w,
-      long offset,
+      long address,
       long rowBytes,
       int rows,
       int cols,
@@ -113,42 +112,29 @@ abstract class VectorKernel {
   /// Writes `cols` columns of a vector's worth of rows to a panel: lane r of the vector at
   /// `panelOffset + k * PANEL_STRIDE` becomes weight k of row r. Rows beyond `rows` repeat the last.
   ///
-  /// @param offset byte at which the block of the first row's first column begins
+  /// @param address byte at which the block of the first row's first column begins
   /// @param rows rows there are, 1 to [Lanes#COUNT] count
   /// @param cols a multiple of the block size, up to [#PANEL_COLUMNS]
   abstract void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset);
+      long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset);
 
-  /// Gathers `count` ints at `offset` of each row: lane r of vector `toWord + j` of `words` becomes word
+  /// Gathers `count` ints at `address` of each row: lane r of vector `toWord + j` of `words` becomes word
   /// j of row r. Transposing before unpacking, at the quantized size, is what makes panels cheap.
-  static void transpose(
-      MemorySegment w, long offset, long rowBytes, int rows, int count, int[] words, int toWord) {
+  static void transpose(long address, long rowBytes, int rows, int count, int[] words, int toWord) {
     for (int r = 0; r < Lanes.COUNT; r++) {
-      long from = offset + Math.min(r, rows - 1) * rowBytes;
+      long from = address + Math.min(r, rows - 1) * rowBytes;
       int to = toWord * Lanes.COUNT + r;
       for (int j = 0; j < count; j++) {
-        words[to + j * Lanes.COUNT] = w.get(Lanes.INT, from + 4L * j);
+        words[to + j * Lanes.COUNT] = Lanes.MEMORY.get(Lanes.INT, from + 4L * j);
       }
     }
   }
 
-  /// Gathers an F16 scale at `offset` of each row, and what the quants' offset comes to.
+  /// Gathers an F16 scale at `address` of each row, and what the quants' offset comes to.
   static void transposeScale(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int quantOffset,
-      float[] scales,
-      float[] bases) {
+      long address, long rowBytes, int rows, int quantOffset, float[] scales, float[] bases) {
     for (int r = 0; r < Lanes.COUNT; r++) {
-      float scale = Lanes.half(w, offset + Math.min(r, rows - 1) * rowBytes);
+      float scale = Lanes.half(Lanes.MEMORY, address + Math.min(r, rows - 1) * rowBytes);
       scales[r] = scale;
       bases[r] = -quantOffset * scale;
     }

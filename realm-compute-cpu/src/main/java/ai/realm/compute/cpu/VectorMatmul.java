@@ -12,8 +12,8 @@ final class VectorMatmul {
   /// With more inputs than this, panels are faster than reading the rows once per input.
   private static final int MAX_ROW_INPUTS = 2;
 
-  /// Bytes of weights of one chunk along rows: small enough to share evenly, large against the claim.
-  private static final long CHUNK_BYTES = 48 * 1024;
+  /// Weights of the rows that two inputs share.
+  private static final long CACHED_BYTES = 48 * 1024;
 
   private final WorkerPool pool;
   private final Scratch[] scratch;
@@ -27,7 +27,10 @@ final class VectorMatmul {
   // The product under way.
   private VectorWeights[] weights = new VectorWeights[0];
   private MemorySegment[] outs = new MemorySegment[0];
-  private int[] chunkRows = new int[0];
+
+  /// Where chunks along rows end, counted over the rows of all matrices.
+  private final int[] chunkEnd;
+
   private int[] firstChunk = new int[0];
   private int matrices;
   private int n;
@@ -39,6 +42,7 @@ final class VectorMatmul {
     this.plainWhenSmall = plainWhenSmall;
     this.pool = pool;
     this.scratch = scratch;
+    chunkEnd = new int[TaperedChunks.most(pool.threads())];
     small = new SmallProducts(pool, scratch);
     for (int i = 0; i < inputs.length; i++) {
       inputs[i] = new Input();
@@ -59,7 +63,6 @@ final class VectorMatmul {
       int room = matrices + 4;
       weights = Arrays.copyOf(weights, room);
       outs = Arrays.copyOf(outs, room);
-      chunkRows = new int[room];
       firstChunk = new int[room];
     }
     weights[matrices] = w;
@@ -89,38 +92,53 @@ final class VectorMatmul {
   private void alongRows() {
     boolean over16 = false;
     boolean over32 = false;
-    int chunks = 0;
+    int rows = 0;
     for (int i = 0; i < matrices; i++) {
       VectorWeights w = weights[i];
       over16 |= w.kernel().sumLength() == 16;
       over32 |= w.kernel().sumLength() == 32;
-      chunkRows[i] = (int) Math.max(1, Math.min(w.rows(), CHUNK_BYTES / w.rowBytes()));
-      firstChunk[i] = chunks;
-      chunks += Math.ceilDiv(w.rows(), chunkRows[i]);
+      rows += w.rows();
     }
     for (int i = 0; i < n; i++) {
-      inputs[i].set(x, (long) i * cols * Float.BYTES, cols, over16, over32);
+      inputs[i].set(
+          x.asSlice((long) i * cols * Float.BYTES, (long) cols * Float.BYTES).address(),
+          cols,
+          over16,
+          over32);
     }
-    pool.run(rowTask, chunks);
+    pool.run(rowTask, TaperedChunks.split(rows, pool.threads(), chunkEnd));
   }
 
   private void rowChunk(int chunk, int worker) {
-    int matrix = matrixOf(chunk);
-    VectorWeights w = weights[matrix];
-    int from = (chunk - firstChunk[matrix]) * chunkRows[matrix];
-    int rows = Math.min(chunkRows[matrix], w.rows() - from);
-    for (int i = 0; i < n; i++) {
-      w.kernel()
-          .multiply(
-              w.tensor().data(),
-              from * w.rowBytes(),
-              w.rowBytes(),
-              rows,
-              cols,
-              inputs[i],
-              scratch[worker],
-              outs[matrix],
-              ((long) i * w.rows() + from) * Float.BYTES);
+    int from = chunk == 0 ? 0 : chunkEnd[chunk - 1];
+    int to = chunkEnd[chunk];
+    int begin = 0;
+    for (int m = 0; m < matrices && begin < to; m++) {
+      int end = begin + weights[m].rows();
+      if (end > from) {
+        rows(m, Math.max(from, begin) - begin, Math.min(to, end) - begin, worker);
+      }
+      begin = end;
+    }
+  }
+
+  /// Rows [first, last) of matrix `m`. Several inputs take turns on a few rows, which stay in the cache.
+  private void rows(int m, int first, int last, int worker) {
+    VectorWeights w = weights[m];
+    int run = n == 1 ? last - first : (int) Math.max(1, CACHED_BYTES / w.rowBytes());
+    for (int from = first; from < last; from += run) {
+      for (int i = 0; i < n; i++) {
+        w.kernel()
+            .multiply(
+                w.address() + from * w.rowBytes(),
+                w.rowBytes(),
+                Math.min(run, last - from),
+                cols,
+                inputs[i],
+                scratch[worker],
+                outs[m],
+                ((long) i * w.rows() + from) * Float.BYTES);
+      }
     }
   }
 
@@ -173,8 +191,7 @@ final class VectorMatmul {
     for (int r = 0; r < rows; r += Lanes.COUNT) {
       w.kernel()
           .expand(
-              w.tensor().data(),
-              (first + r) * w.rowBytes() + column,
+              w.address() + (first + r) * w.rowBytes() + column,
               w.rowBytes(),
               Math.min(rows - r, Lanes.COUNT),
               count,

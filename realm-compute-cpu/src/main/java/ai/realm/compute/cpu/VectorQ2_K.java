@@ -1,7 +1,6 @@
 package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
-import java.lang.foreign.MemorySegment;
 
 /// Q2_K: 256 weights in 84 bytes, 16 sub-blocks with 4-bit scales and mins. See `block_q2_K` in
 /// ggml-common.h.
@@ -24,17 +23,10 @@ final class VectorQ2_K extends VectorUnpacked {
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     int words = SUB_BLOCK / 4;
     for (int b = 0; b < cols / WEIGHTS; b++) {
-      transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, scratch.words, 0);
+      transpose(address + (long) b * BYTES, rowBytes, rows, BYTES / 4, scratch.words, 0);
       unpackScales(scratch.words, scratch.columnScales, scratch.columnBases);
       for (int s = 0; s < SUB_BLOCKS; s++) {
         int from = (QUANT_WORD + s / 8 * 8 + s % 2 * 4) * Lanes.COUNT;

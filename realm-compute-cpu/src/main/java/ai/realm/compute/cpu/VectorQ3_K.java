@@ -1,9 +1,8 @@
 package ai.realm.compute.cpu;
 
 import ai.realm.tensor.GgmlType;
-import java.lang.foreign.MemorySegment;
 
-/// Q3_K: 256 weights in 110 bytes, 16 sub-blocks with 6-bit scales offset by 32; quants are offset by 4.
+/// Q3_K: 256 weights in 110 bytes, 16 sub-blocks with 6-bit scales address by 32; quants are address by 4.
 /// See `block_q3_K` in ggml-common.h.
 ///
 /// ```
@@ -28,19 +27,12 @@ final class VectorQ3_K extends VectorUnpacked {
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     int words = SUB_BLOCK / 4;
     for (int b = 0; b < cols / WEIGHTS; b++) {
-      long block = offset + (long) b * BYTES;
-      transpose(w, block, rowBytes, rows, SCALE / 4, scratch.words, 0);
-      unpackScales(w, block, rowBytes, rows, scratch);
+      long block = address + (long) b * BYTES;
+      transpose(block, rowBytes, rows, SCALE / 4, scratch.words, 0);
+      unpackScales(block, rowBytes, rows, scratch);
       for (int s = 0; s < SUB_BLOCKS; s++) {
         int half = s / 8;
         int pair = s % 8 / 2;
@@ -68,11 +60,10 @@ final class VectorQ3_K extends VectorUnpacked {
     }
   }
 
-  private static void unpackScales(
-      MemorySegment w, long block, long rowBytes, int rows, Scratch scratch) {
+  private static void unpackScales(long block, long rowBytes, int rows, Scratch scratch) {
     int[] words = scratch.words;
     for (int r = 0; r < Lanes.COUNT; r++) {
-      float scale = Lanes.half(w, block + SCALE + Math.min(r, rows - 1) * rowBytes);
+      float scale = Lanes.half(Lanes.MEMORY, block + SCALE + Math.min(r, rows - 1) * rowBytes);
       int high = words[(SCALE_WORD + 2) * Lanes.COUNT + r];
       for (int s = 0; s < SUB_BLOCKS; s++) {
         int low = words[(SCALE_WORD + s / 4 % 2) * Lanes.COUNT + r] >>> 4 * (s / 8);

@@ -27,8 +27,7 @@ final class VectorQ4_K extends VectorKernel {
 
   @Override
   void multiply(
-      MemorySegment w,
-      long offset,
+      long address,
       long rowBytes,
       int rows,
       int cols,
@@ -38,15 +37,14 @@ final class VectorQ4_K extends VectorKernel {
       long outOffset) {
     int blocks = cols / WEIGHTS;
     for (int r = 0; r < rows; r++) {
-      long row = offset + r * rowBytes;
-      float mins = KQuantScales.unpackRow(w, row, blocks, BYTES, x.sums32, scratch);
-      float dot = row(w, row, blocks, scratch.scales, x.memory, x.offset);
+      long row = address + r * rowBytes;
+      float mins = KQuantScales.unpackRow(row, blocks, BYTES, x.sums32, scratch);
+      float dot = row(row, blocks, scratch.scales, x.address);
       out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot - mins);
     }
   }
 
-  private static float row(
-      MemorySegment w, long row, int blocks, float[] scales, MemorySegment x, long xs) {
+  private static float row(long row, int blocks, float[] scales, long xs) {
     FloatVector first = FloatVector.zero(Lanes.FLOATS);
     FloatVector second = first;
     for (int p = 0; p < blocks * 4; p++) {
@@ -57,19 +55,21 @@ final class VectorQ4_K extends VectorKernel {
       for (int i = 0; i < SUB_BLOCK; i += Lanes.COUNT) {
         IntVector q =
             ((IntVector)
-                ByteVector.fromMemorySegment(Lanes.QUANTS, w, quants + i, Lanes.ORDER)
+                ByteVector.fromMemorySegment(Lanes.QUANTS, Lanes.MEMORY, quants + i, Lanes.ORDER)
                     .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0));
         long at = in + (long) i * Float.BYTES;
         low =
             ((FloatVector) q.and(15).convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
-                .fma(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER), low);
+                .fma(
+                    FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, at, Lanes.ORDER),
+                    low);
         high =
             ((FloatVector)
                     q.lanewise(VectorOperators.LSHR, 4)
                         .convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
                 .fma(
                     FloatVector.fromMemorySegment(
-                        Lanes.FLOATS, x, at + SUB_BLOCK * Float.BYTES, Lanes.ORDER),
+                        Lanes.FLOATS, Lanes.MEMORY, at + SUB_BLOCK * Float.BYTES, Lanes.ORDER),
                     high);
       }
       first = low.fma(FloatVector.broadcast(Lanes.FLOATS, scales[2 * p]), first);
@@ -79,18 +79,11 @@ final class VectorQ4_K extends VectorKernel {
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     int[] quants = scratch.quants;
     int words = SUB_BLOCK / 4;
     for (int b = 0; b < cols / WEIGHTS; b++) {
-      transpose(w, offset + (long) b * BYTES, rowBytes, rows, BYTES / 4, scratch.words, 0);
+      transpose(address + (long) b * BYTES, rowBytes, rows, BYTES / 4, scratch.words, 0);
       KQuantScales.unpackColumns(scratch.words, scratch.columnScales, scratch.columnBases);
       for (int s = 0; s < KQuantScales.COUNT; s++) {
         int low = (KQuantScales.BYTES / 4 + s / 2 * (PAIR_BYTES / 4)) * Lanes.COUNT;

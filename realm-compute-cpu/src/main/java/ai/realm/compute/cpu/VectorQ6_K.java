@@ -6,7 +6,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// Q6_K: 256 weights in 210 bytes, 16 sub-blocks with signed 8-bit scales; quants are offset by 32. See
+/// Q6_K: 256 weights in 210 bytes, 16 sub-blocks with signed 8-bit scales; quants are address by 32. See
 /// `block_q6_K` in ggml-common.h.
 ///
 /// ```
@@ -36,8 +36,7 @@ final class VectorQ6_K extends VectorKernel {
 
   @Override
   void multiply(
-      MemorySegment w,
-      long offset,
+      long address,
       long rowBytes,
       int rows,
       int cols,
@@ -48,26 +47,24 @@ final class VectorQ6_K extends VectorKernel {
     int blocks = cols / WEIGHTS;
     float[] scales = scratch.scales(blocks * SUB_BLOCKS);
     for (int r = 0; r < rows; r++) {
-      long row = offset + r * rowBytes;
-      float offsets = offsets(w, row, blocks, scales, x.sums16);
-      float dot =
-          row(w, row, blocks, scales, 0, x.memory, x.offset)
-              + row(w, row, blocks, scales, 1, x.memory, x.offset);
+      long row = address + r * rowBytes;
+      float offsets = offsets(row, blocks, scales, x.sums16);
+      float dot = row(row, blocks, scales, 0, x.address) + row(row, blocks, scales, 1, x.address);
       out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot - OFFSET * offsets);
     }
   }
 
   /// Unpacks the scales of a row and returns `Σ scale · Σ x`, what the quants' offset weighs.
-  private static float offsets(
-      MemorySegment w, long row, int blocks, float[] scales, float[] sums) {
+  private static float offsets(long row, int blocks, float[] scales, float[] sums) {
     FloatVector sum = FloatVector.zero(Lanes.FLOATS);
     for (int b = 0; b < blocks; b++) {
       long block = row + (long) b * BYTES;
-      float scale = Lanes.half(w, block + SCALE);
+      float scale = Lanes.half(Lanes.MEMORY, block + SCALE);
       for (int i = 0; i < SUB_BLOCKS; i += Lanes.COUNT) {
         FloatVector s =
             ((FloatVector)
-                    ByteVector.fromMemorySegment(Lanes.QUANTS, w, block + SCALES + i, Lanes.ORDER)
+                    ByteVector.fromMemorySegment(
+                            Lanes.QUANTS, Lanes.MEMORY, block + SCALES + i, Lanes.ORDER)
                         .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
                 .mul(scale);
         s.intoArray(scales, b * SUB_BLOCKS + i);
@@ -79,8 +76,7 @@ final class VectorQ6_K extends VectorKernel {
 
   /// The weights of one half of each half's low bytes: two quarters of the row, which keeps the method
   /// small enough for the JIT compiler to inline all of it.
-  private static float row(
-      MemorySegment w, long row, int blocks, float[] scales, int part, MemorySegment x, long xs) {
+  private static float row(long row, int blocks, float[] scales, int part, long xs) {
     FloatVector a = FloatVector.zero(Lanes.FLOATS);
     FloatVector b = a;
     for (int half = 0; half < blocks * 2; half++) {
@@ -93,24 +89,24 @@ final class VectorQ6_K extends VectorKernel {
         long at = in + (long) i * Float.BYTES;
         IntVector low =
             ((IntVector)
-                ByteVector.fromMemorySegment(Lanes.QUANTS, w, l + i, Lanes.ORDER)
+                ByteVector.fromMemorySegment(Lanes.QUANTS, Lanes.MEMORY, l + i, Lanes.ORDER)
                     .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0));
         IntVector high =
             ((IntVector)
-                    ByteVector.fromMemorySegment(Lanes.QUANTS, w, h + i, Lanes.ORDER)
+                    ByteVector.fromMemorySegment(Lanes.QUANTS, Lanes.MEMORY, h + i, Lanes.ORDER)
                         .convertShape(VectorOperators.ZERO_EXTEND_B2I, Lanes.INTS, 0))
                 .lanewise(VectorOperators.LSHR, 2 * part);
         IntVector first = low.and(15).or(high.lanewise(VectorOperators.LSHL, 4).and(48));
         IntVector second = low.lanewise(VectorOperators.LSHR, 4).or(high.and(48));
         a =
             ((FloatVector) first.convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
-                .mul(FloatVector.fromMemorySegment(Lanes.FLOATS, x, at, Lanes.ORDER))
+                .mul(FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, at, Lanes.ORDER))
                 .fma(FloatVector.broadcast(Lanes.FLOATS, scales[s]), a);
         b =
             ((FloatVector) second.convertShape(VectorOperators.I2F, Lanes.FLOATS, 0))
                 .mul(
                     FloatVector.fromMemorySegment(
-                        Lanes.FLOATS, x, at + 64 * Float.BYTES, Lanes.ORDER))
+                        Lanes.FLOATS, Lanes.MEMORY, at + 64 * Float.BYTES, Lanes.ORDER))
                 .fma(FloatVector.broadcast(Lanes.FLOATS, scales[s + 4]), b);
       }
     }
@@ -118,20 +114,13 @@ final class VectorQ6_K extends VectorKernel {
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     int[] quants = scratch.quants;
     int words = SUB_BLOCK / 4;
     for (int b = 0; b < cols / WEIGHTS; b++) {
-      long block = offset + (long) b * BYTES;
-      transpose(w, block, rowBytes, rows, SCALE / 4, scratch.words, 0);
-      unpackScales(w, block, rowBytes, rows, scratch);
+      long block = address + (long) b * BYTES;
+      transpose(block, rowBytes, rows, SCALE / 4, scratch.words, 0);
+      unpackScales(block, rowBytes, rows, scratch);
       for (int s = 0; s < SUB_BLOCKS; s++) {
         int half = s >> 3;
         int quarter = s >> 1 & 3;
@@ -153,10 +142,9 @@ final class VectorQ6_K extends VectorKernel {
     }
   }
 
-  private static void unpackScales(
-      MemorySegment w, long block, long rowBytes, int rows, Scratch scratch) {
+  private static void unpackScales(long block, long rowBytes, int rows, Scratch scratch) {
     for (int r = 0; r < Lanes.COUNT; r++) {
-      float scale = Lanes.half(w, block + SCALE + Math.min(r, rows - 1) * rowBytes);
+      float scale = Lanes.half(Lanes.MEMORY, block + SCALE + Math.min(r, rows - 1) * rowBytes);
       for (int s = 0; s < SUB_BLOCKS; s++) {
         int word = scratch.words[(SCALES / 4 + s / 4) * Lanes.COUNT + r];
         float subScale = scale * (byte) (word >>> 8 * (s % 4));

@@ -14,8 +14,7 @@ final class VectorQ8_0 extends VectorKernel {
 
   @Override
   void multiply(
-      MemorySegment w,
-      long offset,
+      long address,
       long rowBytes,
       int rows,
       int cols,
@@ -24,28 +23,29 @@ final class VectorQ8_0 extends VectorKernel {
       MemorySegment out,
       long outOffset) {
     for (int r = 0; r < rows; r++) {
-      float dot = row(w, offset + r * rowBytes, cols / WEIGHTS, x.memory, x.offset);
+      float dot = row(address + r * rowBytes, cols / WEIGHTS, x.address);
       out.set(Lanes.FLOAT, outOffset + (long) r * Float.BYTES, dot);
     }
   }
 
-  private static float row(MemorySegment w, long offset, int blocks, MemorySegment x, long xs) {
+  private static float row(long address, int blocks, long xs) {
     FloatVector sum = FloatVector.zero(Lanes.FLOATS);
     for (int b = 0; b < blocks; b++) {
-      long block = offset + (long) b * BYTES;
+      long block = address + (long) b * BYTES;
       long in = xs + (long) b * WEIGHTS * Float.BYTES;
       FloatVector dot = FloatVector.zero(Lanes.FLOATS);
       for (int i = 0; i < WEIGHTS; i += Lanes.COUNT) {
         dot =
             ((FloatVector)
-                    ByteVector.fromMemorySegment(Lanes.QUANTS, w, block + QUANTS + i, Lanes.ORDER)
+                    ByteVector.fromMemorySegment(
+                            Lanes.QUANTS, Lanes.MEMORY, block + QUANTS + i, Lanes.ORDER)
                         .convertShape(VectorOperators.B2F, Lanes.FLOATS, 0))
                 .fma(
                     FloatVector.fromMemorySegment(
-                        Lanes.FLOATS, x, in + (long) i * Float.BYTES, Lanes.ORDER),
+                        Lanes.FLOATS, Lanes.MEMORY, in + (long) i * Float.BYTES, Lanes.ORDER),
                     dot);
       }
-      sum = dot.fma(FloatVector.broadcast(Lanes.FLOATS, Lanes.half(w, block)), sum);
+      sum = dot.fma(FloatVector.broadcast(Lanes.FLOATS, Lanes.half(Lanes.MEMORY, block)), sum);
     }
     return sum.reduceLanes(VectorOperators.ADD);
   }
@@ -62,21 +62,14 @@ final class VectorQ8_0 extends VectorKernel {
   }
 
   @Override
-  void expand(
-      MemorySegment w,
-      long offset,
-      long rowBytes,
-      int rows,
-      int cols,
-      Scratch scratch,
-      long panelOffset) {
+  void expand(long address, long rowBytes, int rows, int cols, Scratch scratch, long panelOffset) {
     int[] words = scratch.words;
     float[] scales = scratch.columnScales;
     float[] bases = scratch.columnBases;
     for (int b = 0; b < cols / WEIGHTS; b++) {
-      long block = offset + (long) b * BYTES;
-      transposeScale(w, block, rowBytes, rows, 128, scales, bases);
-      transpose(w, block + QUANTS, rowBytes, rows, WEIGHTS / 4, words, 0);
+      long block = address + (long) b * BYTES;
+      transposeScale(block, rowBytes, rows, 128, scales, bases);
+      transpose(block + QUANTS, rowBytes, rows, WEIGHTS / 4, words, 0);
       unsign(words);
       long to = panelOffset + (long) b * WEIGHTS * PANEL_STRIDE;
       columns(words, 0, WEIGHTS / 4, scales, bases, 0, scratch.panel, to);
