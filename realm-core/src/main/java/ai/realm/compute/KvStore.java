@@ -23,6 +23,14 @@ public interface KvStore extends AutoCloseable {
     throw new UnsupportedOperationException("this store keeps no running state");
   }
 
+  /// Copies a block out, as [KvLayout] lays it out, little-endian.
+  ///
+  /// @param to [KvLayout#blockBytes] bytes
+  void readBlock(int block, byte[] to);
+
+  /// Copies a block in that [#readBlock] copied out of a store of the same layout.
+  void writeBlock(int block, byte[] from);
+
   /// Zeroes a block, so that nothing of its last owner remains.
   void clearBlock(int block);
 

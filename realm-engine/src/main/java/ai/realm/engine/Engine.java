@@ -4,6 +4,7 @@ import ai.realm.compute.Adapter;
 import ai.realm.compute.Backend;
 import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
+import ai.realm.compute.KvLayout;
 import ai.realm.compute.KvStore;
 import ai.realm.error.RealmException;
 import ai.realm.model.CausalLm;
@@ -138,6 +139,42 @@ public final class Engine implements AutoCloseable {
     } finally {
       lock.unlock();
     }
+  }
+
+  /// Opens a sequence with the tokens, keys and values of a saved one. What finds no free blocks is computed
+  /// again by its next step.
+  ///
+  /// @param adapter the one that it was computed with; null for none
+  /// @throws AdmissionException `SEQUENCE_LIMIT`, `KV_LIMIT` or `CONTEXT_FULL`
+  /// @throws IllegalArgumentException when it does not fit this model's layout or vocabulary
+  public Sequence openSequence(
+      EngineTenant tenant, @Nullable Adapter adapter, SavedSequence saved) {
+    Sequence s;
+    int[] blocks;
+    lock.lock();
+    try {
+      checkOpen();
+      s = state.beginOpen(this, tenant, adapter, saved);
+      blocks = Arrays.copyOf(s.blocks, s.blockCount);
+    } finally {
+      lock.unlock();
+    }
+    // Nobody else has these blocks, and nobody takes them before the end.
+    for (int i = 0; i < blocks.length; i++) {
+      kv.writeBlock(blocks[i], saved.blocks()[i]);
+    }
+    lock.lock();
+    try {
+      state.endOpen(s, saved);
+      return s;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// How the KV blocks are laid out.
+  public KvLayout kvLayout() {
+    return kv.layout();
   }
 
   /// Queues a step; it runs as soon as the scheduler finds it a place, with those of other callers.
@@ -381,6 +418,46 @@ public final class Engine implements AutoCloseable {
       return Arrays.copyOf(s.tokens, s.length);
     } finally {
       lock.unlock();
+    }
+  }
+
+  long savedBytes(Sequence s) {
+    lock.lock();
+    try {
+      return SavedSequence.bytes(kv.layout(), s.length, s.cached);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// A block that several hold is never written: held once more, it can be copied without the lock.
+  SavedSequence save(Sequence s) {
+    int[] tokens;
+    int cached;
+    int[] blocks;
+    lock.lock();
+    try {
+      checkOpen();
+      blocks = state.holdBlocks(s);
+      tokens = Arrays.copyOf(s.tokens, s.length);
+      cached = s.cached;
+    } finally {
+      lock.unlock();
+    }
+    try {
+      byte[][] copies = new byte[blocks.length][Math.toIntExact(kv.layout().blockBytes())];
+      for (int i = 0; i < blocks.length; i++) {
+        kv.readBlock(blocks[i], copies[i]);
+      }
+      return new SavedSequence(kv.layout(), tokens, cached, copies);
+    } finally {
+      lock.lock();
+      try {
+        state.letGo(blocks);
+        work.signal();
+      } finally {
+        lock.unlock();
+      }
     }
   }
 

@@ -18,6 +18,7 @@ final class EngineState {
   private final EngineConfig config;
   private final int contextLength;
   private final int vocabulary;
+  private final KvStore kv;
   private final BlockPool pool;
   private final LongSupplier nanoClock;
   private final boolean recurrent;
@@ -38,6 +39,7 @@ final class EngineState {
     this.vocabulary = model.vocabularySize();
     this.generates = model.generates();
     this.nanoClock = nanoClock;
+    this.kv = kv;
     this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
     this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, nanoClock);
@@ -94,6 +96,61 @@ final class EngineState {
     }
     s.tenant.kvBlocks += s.blockCount;
     return copy;
+  }
+
+  /// Holds the blocks of an idle sequence once more and returns them.
+  int[] holdBlocks(Sequence s) {
+    checkIdle(s);
+    int[] blocks = Arrays.copyOf(s.blocks, config.blocksFor(s.cached));
+    for (int block : blocks) {
+      pool.retain(block);
+    }
+    return blocks;
+  }
+
+  void letGo(int[] blocks) {
+    for (int block : blocks) {
+      pool.release(block);
+    }
+  }
+
+  /// Opens a sequence that has as many blocks as can be had for a saved one, and that nobody takes them
+  /// from before [#endOpen].
+  Sequence beginOpen(
+      Engine engine, EngineTenant tenant, @Nullable Adapter adapter, SavedSequence saved) {
+    if (!saved.layout().equals(kv.layout())) {
+      throw new IllegalArgumentException(
+          "saved sequence: expected the layout %s, found %s"
+              .formatted(kv.layout(), saved.layout()));
+    }
+    for (int token : saved.tokens()) {
+      if (token < 0 || token >= vocabulary) {
+        throw new IllegalArgumentException(
+            "saved sequence: expected token ids below %d, found %d".formatted(vocabulary, token));
+      }
+    }
+    if (saved.tokens().length > contextLength) {
+      throw new AdmissionException(
+          "CONTEXT_FULL",
+          "context of %d tokens: the saved sequence has %d"
+              .formatted(contextLength, saved.tokens().length));
+    }
+    int held = tenant.kvBlocks + saved.blocks().length;
+    if (saved.blocks().length > pool.blocks() || held > tenant.share().maxKvBlocks()) {
+      throw kvLimit(tenant, "the saved sequence", held);
+    }
+    Sequence s = newSequence(engine, tenant, adapter);
+    s.tokens = Arrays.copyOf(saved.tokens(), Math.max(1, saved.tokens().length));
+    s.length = saved.tokens().length;
+    s.inBatch = true;
+    scheduler.obtain(s, saved.blocks().length);
+    return s;
+  }
+
+  void endOpen(Sequence s, SavedSequence saved) {
+    s.cached = Math.min(saved.cached(), s.blockCount * config.blockSize());
+    s.inBatch = false;
+    s.lastUsedNanos = nanoClock.getAsLong();
   }
 
   void truncate(Sequence s, int newLength) {

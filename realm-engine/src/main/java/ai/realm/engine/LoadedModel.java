@@ -4,11 +4,13 @@ import ai.realm.compute.Adapter;
 import ai.realm.compute.Backend;
 import ai.realm.error.RealmException;
 import ai.realm.gguf.GgufFile;
+import ai.realm.gguf.GgufFingerprint;
 import ai.realm.gguf.GgufMetadata;
 import ai.realm.model.Architectures;
 import ai.realm.model.CausalLm;
 import ai.realm.template.ChatTemplate;
 import ai.realm.tokenizer.Tokenizer;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,6 +28,7 @@ public final class LoadedModel implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final List<AdapterFile> adapters = new ArrayList<>();
   private @Nullable ChatTemplate chatTemplate;
+  private byte @Nullable [] fingerprint;
   private int leases;
   private boolean closed;
 
@@ -82,7 +85,7 @@ public final class LoadedModel implements AutoCloseable {
     return model;
   }
 
-  private record AdapterFile(GgufFile file, Adapter adapter) {
+  private record AdapterFile(GgufFile file, Adapter adapter, float strength) {
     void close() {
       adapter.close();
       file.close();
@@ -101,11 +104,35 @@ public final class LoadedModel implements AutoCloseable {
         throw new IllegalStateException("model " + file.path().getFileName() + " was unloaded");
       }
       Adapter adapter = model.loadAdapter(adapterFile, strength);
-      adapters.add(new AdapterFile(adapterFile, adapter));
+      adapters.add(new AdapterFile(adapterFile, adapter, strength));
       return adapter;
     } catch (RuntimeException e) {
       adapterFile.close();
       throw e;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// What tells keys and values of this model with this adapter from others': [GgufFingerprint]s of both
+  /// files and the adapter's strength.
+  ///
+  /// @param adapter one of [#loadAdapter]; null for none
+  public byte[] fingerprint(@Nullable Adapter adapter) {
+    lock.lock();
+    try {
+      byte[] own = fingerprint;
+      if (own == null) {
+        own = GgufFingerprint.of(file);
+        fingerprint = own;
+      }
+      ByteBuffer both = ByteBuffer.allocate(2 * GgufFingerprint.BYTES + 4).put(own);
+      for (AdapterFile known : adapters) {
+        if (known.adapter == adapter) {
+          both.put(GgufFingerprint.of(known.file)).putFloat(known.strength);
+        }
+      }
+      return both.array();
     } finally {
       lock.unlock();
     }

@@ -249,6 +249,11 @@ final class Scheduler {
       pool.release(s.blocks[last]);
       s.blocks[last] = copy;
     }
+    return obtain(s, needed);
+  }
+
+  /// Gives `s` blocks until it has `needed`; false when there are no more.
+  boolean obtain(Sequence s, int needed) {
     while (s.blockCount < needed) {
       int block = obtain(s);
       if (block < 0) {

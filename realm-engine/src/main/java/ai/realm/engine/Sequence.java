@@ -59,6 +59,17 @@ public final class Sequence implements AutoCloseable {
     return engine.fork(this);
   }
 
+  /// Bytes that [#save] would copy now.
+  public long savedBytes() {
+    return engine.savedBytes(this);
+  }
+
+  /// A copy of its tokens, keys and values, from which [Engine#openSequence] goes on as this sequence would.
+  /// Computed steps are copied beside the engine's thread; nobody waits for it.
+  public SavedSequence save() {
+    return engine.save(this);
+  }
+
   /// Forgets the tokens from `newLength` on.
   ///
   /// @throws IllegalArgumentException when it is longer than the sequence

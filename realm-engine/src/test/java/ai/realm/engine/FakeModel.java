@@ -16,6 +16,7 @@ import ai.realm.model.ForwardPass;
 import ai.realm.model.ModelConfig;
 import ai.realm.model.Pooling;
 import ai.realm.tensor.Tensor;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -205,6 +206,16 @@ final class FakeModel implements CausalLm {
     @Override
     public void copyBlock(int from, int to) {
       tokens[to] = tokens[from].clone();
+    }
+
+    @Override
+    public void readBlock(int block, byte[] to) {
+      ByteBuffer.wrap(to).asIntBuffer().put(tokens[block]);
+    }
+
+    @Override
+    public void writeBlock(int block, byte[] from) {
+      ByteBuffer.wrap(from).asIntBuffer().get(tokens[block]);
     }
 
     @Override

@@ -192,6 +192,25 @@ final class CpuKvStore implements KvStore {
   }
 
   @Override
+  public void readBlock(int block, byte[] to) {
+    MemorySegment.copy(whole(block, to), 0, MemorySegment.ofArray(to), 0, blockBytes);
+  }
+
+  @Override
+  public void writeBlock(int block, byte[] from) {
+    MemorySegment.copy(MemorySegment.ofArray(from), 0, whole(block, from), 0, blockBytes);
+  }
+
+  private MemorySegment whole(int block, byte[] other) {
+    Objects.checkIndex(block, blocks);
+    if (other.length != blockBytes) {
+      throw new IllegalArgumentException(
+          "KV block: expected %d bytes, found %d".formatted(blockBytes, other.length));
+    }
+    return segment.asSlice(block * blockBytes, blockBytes);
+  }
+
+  @Override
   public void clearBlock(int block) {
     Objects.checkIndex(block, blocks);
     segment.asSlice(block * blockBytes, blockBytes).fill((byte) 0);
