@@ -119,6 +119,8 @@ REALM_IMPORT(kv_len)(int32_t kv);
 REALM_IMPORT(kv_truncate)(int32_t kv, int32_t len);
 REALM_IMPORT(kv_text)(int32_t kv, int32_t token, void *to, int32_t cap);
 REALM_IMPORT(kv_free)(int32_t kv);
+REALM_IMPORT(kv_save)(int32_t kv, const void *name, int32_t len);
+REALM_IMPORT(kv_open)(int32_t model, const void *name, int32_t len);
 
 /* Constraints and samplers */
 REALM_IMPORT(grammar_compile)(int32_t kind, const void *source, int32_t len);

@@ -109,6 +109,10 @@ export declare function kv_truncate(kv: i32, length: i32): i32;
 export declare function kv_text(kv: i32, token: i32, to: usize, cap: i32): i32;
 @external("realm_host", "kv_free")
 export declare function kv_free(kv: i32): i32;
+@external("realm_host", "kv_save")
+export declare function kv_save(kv: i32, name: usize, length: i32): i32;
+@external("realm_host", "kv_open")
+export declare function kv_open(model: i32, name: usize, length: i32): i32;
 
 @external("realm_host", "grammar_compile")
 export declare function grammar_compile(kind: i32, source: usize, length: i32): i32;

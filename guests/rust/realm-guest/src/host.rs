@@ -111,6 +111,8 @@ extern "C" {
     pub fn kv_truncate(kv: i32, len: i32) -> i32;
     pub fn kv_text(kv: i32, token: i32, to: *mut u8, cap: i32) -> i32;
     pub fn kv_free(kv: i32) -> i32;
+    pub fn kv_save(kv: i32, name: *const u8, len: i32) -> i32;
+    pub fn kv_open(model: i32, name: *const u8, len: i32) -> i32;
     pub fn grammar_compile(kind: i32, source: *const u8, len: i32) -> i32;
     pub fn grammar_free(grammar: i32) -> i32;
     pub fn matcher_new(grammar: i32, model: i32) -> i32;

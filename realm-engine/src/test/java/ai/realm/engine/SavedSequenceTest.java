@@ -139,24 +139,22 @@ final class SavedSequenceTest {
         EngineTenant tenant = engine.tenant("t" + t, TenantShare.UNBOUNDED);
         int seed = t;
         all[t] =
-            callers.submit(
-                () -> {
-                  for (int round = 0; round < 30; round++) {
-                    int[] ids = prompt(seed * 100 + round, 10 + round);
-                    SavedSequence saved;
-                    try (Sequence s = engine.newSequence(tenant)) {
-                      step(engine, s, ids);
-                      saved = s.save();
-                    }
-                    try (Sequence s = engine.openSequence(tenant, null, saved)) {
-                      int[] more = Arrays.copyOf(ids, ids.length + 1);
-                      more[ids.length] = round;
-                      assertThat(step(engine, s, round))
-                          .isEqualTo(FakeModel.next(more, more.length));
-                    }
-                  }
-                  return null;
-                });
+            callers.submit(() -> {
+              for (int round = 0; round < 30; round++) {
+                int[] ids = prompt(seed * 100 + round, 10 + round);
+                SavedSequence saved;
+                try (Sequence s = engine.newSequence(tenant)) {
+                  step(engine, s, ids);
+                  saved = s.save();
+                }
+                try (Sequence s = engine.openSequence(tenant, null, saved)) {
+                  int[] more = Arrays.copyOf(ids, ids.length + 1);
+                  more[ids.length] = round;
+                  assertThat(step(engine, s, round)).isEqualTo(FakeModel.next(more, more.length));
+                }
+              }
+              return null;
+            });
       }
       for (Future<?> each : all) {
         each.get(60, TimeUnit.SECONDS);

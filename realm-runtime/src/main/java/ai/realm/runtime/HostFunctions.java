@@ -23,6 +23,7 @@ final class HostFunctions {
     CallFunctions call = new CallFunctions(state);
     ModelFunctions model = new ModelFunctions(state);
     SequenceFunctions sequence = new SequenceFunctions(state);
+    SavedSequenceFunctions saved = new SavedSequenceFunctions(state);
     GrammarFunctions grammar = new GrammarFunctions(state);
     LayerFunctions layer = new LayerFunctions(state);
     EmbeddingFunctions embedding = new EmbeddingFunctions(state);
@@ -55,6 +56,8 @@ final class HostFunctions {
     add("kv_truncate", 2, sequence::truncateSequence);
     add("kv_text", 4, sequence::sequenceText);
     add("kv_free", 1, sequence::freeSequence);
+    add("kv_save", 3, saved::save);
+    add("kv_open", 3, saved::open);
     add("grammar_compile", 3, grammar::compile);
     add("grammar_free", 1, grammar::freeGrammar);
     add("matcher_new", 2, grammar::newMatcher);

@@ -14,11 +14,18 @@ final class ModelCatalog implements AutoCloseable {
   private final RuntimeConfig config;
   private final Map<String, ModelHost> loaded = new HashMap<>();
   private final Map<String, Adapter> adapters = new HashMap<>();
+  private final SavedSequences saved;
   private final ReentrantLock lock = new ReentrantLock();
   private boolean closed;
 
   ModelCatalog(RuntimeConfig config) {
     this.config = config;
+    this.saved = SavedSequences.open(config.savedSequences());
+  }
+
+  /// Sequences of these models that guests saved.
+  SavedSequences saved() {
+    return saved;
   }
 
   /// A model, and what is added to it under the name that was asked for.
@@ -64,6 +71,7 @@ final class ModelCatalog implements AutoCloseable {
       closed = true;
       loaded.values().forEach(ModelHost::close);
       loaded.clear();
+      saved.close();
     } finally {
       lock.unlock();
     }

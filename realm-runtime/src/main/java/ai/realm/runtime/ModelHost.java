@@ -116,6 +116,11 @@ final class ModelHost implements AutoCloseable {
     return model.loadAdapter(file, strength);
   }
 
+  /// What tells keys and values of this model with this adapter from others'.
+  byte[] fingerprint(@Nullable Adapter adapter) {
+    return model.fingerprint(adapter);
+  }
+
   /// How the model's own embeddings are pooled.
   Pooling pooling() {
     return model.model().config().pooling();

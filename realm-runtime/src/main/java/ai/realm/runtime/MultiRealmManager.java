@@ -33,8 +33,8 @@ public final class MultiRealmManager implements AutoCloseable {
   }
 
   MultiRealmManager(RuntimeConfig config, byte[] defaultGuest, LongSupplier nanoClock) {
-    this.memory64 = RealmRuntime.newMemory64(config);
     this.models = new ModelCatalog(config);
+    this.memory64 = RealmRuntime.newMemory64(config);
     this.nanoClock = nanoClock;
     this.defaultGuest = modules.get(defaultGuest, config.limits());
   }
@@ -64,6 +64,11 @@ public final class MultiRealmManager implements AutoCloseable {
     if (gone != null) {
       gone.close();
     }
+  }
+
+  /// Forgets the sequences that a tenant's guests saved: they outlive its realm otherwise.
+  public void forget(TenantId tenant) {
+    models.saved().forget(tenant);
   }
 
   /// Takes a guest for a tenant's new calls; those in progress finish on the one they began with.

@@ -38,8 +38,8 @@ public final class RealmRuntime implements AutoCloseable {
   /// The same with its guest elsewhere.
   public RealmRuntime(
       RuntimeConfig config, ResourceLimits limits, GuestTools tools, Isolation isolation) {
-    this.memory64 = newMemory64(config);
     this.models = new ModelCatalog(config);
+    this.memory64 = newMemory64(config);
     this.realm = new Realm(TENANT, limits, models, memory64, tools);
     this.guests =
         switch (isolation) {

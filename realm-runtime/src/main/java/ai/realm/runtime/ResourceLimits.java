@@ -13,6 +13,7 @@ package ai.realm.runtime;
 /// | `hostCallsPerSecond` | `HOST_CALL_RATE` |
 /// | `cpuMillisPerSecond` | `CPU_RATE` |
 /// | `maxSequences`, `maxKvBlocks`, `maxQueuedSteps` | `SEQUENCE_LIMIT`, `KV_LIMIT`, `QUEUE_FULL` |
+/// | `savedKvBytes` | `SAVED_KV_LIMIT` |
 ///
 /// @param guest what each call may take
 /// @param memoryBytes linear memory of all instances
@@ -26,6 +27,7 @@ package ai.realm.runtime;
 /// @param maxKvBlocks KV blocks per model
 /// @param maxQueuedSteps steps that wait per model
 /// @param storeBytes what its guests keep between calls
+/// @param savedKvBytes sequences that its guests saved
 /// @param weight share of the engine when tenants compete
 public record ResourceLimits(
     GuestLimits guest,
@@ -40,6 +42,7 @@ public record ResourceLimits(
     int maxKvBlocks,
     int maxQueuedSteps,
     long storeBytes,
+    long savedKvBytes,
     double weight) {
   public ResourceLimits {
     if (memoryBytes < 1
@@ -53,6 +56,7 @@ public record ResourceLimits(
         || maxKvBlocks < 1
         || maxQueuedSteps < 1
         || storeBytes < 0
+        || savedKvBytes < 0
         || !(weight > 0)) {
       throw new IllegalArgumentException(
           "resource limits: expected positive bounds, found one that is not");
@@ -83,6 +87,7 @@ public record ResourceLimits(
     private int maxKvBlocks = Integer.MAX_VALUE;
     private int maxQueuedSteps = Integer.MAX_VALUE;
     private long storeBytes = 1 << 20;
+    private long savedKvBytes = 64 << 20;
     private double weight = 1;
 
     private Builder() {}
@@ -159,6 +164,12 @@ public record ResourceLimits(
       return this;
     }
 
+    /// Sequences that guests saved, tokens and KV blocks together.
+    public Builder savedKvBytes(long value) {
+      savedKvBytes = value;
+      return this;
+    }
+
     /// Share of the engine when tenants compete.
     public Builder weight(double value) {
       weight = value;
@@ -180,6 +191,7 @@ public record ResourceLimits(
           maxKvBlocks,
           maxQueuedSteps,
           storeBytes,
+          savedKvBytes,
           weight);
     }
   }

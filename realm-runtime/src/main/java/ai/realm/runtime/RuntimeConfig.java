@@ -16,6 +16,7 @@ import java.util.Map;
 /// @param limits what a guest may take
 /// @param maxBatch the most sequences of one forward step; 1 turns batching off
 /// @param adapted models with an adapter, by the names that guests open them by
+/// @param savedSequences where sequences lie that guests save
 public record RuntimeConfig(
     Map<String, Path> models,
     Backend backend,
@@ -25,7 +26,8 @@ public record RuntimeConfig(
     long memory64Bytes,
     GuestLimits limits,
     int maxBatch,
-    Map<String, AdaptedModel> adapted) {
+    Map<String, AdaptedModel> adapted,
+    SequenceStorage savedSequences) {
   /// Sequences of one forward step where nothing else is said.
   private static final int MAX_BATCH = 64;
 
@@ -56,7 +58,40 @@ public record RuntimeConfig(
       long memory64Bytes,
       GuestLimits limits) {
     this(
-        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, MAX_BATCH, Map.of());
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        MAX_BATCH,
+        Map.of(),
+        SequenceStorage.inMemory());
+  }
+
+  /// The same with sequences that guests save in memory.
+  public RuntimeConfig(
+      Map<String, Path> models,
+      Backend backend,
+      int maxContext,
+      int sequences,
+      KvType kvType,
+      long memory64Bytes,
+      GuestLimits limits,
+      int maxBatch,
+      Map<String, AdaptedModel> adapted) {
+    this(
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        maxBatch,
+        adapted,
+        SequenceStorage.inMemory());
   }
 
   /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
@@ -68,24 +103,75 @@ public record RuntimeConfig(
   /// The same with other limits.
   public RuntimeConfig withLimits(GuestLimits other) {
     return new RuntimeConfig(
-        models, backend, maxContext, sequences, kvType, memory64Bytes, other, maxBatch, adapted);
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        other,
+        maxBatch,
+        adapted,
+        savedSequences);
   }
 
   /// The same with another bound on sequences.
   public RuntimeConfig withMaxContext(int tokens) {
     return new RuntimeConfig(
-        models, backend, tokens, sequences, kvType, memory64Bytes, limits, maxBatch, adapted);
+        models,
+        backend,
+        tokens,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        maxBatch,
+        adapted,
+        savedSequences);
   }
 
   /// The same with another bound on the sequences of one forward step.
   public RuntimeConfig withMaxBatch(int most) {
     return new RuntimeConfig(
-        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, most, adapted);
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        most,
+        adapted,
+        savedSequences);
   }
 
   /// The same with models that have adapters.
   public RuntimeConfig withAdapted(Map<String, AdaptedModel> others) {
     return new RuntimeConfig(
-        models, backend, maxContext, sequences, kvType, memory64Bytes, limits, maxBatch, others);
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        maxBatch,
+        others,
+        savedSequences);
+  }
+
+  /// The same with sequences that guests save elsewhere.
+  public RuntimeConfig withSavedSequences(SequenceStorage storage) {
+    return new RuntimeConfig(
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        maxBatch,
+        adapted,
+        storage);
   }
 }
