@@ -1,7 +1,6 @@
 package ai.realm.cli;
 
 import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
 import ai.realm.compute.MachineLimits;
@@ -159,7 +158,7 @@ final class BenchCommand implements Callable<Integer> {
   private void measure() {
     List<Benchmark.Run> runs = runs();
     Backends.Selection selection =
-        Backends.open(model.backend(), new BackendOptions(model.threads(), true));
+        Backends.open(model.backend(), model.backendOptions(console::note));
     selection.passedOver().forEach(console::note);
     try (Backend backend = selection.backend();
         GgufFile file = GgufFile.open(model.file());

@@ -84,8 +84,8 @@ final class GuestCommand {
           List<String> prompt)
       throws IOException {
     byte[] wasm = read(guest);
-    BackendOptions threads = new BackendOptions(options.threads(), true);
-    try (Backend backend = Backends.open(options.backend(), threads).backend();
+    BackendOptions opened = options.backendOptions(console::note);
+    try (Backend backend = Backends.open(options.backend(), opened).backend();
         RealmRuntime runtime = new RealmRuntime(config(options, backend))) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
       long model = succeed("load_model", recorder.call("load_model", MODEL, "{}")).value();

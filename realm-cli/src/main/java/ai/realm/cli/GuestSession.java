@@ -1,7 +1,6 @@
 package ai.realm.cli;
 
 import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
@@ -56,9 +55,12 @@ final class GuestSession implements Session {
   /// Loads the model and the default guest.
   static Session open(ModelOptions options, ProgressLine progress) {
     Path file = options.file();
-    ModelPages.read(file, progress);
+    if (!options.hasPackedWeights()) {
+      ModelPages.read(file, progress);
+    }
+    List<String> notices = new ArrayList<>();
     Backends.Selection selection =
-        Backends.open(options.backend(), new BackendOptions(options.threads(), true));
+        Backends.open(options.backend(), options.backendOptions(notices::add));
     Backend backend = selection.backend();
     RuntimeConfig config = config(options, backend);
     RealmRuntime runtime =
@@ -74,7 +76,7 @@ final class GuestSession implements Session {
       if (model < 0) {
         throw new IllegalStateException(file + ": " + RealmRuntime.describe(model));
       }
-      List<String> notices = new ArrayList<>(selection.passedOver());
+      notices.addAll(selection.passedOver());
       notices.addAll(remarks(file, backend));
       return new GuestSession(backend, runtime, notices, model);
     } catch (RuntimeException e) {

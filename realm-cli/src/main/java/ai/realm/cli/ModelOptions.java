@@ -1,10 +1,13 @@
 package ai.realm.cli;
 
+import ai.realm.compute.BackendOptions;
 import ai.realm.runtime.Isolation;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
@@ -41,6 +44,8 @@ final class ModelOptions {
       paramLabel = "N",
       description = "Most tokens of prompt and answer (default: the model's own, at most 8192).")
   private int context;
+
+  @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
 
   @Option(
       names = "--lora",
@@ -82,8 +87,16 @@ final class ModelOptions {
     return backend;
   }
 
-  int threads() {
-    return threads;
+  /// How to open the backend.
+  ///
+  /// @param notices told what becomes of the packed weights on disk
+  BackendOptions backendOptions(Consumer<String> notices) {
+    return new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(notices));
+  }
+
+  /// Whether packed weights of the model seem to be on disk, so that the model itself is hardly read.
+  boolean hasPackedWeights() {
+    return weightsCache.hasFile(file());
   }
 
   /// The adapter to compute with, or null for none.

@@ -14,6 +14,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -42,6 +43,8 @@ final class PerplexityCommand implements Callable<Integer> {
       description = "Tokens of a window, whose second half counts (default: 512).")
   private int window = 512;
 
+  @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
+
   @Parameters(index = "0", paramLabel = "FILE", description = "A GGUF file.")
   private Path file = Path.of("");
 
@@ -62,7 +65,9 @@ final class PerplexityCommand implements Callable<Integer> {
             ? new String(console.in().readAllBytes(), StandardCharsets.UTF_8)
             : Files.readString(Path.of(text));
     AtomicBoolean stopped = new AtomicBoolean();
-    try (Backend backend = Backends.open(backendName, new BackendOptions(threads, true)).backend();
+    BackendOptions options =
+        new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(console::note));
+    try (Backend backend = Backends.open(backendName, options).backend();
         LoadedModel model = LoadedModel.open(file, backend);
         ProgressLine line = new ProgressLine(console);
         Interruption _ = new Interruption(() -> stopped.set(true))) {

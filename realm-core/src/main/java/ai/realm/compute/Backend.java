@@ -49,6 +49,12 @@ public interface Backend extends AutoCloseable {
   /// it; the tensor's memory must stay valid until the matrix is closed.
   WeightMatrix weights(Tensor tensor);
 
+  /// Begins to load the matrices of a model file, which stays open as long as they live. A backend that
+  /// keeps repacked weights on disk ([BackendOptions#weightsCache]) finds and writes them here.
+  default WeightLoader weightLoader(WeightsFile file) {
+    return this::weights;
+  }
+
   /// A pool of `blocks` zeroed KV blocks.
   KvStore kvStore(KvLayout layout, int blocks);
 

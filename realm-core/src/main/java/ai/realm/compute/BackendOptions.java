@@ -1,17 +1,30 @@
 package ai.realm.compute;
 
+import org.jspecify.annotations.Nullable;
+
 /// How a backend is to be opened.
 ///
 /// @param threads compute threads; 0 for the machine's real share
 /// @param repack whether weights may be repacked at load for speed, at the cost of memory that is not
 ///     shared with the file
-public record BackendOptions(int threads, boolean repack) {
-  /// All of the machine's share, repacking where it pays.
+/// @param weightsCache allows repacked weights to be kept on disk; null where they may not be
+public record BackendOptions(int threads, boolean repack, @Nullable WeightsCache weightsCache) {
+  /// All of the machine's share, repacking where it pays, nothing on disk.
   public static final BackendOptions DEFAULT = new BackendOptions(0, true);
 
   public BackendOptions {
     if (threads < 0 || threads > 1024) {
       throw new IllegalArgumentException("expected 0 to 1024 threads, found " + threads);
     }
+  }
+
+  /// Nothing on disk.
+  public BackendOptions(int threads, boolean repack) {
+    this(threads, repack, null);
+  }
+
+  /// The same with repacked weights on disk, or with null without.
+  public BackendOptions withWeightsCache(@Nullable WeightsCache cache) {
+    return new BackendOptions(threads, repack, cache);
   }
 }

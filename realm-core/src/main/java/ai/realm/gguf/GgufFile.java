@@ -29,15 +29,24 @@ public final class GgufFile implements AutoCloseable {
   private final Path path;
   private final Arena arena;
   private final List<MemorySegment> parts;
+  private final List<Part> files;
   private final GgufMetadata metadata;
   private final List<TensorInfo> tensors;
   private final Map<String, TensorInfo> byName;
   private final int version;
 
-  private GgufFile(Path path, Arena arena, List<MemorySegment> parts, GgufReader first) {
+  /// One file of a model.
+  ///
+  /// @param path where it lies
+  /// @param stamp what it was when it was opened
+  public record Part(Path path, FileStamp stamp) {}
+
+  private GgufFile(
+      Path path, Arena arena, List<MemorySegment> parts, List<Part> files, GgufReader first) {
     this.path = path;
     this.arena = arena;
     this.parts = parts;
+    this.files = List.copyOf(files);
     this.metadata = GgufMetadata.of(first.metadata);
     this.tensors = Collections.unmodifiableList(first.tensors);
     this.version = first.version;
@@ -95,15 +104,16 @@ public final class GgufFile implements AutoCloseable {
     Arena arena = Arena.ofShared();
     try {
       List<MemorySegment> parts = new ArrayList<>();
-      GgufReader first = read(path, 0, source, arena, parts);
+      List<Part> files = new ArrayList<>();
+      GgufReader first = read(path, 0, source, arena, parts, files);
       SplitModel split = SplitModel.of(path, first);
       for (int part = 1; part < split.parts(); part++) {
-        GgufReader next = read(split.path(part), part, source, arena, parts);
+        GgufReader next = read(split.path(part), part, source, arena, parts, files);
         split.check(part, next);
         first.tensors.addAll(next.tensors);
       }
       split.checkTensors(first.tensors.size());
-      return new GgufFile(path, arena, parts, first);
+      return new GgufFile(path, arena, parts, files, first);
     } catch (RuntimeException e) {
       arena.close();
       throw e;
@@ -111,11 +121,35 @@ public final class GgufFile implements AutoCloseable {
   }
 
   private static GgufReader read(
-      Path path, int part, Source source, Arena arena, List<MemorySegment> parts) {
+      Path path,
+      int part,
+      Source source,
+      Arena arena,
+      List<MemorySegment> parts,
+      List<Part> files) {
     if (!Files.isRegularFile(path)) {
       throw new GgufFormatException(
           "model file %s: expected a regular file, found %s".formatted(path, kind(path)));
     }
+    try {
+      return read(path, part, source, arena, parts, files, FileStamp.of(path));
+    } catch (GgufFormatException e) {
+      throw new GgufFormatException("model file " + path + ": " + e.getMessage(), e);
+    } catch (IOException e) {
+      throw new GgufFormatException(
+          "model file " + path + ": expected a readable file, found: " + e.getMessage(), e);
+    }
+  }
+
+  private static GgufReader read(
+      Path path,
+      int part,
+      Source source,
+      Arena arena,
+      List<MemorySegment> parts,
+      List<Part> files,
+      FileStamp stamp)
+      throws IOException {
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       long size = channel.size();
       MemorySegment whole = size == 0 ? MemorySegment.NULL : source.read(channel, size, arena);
@@ -123,12 +157,14 @@ public final class GgufFile implements AutoCloseable {
       GgufReader reader = new GgufReader(new GgufInput(directory.asByteBuffer(), size), part);
       reader.read();
       parts.add(whole);
+      // Equal before and after: the stamp is that of the file that was opened.
+      FileStamp after = FileStamp.of(path);
+      if (!after.equals(stamp)) {
+        throw new GgufFormatException(
+            "expected a file that stays as it is, found %s and then %s".formatted(stamp, after));
+      }
+      files.add(new Part(path, stamp));
       return reader;
-    } catch (GgufFormatException e) {
-      throw new GgufFormatException("model file " + path + ": " + e.getMessage(), e);
-    } catch (IOException e) {
-      throw new GgufFormatException(
-          "model file " + path + ": expected a readable file, found: " + e.getMessage(), e);
     }
   }
 
@@ -183,6 +219,11 @@ public final class GgufFile implements AutoCloseable {
   /// Where the file lies; of a split model the first part.
   public Path path() {
     return path;
+  }
+
+  /// The files that the model lies in, each as it was when it was opened.
+  public List<Part> parts() {
+    return files;
   }
 
   /// Bytes of the file, or of all parts.

@@ -1,7 +1,9 @@
 package ai.realm.model;
 
 import ai.realm.compute.Backend;
+import ai.realm.compute.WeightLoader;
 import ai.realm.gguf.GgufFile;
+import ai.realm.gguf.GgufWeights;
 import java.util.Map;
 import java.util.SortedSet;
 import java.util.TreeMap;
@@ -95,12 +97,16 @@ public final class Architectures {
           "general.architecture: expected one of %s, found %s"
               .formatted(String.join(", ", LOADERS.keySet()), architecture));
     }
-    ModelReader reader = new ModelReader(file, backend, maxContext);
-    try {
-      return loader.apply(reader);
-    } catch (RuntimeException e) {
-      reader.abandon();
-      throw e;
+    try (WeightLoader weights = backend.weightLoader(new GgufWeights(file))) {
+      ModelReader reader = new ModelReader(file, backend, weights, maxContext);
+      try {
+        CausalLm model = loader.apply(reader);
+        weights.finish();
+        return model;
+      } catch (RuntimeException e) {
+        reader.abandon();
+        throw e;
+      }
     }
   }
 }

@@ -3,6 +3,7 @@ package ai.realm.model;
 import ai.realm.compute.Backend;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.RopeStyle;
+import ai.realm.compute.WeightLoader;
 import ai.realm.compute.WeightMatrix;
 import ai.realm.gguf.GgufFile;
 import ai.realm.gguf.GgufFormatException;
@@ -31,6 +32,7 @@ final class ModelReader {
   private final GgufFile file;
   private final GgufMetadata metadata;
   private final Backend backend;
+  private final WeightLoader weights;
   private final String architecture;
   private final int contextLength;
   private final Set<String> read = new HashSet<>();
@@ -38,10 +40,12 @@ final class ModelReader {
   private final List<Linear.Place> places = new ArrayList<>();
   private final List<Runnable> owned = new ArrayList<>();
 
+  /// @param weights the backend's loader for this file
   /// @param maxContext limit on the context length that the file states
-  ModelReader(GgufFile file, Backend backend, int maxContext) {
+  ModelReader(GgufFile file, Backend backend, WeightLoader weights, int maxContext) {
     this.file = file;
     this.backend = backend;
+    this.weights = weights;
     metadata = file.metadata();
     architecture = metadata.string("general.architecture");
     contextLength = Math.min(maxContext, bounded("context_length", Integer.MAX_VALUE));
@@ -378,7 +382,7 @@ final class ModelReader {
 
   /// The matrix `name` (rows, cols).
   WeightMatrix matrix(String name, int cols, int rows) {
-    return own(backend.weights(tensor(name, cols, rows)));
+    return own(weights.weights(tensor(name, cols, rows)));
   }
 
   /// Consecutive rows of a fused tensor (q, k and v; gate and up), with their part of its bias.
@@ -393,7 +397,7 @@ final class ModelReader {
       backend.write(bias, 0, values, from, count);
     }
     return new Linear(
-        own(backend.weights(whole.rows(from, from + (long) count))),
+        own(weights.weights(whole.rows(from, from + (long) count))),
         bias,
         place(name + ".weight", rows, from, count, cols));
   }
@@ -405,7 +409,7 @@ final class ModelReader {
     Linear[] result = new Linear[experts];
     for (int e = 0; e < experts; e++) {
       Buffer bias = biases == null ? null : own(backend.floats(biases.rows(e, e + 1L)));
-      result[e] = new Linear(own(backend.weights(all.matrix(e))), bias, -1);
+      result[e] = new Linear(own(weights.weights(all.matrix(e))), bias, -1);
     }
     return result;
   }
@@ -494,9 +498,11 @@ final class ModelReader {
 
   /// The output projection, tied to the token embeddings where the file has none.
   Linear outputProjection(WeightMatrix tokenEmbedding) {
-    return hasTensor("output.weight")
-        ? linear("output", width(), tokenEmbedding.rows())
-        : new Linear(tokenEmbedding, optionalVector("output.bias", tokenEmbedding.rows()), -1);
+    if (hasTensor("output.weight")) {
+      return linear("output", width(), tokenEmbedding.rows());
+    }
+    weights.multiplied(tokenEmbedding);
+    return new Linear(tokenEmbedding, optionalVector("output.bias", tokenEmbedding.rows()), -1);
   }
 
   /// Lets a tensor be in the file without being read.

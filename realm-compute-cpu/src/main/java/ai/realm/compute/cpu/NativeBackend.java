@@ -7,7 +7,10 @@ import ai.realm.compute.Buffer;
 import ai.realm.compute.KvStore;
 import ai.realm.compute.MachineLimits;
 import ai.realm.compute.RopeStyle;
+import ai.realm.compute.WeightLoader;
 import ai.realm.compute.WeightMatrix;
+import ai.realm.compute.WeightsCache;
+import ai.realm.compute.WeightsFile;
 import ai.realm.tensor.BlockCodec;
 import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Tensor;
@@ -29,12 +32,20 @@ final class NativeBackend extends CpuBackend {
   private final NativeMatmul products;
   private final NativeRows rows;
   private final NativeAttention attention;
+  private final @Nullable WeightsCache cache;
   private float[] row = new float[0];
+
+  /// Nothing on disk.
+  NativeBackend(NativeKernels kernels, int threads, boolean repack) {
+    this(kernels, threads, repack, null);
+  }
 
   /// @param repack whether weights are kept as packed copies; if not, they are packed panel by panel
   ///     in each product
-  NativeBackend(NativeKernels kernels, int threads, boolean repack) {
+  /// @param cache leave to keep packed weights on disk, or null
+  NativeBackend(NativeKernels kernels, int threads, boolean repack, @Nullable WeightsCache cache) {
     super(new NativeMemory(kernels.memory()));
+    this.cache = cache;
     this.kernels = kernels;
     this.repack = repack;
     pool = new WorkerPool(threads);
@@ -83,10 +94,24 @@ final class NativeBackend extends CpuBackend {
   @Override
   public WeightMatrix weights(Tensor tensor) {
     PackedWeights weights = new PackedWeights(tensor, packing.packedType(tensor));
-    if (repack && !tensor.name().equals(LOOKED_UP)) {
+    if (repack && !isLookedUp(tensor)) {
       packing.pack(weights);
     }
     return weights;
+  }
+
+  /// Whether a tensor is packed at its first product only.
+  static boolean isLookedUp(Tensor tensor) {
+    return tensor.name().equals(LOOKED_UP);
+  }
+
+  @Override
+  public WeightLoader weightLoader(WeightsFile file) {
+    WeightsCache allowed = cache;
+    return allowed == null || !repack
+        ? super.weightLoader(file)
+        : PackedLoader.begin(
+            file, allowed, packing, PackedLayout.of(kernels, packing), pool, new PackedStorage());
   }
 
   private static PackedWeights packed(WeightMatrix w) {

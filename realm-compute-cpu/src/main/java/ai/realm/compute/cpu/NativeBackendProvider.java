@@ -34,7 +34,8 @@ public final class NativeBackendProvider implements BackendProvider {
           new NativeBackend(
               loaded.kernels(),
               options.threads() == 0 ? CpuShare.threads() : options.threads(),
-              options.repack());
+              options.repack(),
+              options.weightsCache());
       case NativeLibrary.Missing missing -> throw new IllegalStateException(missing.reason());
     };
   }

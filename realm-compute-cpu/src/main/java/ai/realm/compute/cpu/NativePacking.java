@@ -37,12 +37,17 @@ final class NativePacking {
         : GgmlType.F32;
   }
 
+  /// Bytes of a matrix's panels.
+  long bytes(PackedWeights weights) {
+    return kernels.packedBytes(weights.packedType(), weights.cols(), weights.rows());
+  }
+
   /// Packs a matrix whose panels are not made yet.
   void pack(PackedWeights weights) {
     int panels = Math.ceilDiv(weights.rows(), PANEL);
-    long bytes = kernels.packedBytes(weights.packedType(), weights.cols(), weights.rows());
+    long bytes = bytes(weights);
     Arena arena = Arena.ofShared();
-    PackedWeights.Panels packed = new PackedWeights.Panels(arena, memory.allocate(arena, bytes));
+    PackedWeights.Panels packed = PackedWeights.Panels.of(arena, memory.allocate(arena, bytes));
     long panelBytes = bytes / panels;
     int perChunk = (int) Math.max(1, CHUNK_BYTES / panelBytes);
     long to = packed.segment().address();

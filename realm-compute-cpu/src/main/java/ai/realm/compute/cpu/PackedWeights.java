@@ -22,8 +22,14 @@ final class PackedWeights implements WeightMatrix {
   private ReadAhead.@Nullable Plan ahead;
   private boolean closed;
 
-  /// The packed copy.
-  record Panels(Arena arena, MemorySegment segment) {}
+  /// The packed copy: memory of its own, or a part of a mapped file.
+  ///
+  /// @param release ends the use of the memory
+  record Panels(MemorySegment segment, Runnable release) {
+    static Panels of(Arena arena, MemorySegment segment) {
+      return new Panels(segment, arena::close);
+    }
+  }
 
   /// @param packedType the type of the panels: the tensor's, or Q8_0 or F32 for one without kernels
   PackedWeights(Tensor tensor, GgmlType packedType) {
@@ -69,6 +75,11 @@ final class PackedWeights implements WeightMatrix {
     return plan;
   }
 
+  /// The packed copy, or null where it is not made yet.
+  @Nullable Panels packed() {
+    return panels;
+  }
+
   void panels(Panels packed) {
     panels = packed;
   }
@@ -99,7 +110,7 @@ final class PackedWeights implements WeightMatrix {
     Panels packed = panels;
     if (packed != null) {
       panels = null;
-      packed.arena().close();
+      packed.release().run();
     }
   }
 }
