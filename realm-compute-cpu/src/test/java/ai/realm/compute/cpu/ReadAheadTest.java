@@ -80,7 +80,7 @@ class ReadAheadTest {
   private PackedWeights weights(int panels) {
     PackedWeights weights = new PackedWeights(tensor(panels), GgmlType.F32);
     weights.panels(
-        new PackedWeights.Panels(
+        PackedWeights.Panels.of(
             arena, arena.allocate((long) panels * PANEL_BYTES, CpuBuffer.ALIGNMENT)));
     return weights;
   }
