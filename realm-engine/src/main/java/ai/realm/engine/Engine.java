@@ -172,6 +172,49 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /// Computes the begin of a prompt, such as a system prompt, and lets every tenant reuse its full blocks:
+  /// without this no tenant finds what another computed. What tenants are charged does not change.
+  ///
+  /// @param adapter the one that sequences must have to find it; null for none
+  /// @param deadlineNanos until when to wait, by [System#nanoTime]
+  /// @throws AdmissionException `PUBLISHED_LIMIT` where more than half of the blocks would be published, or
+  ///     as for any step
+  /// @throws EngineException when the step failed or missed the deadline
+  /// @throws InterruptedException when interrupted: nothing is published
+  public PublishedPrefix publish(@Nullable Adapter adapter, int[] tokens, long deadlineNanos)
+      throws InterruptedException {
+    EngineTenant publisher;
+    lock.lock();
+    try {
+      checkOpen();
+      state.admitPublished(tokens.length);
+      publisher = state.publisher();
+    } finally {
+      lock.unlock();
+    }
+    try (Sequence s = newSequence(publisher, adapter)) {
+      StepRequest request = new StepRequest().set(s, tokens.clone(), tokens.length, 0, null);
+      submit(request);
+      request.await(deadlineNanos);
+      lock.lock();
+      try {
+        return state.publish(this, s, tokens.length);
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  void withdraw(PublishedPrefix prefix) {
+    lock.lock();
+    try {
+      state.withdraw(prefix);
+      work.signal();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /// How the KV blocks are laid out.
   public KvLayout kvLayout() {
     return kv.layout();
@@ -289,6 +332,16 @@ public final class Engine implements AutoCloseable {
       failed = new EngineException("ENGINE_FAILURE", "the forward step failed: " + e, e);
     }
     long nanos = System.nanoTime() - started;
+    // Before anybody is told, so that who has waited for a step finds it counted.
+    lock.lock();
+    try {
+      steps++;
+      rows += batch.rows();
+      outputs += batch.outputs();
+      state.scheduler.measured(batch.rows(), nanos);
+    } finally {
+      lock.unlock();
+    }
     completed = 0;
     int row = 0;
     for (int i = 0; i < state.scheduler.planned.size(); i++) {
@@ -306,15 +359,6 @@ public final class Engine implements AutoCloseable {
         error = pool(r, pool, i);
       }
       finish(r, batch.rows(i), error);
-    }
-    lock.lock();
-    try {
-      steps++;
-      rows += batch.rows();
-      outputs += batch.outputs();
-      state.scheduler.measured(batch.rows(), nanos);
-    } finally {
-      lock.unlock();
     }
     stepEndNanos = System.nanoTime();
     stepNanos = stepEndNanos - started;

@@ -25,6 +25,8 @@ final class EngineState {
   private final boolean generates;
   private final List<EngineTenant> tenants = new ArrayList<>();
   private final List<Sequence> sequences = new ArrayList<>();
+  private final List<PublishedPrefix> published = new ArrayList<>();
+  private @Nullable EngineTenant publisher;
   private long tenantNumbers;
   private long sequenceNumbers;
 
@@ -42,7 +44,7 @@ final class EngineState {
     this.kv = kv;
     this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
-    this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, nanoClock);
+    this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, published, nanoClock);
   }
 
   // ---- tenants and sequences
@@ -62,6 +64,62 @@ final class EngineState {
     }
     tenant.prefixes.clear();
     tenants.remove(tenant);
+  }
+
+  /// The tenant in whose name published prompts are computed.
+  EngineTenant publisher() {
+    EngineTenant present = publisher;
+    if (present == null) {
+      present = tenant("published", TenantShare.UNBOUNDED);
+      publisher = present;
+    }
+    return present;
+  }
+
+  /// Checks that so many tokens may be published besides what is.
+  void admitPublished(int tokens) {
+    int held = 0;
+    for (PublishedPrefix prefix : published) {
+      held += prefix.blocks.length;
+    }
+    int wanted = tokens / config.blockSize();
+    if (wanted == 0) {
+      throw new IllegalArgumentException(
+          "publish: expected at least a block of %d tokens, found %d"
+              .formatted(config.blockSize(), tokens));
+    }
+    if (held + wanted > pool.blocks() / 2) {
+      throw new AdmissionException(
+          "PUBLISHED_LIMIT",
+          "published prompts: at most half of %d KV blocks, found %d besides %d"
+              .formatted(pool.blocks(), wanted, held));
+    }
+  }
+
+  /// Lets every tenant find the blocks of a computed sequence.
+  PublishedPrefix publish(Engine engine, Sequence s, int tokens) {
+    admitPublished(tokens);
+    int count = tokens / config.blockSize();
+    if (s.cached < count * config.blockSize()) {
+      throw new AdmissionException(
+          "KV_LIMIT", "published prompts: others took its blocks before it was published");
+    }
+    int[] blocks = Arrays.copyOf(s.blocks, count);
+    for (int block : blocks) {
+      pool.retain(block);
+    }
+    PublishedPrefix prefix =
+        new PublishedPrefix(
+            engine, s.adapter, Arrays.copyOf(s.tokens, count * config.blockSize()), blocks);
+    published.add(prefix);
+    return prefix;
+  }
+
+  void withdraw(PublishedPrefix prefix) {
+    if (published.remove(prefix)) {
+      letGo(prefix.blocks);
+      publisher().prefixes.clear();
+    }
   }
 
   Sequence newSequence(Engine engine, EngineTenant tenant, @Nullable Adapter adapter) {
@@ -334,6 +392,10 @@ final class EngineState {
     for (EngineTenant tenant : tenants) {
       cachedBlocks += tenant.prefixes.size();
     }
+    int publishedBlocks = 0;
+    for (PublishedPrefix prefix : published) {
+      publishedBlocks += prefix.blocks.length;
+    }
     return new EngineStats(
         steps,
         rows,
@@ -344,6 +406,7 @@ final class EngineState {
         sequences.size(),
         pool.freeBlocks(),
         cachedBlocks,
+        publishedBlocks,
         pool.blocks());
   }
 }

@@ -11,6 +11,7 @@ package ai.realm.engine;
 /// @param openSequences sequences that are open
 /// @param freeBlocks KV blocks that nobody holds
 /// @param cachedBlocks KV blocks that only prefix caches hold, or that they share with sequences
+/// @param publishedBlocks KV blocks of published prefixes
 /// @param blocks all KV blocks
 public record EngineStats(
     long steps,
@@ -22,4 +23,5 @@ public record EngineStats(
     int openSequences,
     int freeBlocks,
     int cachedBlocks,
+    int publishedBlocks,
     int blocks) {}

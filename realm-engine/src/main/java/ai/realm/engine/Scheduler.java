@@ -30,6 +30,7 @@ final class Scheduler {
   private final KvStore kv;
   private final List<EngineTenant> tenants;
   private final List<Sequence> sequences;
+  private final List<PublishedPrefix> published;
   private final LongSupplier nanoClock;
   private double nanosPerRow = 0;
 
@@ -55,12 +56,14 @@ final class Scheduler {
       KvStore kv,
       List<EngineTenant> tenants,
       List<Sequence> sequences,
+      List<PublishedPrefix> published,
       LongSupplier nanoClock) {
     this.config = config;
     this.pool = pool;
     this.kv = kv;
     this.tenants = tenants;
     this.sequences = sequences;
+    this.published = published;
     this.nanoClock = nanoClock;
   }
 
@@ -223,11 +226,19 @@ final class Scheduler {
     return true;
   }
 
-  /// Starts an empty cache from blocks of the tenant's earlier prompts. Tokens from `limit` on, which
+  /// Starts an empty cache from blocks of the tenant's earlier prompts, and behind those from blocks that are
+  /// published. Tokens from `limit` on, which
   /// logits are wanted of, and the last one are always computed.
   private void reusePrefix(Sequence s, int limit) {
     int[] found = new int[Math.max(1, limit / config.blockSize())];
     int n = s.tenant.prefixes.find(s.adapter, s.tokens, limit, found);
+    for (PublishedPrefix prefix : published) {
+      int matching = prefix.match(s.adapter, s.tokens, limit);
+      for (; n < matching; n++) {
+        pool.retain(prefix.blocks[n]);
+        found[n] = prefix.blocks[n];
+      }
+    }
     for (int i = 0; i < n; i++) {
       s.addBlock(found[i]);
     }

@@ -13,6 +13,7 @@ import ai.realm.tokenizer.Tokenizer;
 import ai.realm.tokenizer.Vocabulary;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
@@ -150,6 +151,20 @@ final class ModelHost implements AutoCloseable {
     }
     Vocabulary vocabulary = tokenizer().vocabulary();
     return template.render(harmless, true, text(vocabulary.bos()), text(vocabulary.eos()));
+  }
+
+  /// Ids that begin every conversation with a system prompt, whatever the user says: where those of two
+  /// users part.
+  int[] systemTokens(String system) {
+    int[] one = conversation(system, "a");
+    int[] other = conversation(system, "0");
+    int common = Arrays.mismatch(one, other);
+    return Arrays.copyOf(one, common < 0 ? one.length : common);
+  }
+
+  private int[] conversation(String system, String user) {
+    String text = render(List.of(new ChatMessage("system", system), new ChatMessage("user", user)));
+    return tokenizer().encode(text, true, true);
   }
 
   private String text(OptionalInt token) {

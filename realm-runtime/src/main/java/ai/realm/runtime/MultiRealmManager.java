@@ -1,5 +1,7 @@
 package ai.realm.runtime;
 
+import ai.realm.engine.PublishedPrefix;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -64,6 +66,37 @@ public final class MultiRealmManager implements AutoCloseable {
     if (gone != null) {
       gone.close();
     }
+  }
+
+  /// Computes the begin of prompts of a model and lets every tenant's guests reuse it, until it is closed;
+  /// what is not published is found again by the tenant alone that computed it.
+  ///
+  /// @param model name of a model; a name with an adapter is another one
+  /// @param tokens ids as guests feed them, from the first on
+  /// @throws ai.realm.error.RealmException when there is no room for it, or it was not done in time
+  /// @throws InterruptedException when interrupted: nothing is published
+  public PublishedPrefix publish(String model, int[] tokens, Duration within)
+      throws InterruptedException {
+    ModelCatalog.Entry entry = model(model);
+    return entry
+        .host()
+        .engine()
+        .publish(entry.adapter(), tokens, System.nanoTime() + within.toNanos());
+  }
+
+  /// The same for what every conversation begins with that has this system prompt, as the model's chat
+  /// template writes it.
+  public PublishedPrefix publishSystemPrompt(String model, String system, Duration within)
+      throws InterruptedException {
+    return publish(model, model(model).host().systemTokens(system), within);
+  }
+
+  ModelCatalog.Entry model(String name) {
+    ModelCatalog.Entry entry = models.find(name);
+    if (entry == null) {
+      throw new IllegalArgumentException("there is no model " + name);
+    }
+    return entry;
   }
 
   /// Forgets the sequences that a tenant's guests saved: they outlive its realm otherwise.

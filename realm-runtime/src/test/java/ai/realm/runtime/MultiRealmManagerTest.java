@@ -7,6 +7,7 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
+import ai.realm.engine.PublishedPrefix;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -100,6 +101,41 @@ final class MultiRealmManagerTest {
     assertThat(manager.compilations()).isEqualTo(2);
     assertThat(ask(A).text()).isEqualTo("x");
     assertThat(manager.status(A).guest()).isEqualTo(manager.status(B).guest());
+  }
+
+  private static String conversation(String system) {
+    return "[{\"role\":\"system\",\"content\":\"%s\"},{\"role\":\"user\",\"content\":\"%s\"}]"
+        .formatted(system, FRANCE);
+  }
+
+  private CallResult converse(TenantId tenant, String system) {
+    return manager.generate(
+        tenant,
+        "sample",
+        conversation(system),
+        "{\"messages\":true,\"max_tokens\":8}",
+        GuestOutput.discard());
+  }
+
+  @Test
+  void publishedSystemPromptsChangeNeitherAnswersNorWhatIsCharged() throws Exception {
+    manager.create(A, FREE);
+    manager.create(B, FREE);
+    String system = "You answer every question in one short sentence. ".repeat(8).trim();
+    CallResult before = converse(A, system);
+    try (PublishedPrefix prefix =
+        manager.publishSystemPrompt("sample", system, Duration.ofSeconds(30))) {
+      assertThat(prefix.length()).isBetween(32, before.promptTokens());
+      CallResult after = converse(B, system);
+      assertThat(after.text()).isEqualTo(before.text());
+      assertThat(after.promptTokens()).isEqualTo(before.promptTokens());
+      assertThat(manager.status(B).usage())
+          .satisfies(usage -> assertThat(usage.promptTokens()).isEqualTo(before.promptTokens()));
+      assertThat(manager.model("sample").host().engine().stats().prefixBlocks())
+          .isEqualTo(prefix.length() / 32);
+    }
+    assertThatThrownBy(() -> manager.publish("other", new int[64], Duration.ofSeconds(1)))
+        .hasMessageContaining("there is no model other");
   }
 
   @Test
