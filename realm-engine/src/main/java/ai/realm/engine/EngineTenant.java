@@ -20,6 +20,9 @@ public final class EngineTenant {
   /// When a sequence of the tenant last got a row as the one after its last token.
   long lastDecodeNanos;
 
+  /// When the tenant last had work in a step.
+  long lastWorkNanos;
+
   int sequences;
   int kvBlocks;
   long promptTokens;

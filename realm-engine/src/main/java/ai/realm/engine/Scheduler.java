@@ -12,12 +12,31 @@ import org.jspecify.annotations.Nullable;
 /// Token-weighted fair queueing (start-time fair queueing, Goyal et al. 1996): each tenant has a
 /// virtual time that grows by the cost of what it is given over its weight, and the tenant with the
 /// least goes first. A step takes every sequence that is decoding first, one row each, then prompts in
-/// chunks; while somebody decodes or several tenants wait, the prompts' rows are bounded by what the
-/// machine computes in `maxStallMillis`, and beside another tenant's decoding sequences by what it computes
-/// in the time of such a step alone: so others' prompts at most double the time between a tenant's tokens.
+/// chunks:
+///
+/// | beside | rows of prompts |
+/// |---|---|
+/// | nothing, and no other tenant had work in the last second | all that fit |
+/// | nothing | what the machine computes in the time of 8 decoding steps: who comes meanwhile waits no longer |
+/// | decoding sequences | what it computes in `maxStallMillis` |
+/// | another tenant's decoding sequences | what it computes in the time of such a step: so others' prompts at most double the time between a tenant's tokens |
+///
+/// Of a higher [Priority] everything goes first, but for what is owed to those below.
 final class Scheduler {
   /// Prompt rows that are always taken: fewer would cost more than they bring.
   private static final int LEAST_CHUNK = 8;
+
+  /// Prompt rows of a step without decoding rows, when other tenants may come: fewer would waste kernels.
+  private static final int LEAST_SHARED_CHUNK = 32;
+
+  /// How many decoding steps such a step may last.
+  private static final int SHARED_CHUNK_STEPS = 8;
+
+  /// How long a tenant counts as being there after its last work.
+  private static final long COMPANY_NANOS = 1_000_000_000;
+
+  /// What lower priorities get while higher ones have work: one row of so many.
+  private static final double LOWER_SHARE = 1.0 / 16;
 
   /// How long a tenant counts as decoding after a step.
   private static final long MOMENT_NANOS = 1_000_000;
@@ -41,6 +60,12 @@ final class Scheduler {
   private long plan;
   private int promptRows;
   private double virtualNow = 0;
+
+  /// Rows that tenants below the highest waiting priority are behind their least share, or ahead.
+  private double owedBelow = 0;
+
+  private int highest;
+  private int lowest;
   long preemptions;
   long prefixBlocks;
 
@@ -89,18 +114,65 @@ final class Scheduler {
     batch.clear();
     planned.clear();
     decodeRows = 0;
+    rank();
     take(batch, true, config.maxRows());
     decodeRows = batch.rows();
-    boolean alone = decodeRows == 0 && competing() < 2;
-    take(batch, false, alone ? config.maxRows() : decodeRows + stallRows());
+    if (decodeRows == 0) {
+      take(batch, false, promptRows());
+    } else if (decodeNanos > 0) {
+      take(batch, false, decodeRows + stallRows());
+    }
+    // else the first step that decodes does nothing else: to learn what that takes.
     promptRows = batch.rows() - decodeRows;
+  }
+
+  /// Which priorities have requests waiting.
+  private void rank() {
+    highest = Priority.LOW.ordinal();
+    lowest = Priority.HIGH.ordinal();
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant tenant = tenants.get(t);
+      if (!tenant.waiting.isEmpty()) {
+        int priority = tenant.share().priority().ordinal();
+        highest = Math.max(highest, priority);
+        lowest = Math.min(lowest, priority);
+      }
+    }
+    if (lowest >= highest) {
+      owedBelow = 0;
+    }
+  }
+
+  /// Rows of a step without decoding sequences.
+  private int promptRows() {
+    if (!inCompany()) {
+      return config.maxRows();
+    }
+    if (decodeNanos == 0 || nanosPerRow == 0) {
+      return stallRows();
+    }
+    double rows = SHARED_CHUNK_STEPS * decodeNanos / nanosPerRow;
+    return (int) Math.min(config.maxRows(), Math.max(LEAST_SHARED_CHUNK, rows));
+  }
+
+  /// Whether several tenants have work, or had a moment ago.
+  private boolean inCompany() {
+    long now = nanoClock.getAsLong();
+    int there = 0;
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant tenant = tenants.get(t);
+      boolean worked = tenant.promptTokens + tenant.decodedTokens > 0;
+      if (!tenant.waiting.isEmpty() || (worked && now - tenant.lastWorkNanos < COMPANY_NANOS)) {
+        there++;
+      }
+    }
+    return there > 1;
   }
 
   /// Prompt rows that a tenant may add beside others' decoding sequences.
   private int rowsBesideStrangers() {
-    if (decodeNanos == 0 || nanosPerRow == 0) {
-      // The first such step is for learning what one takes.
-      return decodeNanos == 0 ? 0 : LEAST_CHUNK;
+    if (nanosPerRow == 0) {
+      return LEAST_CHUNK;
     }
     return (int) Math.max(LEAST_CHUNK, decodeNanos / nanosPerRow);
   }
@@ -130,15 +202,6 @@ final class Scheduler {
       return room;
     }
     return Math.min(room, rowsBesideStrangers() - (batch.rows() - decodeRows));
-  }
-
-  /// Number of tenants with waiting requests.
-  private int competing() {
-    int n = 0;
-    for (int t = 0; t < tenants.size(); t++) {
-      n += tenants.get(t).waiting.isEmpty() ? 0 : 1;
-    }
-    return n;
   }
 
   private int stallRows() {
@@ -175,13 +238,19 @@ final class Scheduler {
   }
 
   private @Nullable StepRequest fairest(boolean decode) {
+    StepRequest best = owedBelow < LEAST_CHUNK ? null : fairest(decode, highest - 1);
+    return best != null ? best : fairest(decode, highest);
+  }
+
+  /// The request to take next of tenants up to a priority.
+  private @Nullable StepRequest fairest(boolean decode, int atMost) {
     StepRequest best = null;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant tenant = tenants.get(t);
-      if (!decode && tenant.heldInPlan == plan) {
+      if (tenant.share().priority().ordinal() > atMost || (!decode && tenant.heldInPlan == plan)) {
         continue;
       }
-      if (best != null && tenant.virtualTime >= best.sequence().tenant.virtualTime) {
+      if (best != null && !goesBefore(tenant, best.sequence().tenant)) {
         continue;
       }
       for (int i = 0; i < tenant.waiting.size(); i++) {
@@ -194,6 +263,11 @@ final class Scheduler {
       }
     }
     return best;
+  }
+
+  private static boolean goesBefore(EngineTenant a, EngineTenant b) {
+    int byPriority = a.share().priority().compareTo(b.share().priority());
+    return byPriority != 0 ? byPriority > 0 : a.virtualTime < b.virtualTime;
   }
 
   private boolean add(Batch batch, StepRequest request, int room) {
@@ -217,6 +291,13 @@ final class Scheduler {
     double cost = decode ? config.decodeCost() : take;
     virtualNow = Math.max(virtualNow, tenant.virtualTime);
     tenant.virtualTime += cost / tenant.share().weight();
+    tenant.lastWorkNanos = nanoClock.getAsLong();
+    int priority = tenant.share().priority().ordinal();
+    if (priority < highest) {
+      owedBelow = Math.max(-config.maxRows(), owedBelow - cost);
+    } else if (lowest < highest) {
+      owedBelow = Math.min(config.maxRows(), owedBelow + cost * LOWER_SHARE);
+    }
     if (decode) {
       tenant.decodedTokens++;
       tenant.lastDecodeNanos = nanoClock.getAsLong();
@@ -305,12 +386,12 @@ final class Scheduler {
     return largest != null && largest.prefixes.evictOne();
   }
 
-  /// Takes the blocks of the sequence that has been idle longest, else of the youngest one that is
-  /// younger than `s` and not in this step.
+  /// Takes the blocks of the sequence that has been idle longest, else of the lowest in priority and then
+  /// youngest one that is below or younger than `s` and not in this step.
   private boolean preemptFor(Sequence s) {
     long now = nanoClock.getAsLong();
     Sequence idle = null;
-    Sequence younger = null;
+    Sequence last = null;
     for (int i = 0; i < sequences.size(); i++) {
       Sequence other = sequences.get(i);
       if (other == s || other.inBatch || other.blockCount == 0) {
@@ -321,11 +402,11 @@ final class Scheduler {
           && (idle == null || other.lastUsedNanos < idle.lastUsedNanos)) {
         idle = other;
       }
-      if (other.number > s.number && (younger == null || other.number > younger.number)) {
-        younger = other;
+      if (comesAfter(other, s) && (last == null || comesAfter(other, last))) {
+        last = other;
       }
     }
-    Sequence victim = idle != null ? idle : younger;
+    Sequence victim = idle != null ? idle : last;
     if (victim == null) {
       return false;
     }
@@ -333,6 +414,11 @@ final class Scheduler {
     victim.cached = 0;
     preemptions++;
     return true;
+  }
+
+  private static boolean comesAfter(Sequence a, Sequence b) {
+    int byPriority = a.tenant.share().priority().compareTo(b.tenant.share().priority());
+    return byPriority != 0 ? byPriority < 0 : a.number > b.number;
   }
 
   /// Releases the blocks of a sequence from index `from` on.

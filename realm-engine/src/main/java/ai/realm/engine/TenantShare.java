@@ -2,14 +2,21 @@ package ai.realm.engine;
 
 /// A tenant's part of an engine.
 ///
-/// @param weight share of the compute when tenants compete, relative to the others' weights
+/// @param priority who goes first when tenants compete
+/// @param weight share of the compute among tenants of one priority, relative to the others' weights
 /// @param maxSequences the most open sequences
 /// @param maxKvBlocks the most KV blocks that its sequences hold
 /// @param maxQueuedRequests the most step requests that wait
-public record TenantShare(double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {
+public record TenantShare(
+    Priority priority, double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {
   /// Weight 1 and no bounds but the engine's.
   public static final TenantShare UNBOUNDED =
       new TenantShare(1, Integer.MAX_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE);
+
+  /// Of normal priority.
+  public TenantShare(double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {
+    this(Priority.NORMAL, weight, maxSequences, maxKvBlocks, maxQueuedRequests);
+  }
 
   public TenantShare {
     if (!(weight > 0 && weight <= 1e6)) {

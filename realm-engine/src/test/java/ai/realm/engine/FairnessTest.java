@@ -114,6 +114,43 @@ final class FairnessTest {
   }
 
   @Test
+  @DisplayName(
+      "who comes while a stranger's prompt runs waits for 8 decoding steps, not for the prompt")
+  void aPromptThatRunsAloneMakesWayForWhoComes() {
+    SimulatedEngine engine =
+        new SimulatedEngine(
+            new EngineConfig(2048, 16, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+    SimulatedEngine.Client victim =
+        engine.client(engine.state.tenant("victim", quarter()), 10, 20, 2 * REST);
+    engine.client(engine.state.tenant("other", quarter()), 4000, 1, 0);
+    engine.run(SECONDS);
+    assertThat(victim.answers).isGreaterThan(5);
+    double step = SimulatedEngine.STEP_NANOS + SimulatedEngine.ROW_NANOS;
+    // The step that runs when it comes, and its own, which the other's prompt fills up.
+    double bound = 2 * (8 * step + SimulatedEngine.STEP_NANOS);
+    assertThat(SimulatedEngine.p99(victim.firstTokenNanos)).isLessThanOrEqualTo(bound);
+    assertThat(SimulatedEngine.STEP_NANOS + 2048 * SimulatedEngine.ROW_NANOS)
+        .as("what a step of all rows would take")
+        .isGreaterThan((long) (3 * bound));
+  }
+
+  @Test
+  @DisplayName(
+      "a tenant whose every step mixes prompts and tokens does not hold back another's prompts")
+  void mixedStepsStarveNobodysPrompts() {
+    SimulatedEngine engine = engine();
+    EngineTenant busy = engine.state.tenant("busy", new TenantShare(1, 64, 4096, 64));
+    for (int i = 0; i < 8; i++) {
+      // Some always decode and some always begin.
+      engine.client(busy, 400, 30, 0);
+    }
+    EngineTenant other = engine.state.tenant("other", quarter());
+    SimulatedEngine.Client prompts = engine.client(other, 600, 1, 0);
+    engine.run(SECONDS);
+    assertThat(prompts.answers).isGreaterThan(10);
+  }
+
+  @Test
   @DisplayName("F03: a thousand streams leave the victim its fair share")
   void aThousandStreamsLeaveTheVictimItsFairShare() {
     SimulatedEngine engine = engine();

@@ -99,6 +99,7 @@ final class Realm implements AutoCloseable {
                   .tenant(
                       tenant.name(),
                       new TenantShare(
+                          limits.priority(),
                           limits.weight(),
                           limits.maxSequences(),
                           limits.maxKvBlocks(),

@@ -1,5 +1,7 @@
 package ai.realm.runtime;
 
+import ai.realm.engine.Priority;
+
 /// What one tenant may take, all its running guests together. Each is checked before anything is allocated
 /// for a request, and has an error of its own.
 ///
@@ -28,7 +30,8 @@ package ai.realm.runtime;
 /// @param maxQueuedSteps steps that wait per model
 /// @param storeBytes what its guests keep between calls
 /// @param savedKvBytes sequences that its guests saved
-/// @param weight share of the engine when tenants compete
+/// @param priority who goes first when tenants compete
+/// @param weight share of the engine among tenants of one priority
 public record ResourceLimits(
     GuestLimits guest,
     long memoryBytes,
@@ -43,6 +46,7 @@ public record ResourceLimits(
     int maxQueuedSteps,
     long storeBytes,
     long savedKvBytes,
+    Priority priority,
     double weight) {
   public ResourceLimits {
     if (memoryBytes < 1
@@ -88,6 +92,7 @@ public record ResourceLimits(
     private int maxQueuedSteps = Integer.MAX_VALUE;
     private long storeBytes = 1 << 20;
     private long savedKvBytes = 64 << 20;
+    private Priority priority = Priority.NORMAL;
     private double weight = 1;
 
     private Builder() {}
@@ -170,7 +175,13 @@ public record ResourceLimits(
       return this;
     }
 
-    /// Share of the engine when tenants compete.
+    /// Who goes first when tenants compete.
+    public Builder priority(Priority value) {
+      priority = value;
+      return this;
+    }
+
+    /// Share of the engine among tenants of one priority.
     public Builder weight(double value) {
       weight = value;
       return this;
@@ -192,6 +203,7 @@ public record ResourceLimits(
           maxQueuedSteps,
           storeBytes,
           savedKvBytes,
+          priority,
           weight);
     }
   }
