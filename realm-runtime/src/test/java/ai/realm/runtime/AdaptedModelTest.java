@@ -102,6 +102,41 @@ final class AdaptedModelTest {
   }
 
   @Test
+  void savedSequencesGoOnWithTheirAdapterOnly() {
+    Path adapter = writeAdapter();
+    try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend()) {
+      RuntimeConfig config =
+          RuntimeConfig.of("plain", SampleModel.path(), backend)
+              .withAdapted(
+                  Map.of(
+                      "adapted", new AdaptedModel("plain", adapter, 1),
+                      "same", new AdaptedModel("plain", adapter, 1),
+                      "weaker", new AdaptedModel("plain", adapter, 0.5f)));
+      try (RealmRuntime runtime = new RealmRuntime(config)) {
+        HostCaller guest =
+            HostCaller.of(
+                runtime,
+                HostCaller.guest(Map.of("kv_new", 1, "kv_save", 3, "kv_open", 3, "step", 2)));
+        int model = guest.open("adapted");
+        int kv = guest.call("kv_new", model);
+        guest.greedy(kv, 32_768, guest.tokenize(model, QUESTION, 32_768), 2);
+        assertThat(guest.call("kv_save", kv, HostCaller.TEXT, guest.text("name"))).isZero();
+        for (String name : new String[] {"plain", "weaker"}) {
+          int other = guest.open(name);
+          assertThatThrownBy(
+                  () -> guest.call("kv_open", other, HostCaller.TEXT, guest.text("name")))
+              .as(name)
+              .isInstanceOfSatisfying(
+                  SavedSequenceException.class,
+                  e -> assertThat(e.code()).isEqualTo("SAVED_KV_MISMATCH"));
+        }
+        int same = guest.open("same");
+        assertThat(guest.call("kv_open", same, HostCaller.TEXT, guest.text("name"))).isPositive();
+      }
+    }
+  }
+
+  @Test
   void adapterNeedsAModelAndANameOfItsOwn() {
     try (Backend backend = Backends.open("naive", BackendOptions.DEFAULT).backend()) {
       RuntimeConfig config = RuntimeConfig.of("plain", SampleModel.path(), backend);

@@ -156,6 +156,45 @@ public abstract class AttentionContract {
     assertThat(cleared).containsOnly(0f);
   }
 
+  @ParameterizedTest
+  @EnumSource(KvType.class)
+  void blocksCopiedOutGoOnInAnotherStore(KvType type) {
+    KvLayout layout = new KvLayout(2, 1, 32, 32, 8, type, 3);
+    AttentionSpec spec = heads(2, 1, 32, 32);
+    byte[] block = new byte[(int) layout.blockBytes()];
+    float[] first = new float[6 * 64];
+    float[] again = new float[first.length];
+    float[] state = {1, -2, 3};
+    float[] stateAgain = new float[3];
+    try (Backend backend = open();
+        KvStore from = backend.kvStore(layout, 3);
+        KvStore to = backend.kvStore(layout, 2);
+        Buffer k = backend.allocate(6 * 32);
+        Buffer q = backend.allocate(6 * 64);
+        Buffer out = backend.allocate(6 * 64)) {
+      float[] random = RandomTensors.floats(6 * 64, new Random(4));
+      backend.write(k, 0, random, 0, 6 * 32);
+      backend.write(q, 0, random, 0, 6 * 64);
+      backend.storeKv(from, 1, batch(6, 0, 2), k, k);
+      from.writeState(2, 0, state, 3);
+      backend.attention(out, q, from, 1, batch(6, 0, 2), spec);
+      backend.read(out, 0, first, 0, first.length);
+      from.readBlock(2, block);
+      to.writeBlock(1, block);
+      backend.attention(out, q, to, 1, batch(6, 0, 1), spec);
+      backend.read(out, 0, again, 0, again.length);
+      to.readState(1, 0, stateAgain, 3);
+      byte[] beside = new byte[block.length];
+      to.readBlock(0, beside);
+      assertThat(beside).containsOnly(0);
+      BackendContract.refused(() -> from.readBlock(3, block));
+      BackendContract.refused(() -> to.writeBlock(-1, block));
+      BackendContract.refused(() -> to.writeBlock(0, new byte[block.length - 1]));
+    }
+    assertThat(again).isEqualTo(first);
+    assertThat(stateAgain).isEqualTo(state);
+  }
+
   @Test
   void indicesOutsideTheStoreAreRefused() {
     try (Backend backend = open();
