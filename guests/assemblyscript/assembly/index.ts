@@ -150,6 +150,19 @@ export class Model {
     return this.info(1);
   }
 
+  /// The embedding of a text's tokens, of length 1; pooling is one of EMBED_MODEL, EMBED_MEAN, EMBED_CLS,
+  /// EMBED_LAST.
+  embed(tokens: StaticArray<i32>, pooling: i32 = host.EMBED_MODEL): StaticArray<f32> {
+    // Asked for once: each call computes it.
+    const row = new StaticArray<f32>(16384);
+    const n = check(
+      host.embed(
+        this.handle, changetype<usize>(tokens), tokens.length, pooling, changetype<usize>(row), row.length));
+    const exact = new StaticArray<f32>(min(n, row.length));
+    memory.copy(changetype<usize>(exact), changetype<usize>(row), 4 * exact.length);
+    return exact;
+  }
+
   /// Token ids of a text that follows others: no begin token, control tokens stay text.
   tokenize(text: string, flags: i32 = 0): StaticArray<i32> {
     const bytes = String.UTF8.encode(text);
@@ -207,6 +220,12 @@ export class Sequence {
     return new Sequence(check(host.kv_new(model.handle)));
   }
 
+  /// A sequence that goes on as the one that was saved under a name.
+  static openSaved(model: Model, name: string): Sequence {
+    const bytes = String.UTF8.encode(name);
+    return new Sequence(check(host.kv_open(model.handle, changetype<usize>(bytes), bytes.byteLength)));
+  }
+
   fork(): Sequence {
     return new Sequence(check(host.kv_fork(this.handle)));
   }
@@ -217,6 +236,12 @@ export class Sequence {
 
   truncate(length: i32): void {
     check(host.kv_truncate(this.handle, length));
+  }
+
+  /// Keeps the sequence for later calls and realms of the tenant, in place of what has the name.
+  save(name: string): void {
+    const bytes = String.UTF8.encode(name);
+    check(host.kv_save(this.handle, changetype<usize>(bytes), bytes.byteLength));
   }
 
   /// The text that a token adds: whole characters, the rest waits for the next token.

@@ -231,6 +231,24 @@ impl Model {
         Ok(self.info()?[1] as usize)
     }
 
+    /// The embedding of a text's tokens, of length 1; pooling is one of `EMBED_MODEL`, `EMBED_MEAN`,
+    /// `EMBED_CLS`, `EMBED_LAST`.
+    pub fn embed(&self, tokens: &[i32], pooling: i32) -> Result<Vec<f32>> {
+        // Asked for once: each call computes it.
+        let mut to = vec![0.0; 16384];
+        let n = tokens.len() as i32;
+        let size = check(unsafe {
+            host::embed(self.0, tokens.as_ptr(), n, pooling, to.as_mut_ptr(), to.len() as i32)
+        })?;
+        to.truncate(size as usize);
+        Ok(to)
+    }
+
+    /// A sequence that goes on as the one that was saved under a name.
+    pub fn open_saved(&self, name: &str) -> Result<Sequence> {
+        check(unsafe { host::kv_open(self.0, pointer(name), name.len() as i32) }).map(Sequence)
+    }
+
     /// Token ids of a text; flags are `ADD_SPECIAL` and `PARSE_SPECIAL`.
     pub fn tokenize(&self, text: &str, flags: i32) -> Result<Vec<i32>> {
         // A token has at least one byte, and two may stand before the text.
@@ -336,6 +354,11 @@ impl Sequence {
 
     pub fn truncate(&self, len: usize) -> Result<()> {
         check(unsafe { host::kv_truncate(self.0, len as i32) }).map(drop)
+    }
+
+    /// Keeps the sequence for later calls and realms of the tenant, in place of what has the name.
+    pub fn save(&self, name: &str) -> Result<()> {
+        check(unsafe { host::kv_save(self.0, pointer(name), name.len() as i32) }).map(drop)
     }
 
     /// The text that a token adds: whole characters, the rest waits for the next token.
