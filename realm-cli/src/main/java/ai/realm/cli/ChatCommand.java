@@ -16,7 +16,7 @@ final class ChatCommand implements Callable<Integer> {
   private final Console console;
   private final Sessions sessions;
 
-  @Mixin private ModelOptions model = new ModelOptions();
+  @Mixin private RuntimeOptions model = new RuntimeOptions();
   @Mixin private SamplingOptions sampling = new SamplingOptions();
 
   @Option(
@@ -40,7 +40,7 @@ final class ChatCommand implements Callable<Integer> {
       Conversation conversation = new Conversation(console, session, sampling, system);
       if (console.interactive()) {
         console.note(
-            "%s, %s. /help lists the commands.".formatted(model.file(), session.backend()));
+            "%s, %s. /help lists the commands.".formatted(model.model().file(), session.backend()));
         try (TerminalLines lines = TerminalLines.open(session::cancel)) {
           conversation.run(lines);
         }

@@ -3,20 +3,17 @@ package ai.realm.cli;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestRecorder;
 import ai.realm.runtime.GuestReplay;
 import ai.realm.runtime.RealmRuntime;
-import ai.realm.runtime.RuntimeConfig;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -30,7 +27,9 @@ import picocli.CommandLine.Parameters;
     synopsisSubcommandLabel = "COMMAND")
 final class GuestCommand {
   private static final String DEFAULT = "default";
-  private static final String MODEL = "model";
+
+  /// Sequences of the greatest length that a guest has room for: forks and beams.
+  private static final int SEQUENCES = 4;
 
   private final Console console;
 
@@ -42,24 +41,13 @@ final class GuestCommand {
     return guest.equals(DEFAULT) ? DefaultGuest.bytes() : Files.readAllBytes(Path.of(guest));
   }
 
-  private static RuntimeConfig config(ModelOptions options, Backend backend) {
-    return new RuntimeConfig(
-        Map.of(MODEL, options.file()),
-        backend,
-        options.maxContext(),
-        4,
-        KvType.F16,
-        0,
-        GuestLimits.DEFAULT);
-  }
-
   /// `realm guest run`, and `record` with a file.
   @Command(
       name = "run",
       description =
           "Calls a guest's load_model and generate; what it emits goes to standard output.")
   int run(
-      @Mixin ModelOptions options,
+      @Mixin RuntimeOptions options,
       @Option(
               names = {"-o", "--record"},
               paramLabel = "FILE",
@@ -84,11 +72,13 @@ final class GuestCommand {
           List<String> prompt)
       throws IOException {
     byte[] wasm = read(guest);
-    BackendOptions opened = options.backendOptions(console::note);
-    try (Backend backend = Backends.open(options.backend(), opened).backend();
-        RealmRuntime runtime = new RealmRuntime(config(options, backend))) {
+    ModelOptions chosen = options.model();
+    BackendOptions opened = chosen.backendOptions(console::note);
+    try (Backend backend = Backends.open(chosen.backend(), opened).backend();
+        RealmRuntime runtime = options.open(backend, SEQUENCES, GuestLimits.DEFAULT)) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
-      long model = succeed("load_model", recorder.call("load_model", MODEL, "{}")).value();
+      long model =
+          succeed("load_model", recorder.call("load_model", options.modelName(), "{}")).value();
       CallResult answer =
           succeed(
               "generate",

@@ -2,18 +2,13 @@ package ai.realm.cli;
 
 import ai.realm.compute.Backend;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
 import ai.realm.gguf.GgufFile;
 import ai.realm.gguf.TensorInfo;
-import ai.realm.runtime.AdaptedModel;
 import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestOutput;
-import ai.realm.runtime.GuestTools;
 import ai.realm.runtime.RealmRuntime;
-import ai.realm.runtime.ResourceLimits;
-import ai.realm.runtime.RuntimeConfig;
 import ai.realm.template.ChatMessage;
 import ai.realm.wasm.DefaultGuest;
 import java.nio.ByteBuffer;
@@ -23,15 +18,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.stream.Collectors;
 
 /// A model with the default guest, in this process.
 final class GuestSession implements Session {
-  private static final String MODEL = "model";
-  private static final String ADAPTED = "adapted";
   private static final Duration LONGEST_CALL = Duration.ofHours(24);
-  private static final long PRIVATE_LAYER_BYTES = 64L << 20;
 
   // Results of the default guest's `generate`, and the host's errors that have a meaning here.
   private static final int STOPPED = 0;
@@ -53,26 +44,21 @@ final class GuestSession implements Session {
   }
 
   /// Loads the model and the default guest.
-  static Session open(ModelOptions options, ProgressLine progress) {
-    Path file = options.file();
-    if (!options.hasPackedWeights()) {
+  static Session open(RuntimeOptions options, ProgressLine progress) {
+    ModelOptions chosen = options.model();
+    Path file = chosen.file();
+    if (!chosen.hasPackedWeights()) {
       ModelPages.read(file, progress);
     }
     List<String> notices = new ArrayList<>();
     Backends.Selection selection =
-        Backends.open(options.backend(), options.backendOptions(notices::add));
+        Backends.open(chosen.backend(), chosen.backendOptions(notices::add));
     Backend backend = selection.backend();
-    RuntimeConfig config = config(options, backend);
-    RealmRuntime runtime =
-        new RealmRuntime(
-            config,
-            ResourceLimits.unbounded(config.limits()),
-            GuestTools.NONE,
-            options.isolation());
-    String name = config.adapted().isEmpty() ? MODEL : ADAPTED;
+    // One conversation at a time, as long as it takes.
+    RealmRuntime runtime = options.open(backend, 1, GuestLimits.DEFAULT.withDeadline(LONGEST_CALL));
     try {
       runtime.loadWasm(DefaultGuest.bytes());
-      long model = runtime.callFunction("load_model", name, "{}").value();
+      long model = runtime.callFunction("load_model", options.modelName(), "{}").value();
       if (model < 0) {
         throw new IllegalStateException(file + ": " + RealmRuntime.describe(model));
       }
@@ -96,23 +82,6 @@ final class GuestSession implements Session {
           .flatMap(type -> backend.remark(type).stream())
           .toList();
     }
-  }
-
-  /// One conversation at a time, as long as it takes.
-  private static RuntimeConfig config(ModelOptions options, Backend backend) {
-    Path adapter = options.adapter();
-    return new RuntimeConfig(
-            Map.of(MODEL, options.file()),
-            backend,
-            options.maxContext(),
-            1,
-            KvType.F16,
-            PRIVATE_LAYER_BYTES,
-            GuestLimits.DEFAULT.withDeadline(LONGEST_CALL))
-        .withAdapted(
-            adapter == null
-                ? Map.of()
-                : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, options.adapterStrength())));
   }
 
   @Override

@@ -1,15 +1,12 @@
 package ai.realm.cli;
 
 import ai.realm.compute.BackendOptions;
-import ai.realm.runtime.Isolation;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /// Which model, and what computes it.
 final class ModelOptions {
@@ -47,26 +44,6 @@ final class ModelOptions {
 
   @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
 
-  @Option(
-      names = "--lora",
-      paramLabel = "FILE",
-      description = "A LoRA adapter in GGUF for this model.")
-  private @Nullable Path adapter;
-
-  @Option(
-      names = "--lora-strength",
-      paramLabel = "X",
-      description = "Factor on what the adapter adds (default: 1).")
-  private float adapterStrength = 1;
-
-  @Option(
-      names = "--isolation",
-      paramLabel = "LEVEL",
-      converter = IsolationLevel.class,
-      description =
-          "Where the guest runs: in-process, or worker for a JVM of its own (default: in-process).")
-  private Isolation isolation = Isolation.inProcess();
-
   /// The model file.
   ///
   /// @throws IllegalStateException when none was named and the bundled one is not there
@@ -99,37 +76,8 @@ final class ModelOptions {
     return weightsCache.hasFile(file());
   }
 
-  /// The adapter to compute with, or null for none.
-  @Nullable Path adapter() {
-    return adapter;
-  }
-
-  /// Factor on what the adapter adds.
-  float adapterStrength() {
-    return adapterStrength;
-  }
-
-  /// Where the guest runs.
-  Isolation isolation() {
-    return isolation;
-  }
-
   /// The most tokens of a sequence; the model's own bound holds as well.
   int maxContext() {
     return context > 0 ? context : DEFAULT_CONTEXT;
-  }
-
-  /// Reads `--isolation`.
-  static final class IsolationLevel implements ITypeConverter<Isolation> {
-    @Override
-    public Isolation convert(String level) {
-      return switch (level) {
-        case "in-process" -> Isolation.inProcess();
-        case "worker" -> Isolation.worker();
-        default ->
-            throw new TypeConversionException(
-                "expected in-process or worker, found '%s'".formatted(level));
-      };
-    }
   }
 }

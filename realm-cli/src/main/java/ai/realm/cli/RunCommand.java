@@ -21,7 +21,7 @@ final class RunCommand implements Callable<Integer> {
   private final Console console;
   private final Sessions sessions;
 
-  @Mixin private ModelOptions model = new ModelOptions();
+  @Mixin private RuntimeOptions model = new RuntimeOptions();
   @Mixin private SamplingOptions sampling = new SamplingOptions();
 
   @Option(

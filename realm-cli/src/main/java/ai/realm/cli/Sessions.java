@@ -6,5 +6,5 @@ interface Sessions {
   /// Loads the model and the guest.
   ///
   /// @param progress shows how far loading is
-  Session open(ModelOptions options, ProgressLine progress);
+  Session open(RuntimeOptions options, ProgressLine progress);
 }

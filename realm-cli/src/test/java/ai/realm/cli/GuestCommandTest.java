@@ -40,6 +40,34 @@ final class GuestCommandTest {
   }
 
   @Test
+  void guestRunsInAWorkerWhereAskedTo() {
+    String guest = BUILT.resolve("plain.wasm").toString();
+    Invocation run =
+        Invocation.of(
+            "guest",
+            "run",
+            "-m",
+            MODEL,
+            "--isolation",
+            "worker",
+            guest,
+            "What is the capital of France?");
+    assertThat(run.err()).contains("7 new tokens");
+    assertThat(run.out()).isEqualTo("The capital of France is Paris.\n");
+  }
+
+  @Test
+  void guestRunTakesAnAdapterAndBenchSaysThatItTakesNone() {
+    String guest = BUILT.resolve("plain.wasm").toString();
+    Invocation run = Invocation.of("guest", "run", "-m", MODEL, "--lora", MODEL, guest, "Hello");
+    assertThat(run.code()).isNotZero();
+    assertThat(run.err()).contains("expected adapter, found model");
+    Invocation bench = Invocation.of("bench", "-m", MODEL, "--lora", MODEL);
+    assertThat(bench.code()).isNotZero();
+    assertThat(bench.err()).contains("--lora");
+  }
+
+  @Test
   void wrongFilesAreOneSentence(@TempDir Path folder) throws IOException {
     Path text = Files.writeString(folder.resolve("text"), "no module, no recording");
     Invocation guest = Invocation.of("guest", "run", "-m", MODEL, text.toString(), "Hello");

@@ -9,7 +9,8 @@ import ai.realm.compute.KvType;
 /// @param blockSize positions per KV block
 /// @param kvPositions positions that the KV store holds for all sequences together; rounded up to blocks
 /// @param kvType how keys and values are stored
-/// @param maxQueuedRequests the most step requests that wait, over all tenants
+/// @param maxQueuedRequests the most step requests that wait, over all tenants; twice as many of sequences that
+///     have begun
 /// @param maxStallMillis how long the prompt rows of one step may take while somebody decodes or
 ///     several tenants wait
 /// @param decodeCost what a decoded token costs a tenant's share, in prompt tokens

@@ -258,11 +258,18 @@ final class EngineState {
     if (config.blocksFor(total) > pool.blocks() || held > s.tenant.share().maxKvBlocks()) {
       throw kvLimit(s.tenant, "this step", held);
     }
+    checkQueue(s, ahead);
+  }
+
+  /// Sequences that have begun may still wait where new ones are refused: under overload, tokens of
+  /// generations that are then given up would be lost work.
+  private void checkQueue(Sequence s, int ahead) {
+    int places = s.length == 0 ? 1 : 2;
     int ownLimit = s.tenant.share().maxQueuedRequests();
-    if (s.tenant.waiting.size() + ahead >= ownLimit) {
+    if (s.tenant.waiting.size() + ahead >= (long) places * ownLimit) {
       throw queueFull(s.tenant.toString(), ownLimit);
     }
-    if (queued.get() + ahead >= config.maxQueuedRequests()) {
+    if (queued.get() + ahead >= (long) places * config.maxQueuedRequests()) {
       throw queueFull("engine", config.maxQueuedRequests());
     }
   }
@@ -280,7 +287,12 @@ final class EngineState {
   }
 
   private static AdmissionException queueFull(String whose, int limit) {
-    return new AdmissionException("QUEUE_FULL", whose + ": at most " + limit + " steps may wait");
+    return new AdmissionException(
+        "QUEUE_FULL",
+        whose
+            + ": at most "
+            + limit
+            + " steps may wait, twice as many of sequences that have begun");
   }
 
   void enqueue(StepRequest request) {

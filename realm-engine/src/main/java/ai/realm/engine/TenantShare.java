@@ -6,7 +6,7 @@ package ai.realm.engine;
 /// @param weight share of the compute among tenants of one priority, relative to the others' weights
 /// @param maxSequences the most open sequences
 /// @param maxKvBlocks the most KV blocks that its sequences hold
-/// @param maxQueuedRequests the most step requests that wait
+/// @param maxQueuedRequests the most step requests that wait; twice as many of sequences that have begun
 public record TenantShare(
     Priority priority, double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {
   /// Weight 1 and no bounds but the engine's.

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /// The real scheduler on a clock of its own: each step takes a fixed time plus a fixed time per row, so
 /// that schedules are exact and a minute of traffic takes milliseconds.
@@ -22,6 +23,7 @@ final class SimulatedEngine {
   private final Batch batch;
   private final List<Client> clients = new ArrayList<>();
   private long now;
+  private int steps;
 
   SimulatedEngine(EngineConfig config, int contextLength) {
     this.config = config;
@@ -53,6 +55,7 @@ final class SimulatedEngine {
     private Sequence sequence;
     private final StepRequest request = new StepRequest();
     private boolean waiting;
+    private boolean left;
 
     Client(EngineTenant tenant, int promptLength, int newTokens, long restNanos, int seed) {
       this.tenant = tenant;
@@ -65,6 +68,13 @@ final class SimulatedEngine {
 
     private void act() {
       if (waiting || now < wakeAt) {
+        return;
+      }
+      if (left) {
+        if (sequence != null) {
+          state.close(sequence);
+          sequence = null;
+        }
         return;
       }
       try {
@@ -96,6 +106,11 @@ final class SimulatedEngine {
       state.enqueue(request);
     }
 
+    /// Asks nothing more once what it waits for is there.
+    private void leave() {
+      left = true;
+    }
+
     private void answered() {
       request.complete();
       waiting = false;
@@ -121,31 +136,68 @@ final class SimulatedEngine {
     return c;
   }
 
+  /// Sends a prompt of a tenant, beside whatever the clients do, and returns after how long its first token
+  /// came.
+  long ask(EngineTenant tenant, int[] prompt) {
+    Sequence s = state.newSequence(null, tenant, null);
+    StepRequest request = new StepRequest();
+    request.set(s, prompt, prompt.length, 1, Sampler.of(SamplingParams.GREEDY));
+    long asked = now;
+    state.admit(request, 0);
+    state.enqueue(request);
+    while (true) {
+      boolean answered = step(request);
+      if (answered) {
+        request.complete();
+        long nanos = now - asked;
+        state.close(s);
+        return nanos;
+      }
+    }
+  }
+
   /// Runs the traffic for `seconds` of simulated time.
   void run(double seconds) {
     long end = (long) (seconds * 1e9);
     while (now < end) {
-      for (Client c : clients) {
-        c.act();
-      }
-      state.plan(batch);
-      if (batch.rows() == 0) {
-        now += 1_000_000;
-        continue;
-      }
-      long nanos = STEP_NANOS + ROW_NANOS * batch.rows();
-      now += nanos;
-      state.scheduler.measured(batch.rows(), nanos);
-      for (int i = 0; i < state.scheduler.planned.size(); i++) {
-        StepRequest r = state.scheduler.planned.get(i);
-        if (state.finish(r, batch.rows(i), null)) {
-          for (Client c : clients) {
-            if (c.request == r) {
-              c.answered();
-            }
+      step(null);
+    }
+  }
+
+  /// Plans and takes one step; whether it finished the request.
+  private boolean step(@Nullable StepRequest asked) {
+    // In turns, so that nobody is always the first to find a free place.
+    steps++;
+    for (int i = 0; i < clients.size(); i++) {
+      clients.get((i + steps) % clients.size()).act();
+    }
+    state.plan(batch);
+    if (batch.rows() == 0) {
+      now += 1_000_000;
+      return false;
+    }
+    long nanos = STEP_NANOS + ROW_NANOS * batch.rows();
+    now += nanos;
+    state.scheduler.measured(batch.rows(), nanos);
+    boolean finished = false;
+    for (int i = 0; i < state.scheduler.planned.size(); i++) {
+      StepRequest r = state.scheduler.planned.get(i);
+      if (state.finish(r, batch.rows(i), null)) {
+        finished |= r == asked;
+        for (Client c : clients) {
+          if (c.request == r) {
+            c.answered();
           }
         }
       }
+    }
+    return finished;
+  }
+
+  /// No more traffic of these.
+  void stop(List<Client> leaving) {
+    for (Client c : leaving) {
+      c.leave();
     }
   }
 

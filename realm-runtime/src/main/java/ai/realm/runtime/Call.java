@@ -153,6 +153,16 @@ final class Call {
     return admit(rows, 0);
   }
 
+  /// Gives back what [#admitStep] took for a step that was not made.
+  void returnStep(int rows, int sampled) {
+    quota.giveTokensBack(isPrompt(rows) ? rows : 0, sampled);
+  }
+
+  /// Gives back what [#admitPrompt] took.
+  void returnPrompt(int rows) {
+    quota.giveTokensBack(rows, 0);
+  }
+
   private boolean admit(int prompt, int sampled) {
     LimitException refused = quota.takeTokens(prompt, sampled);
     if (refused != null) {

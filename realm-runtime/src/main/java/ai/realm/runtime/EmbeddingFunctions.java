@@ -80,14 +80,14 @@ final class EmbeddingFunctions {
       request.set(sequence, tokens, tokens.length, 0, null).embed(pooling);
       engine.submit(request);
     } catch (AdmissionException e) {
+      call.returnPrompt(tokens.length);
       return refused(e);
     } catch (IllegalArgumentException e) {
+      call.returnPrompt(tokens.length);
       return Errno.EINVAL;
     }
     call.countPrompt(tokens.length);
-    long submitted = System.nanoTime();
     error = Steps.await(request, call);
-    call.countWait(System.nanoTime() - submitted);
     if (error == 0) {
       float[] embedding = request.embedding();
       System.arraycopy(embedding, 0, row, 0, row.length);

@@ -2,38 +2,30 @@ package ai.realm.runtime;
 
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// What is left of a tenant's limits. Safe for many threads.
 final class Quota {
-  private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
-
   private final TenantId tenant;
   private final ResourceLimits limits;
   private final UsageMeter meter;
-  private final LongSupplier nanoClock;
   private final TokenBucket requests;
   private final TokenBucket promptTokens;
   private final TokenBucket newTokens;
   private final TokenBucket cpuMillis;
+  private final TokenBucket hostCalls;
   private final AtomicInteger running = new AtomicInteger();
-
-  // Host calls are counted in whole seconds: one addition each.
-  private final AtomicLong hostCalls = new AtomicLong();
-  private volatile long secondStart;
 
   Quota(TenantId tenant, ResourceLimits limits, UsageMeter meter, LongSupplier nanoClock) {
     this.tenant = tenant;
     this.limits = limits;
     this.meter = meter;
-    this.nanoClock = nanoClock;
     requests = new TokenBucket(limits.requestsPerSecond(), TimeUnit.SECONDS, nanoClock);
     promptTokens = new TokenBucket(limits.promptTokensPerMinute(), TimeUnit.MINUTES, nanoClock);
     newTokens = new TokenBucket(limits.newTokensPerMinute(), TimeUnit.MINUTES, nanoClock);
     cpuMillis = new TokenBucket(limits.cpuMillisPerSecond(), TimeUnit.SECONDS, nanoClock);
-    secondStart = nanoClock.getAsLong();
+    hostCalls = new TokenBucket(limits.hostCallsPerSecond(), TimeUnit.SECONDS, nanoClock);
   }
 
   /// Admits a call, which [#end] must end.
@@ -82,6 +74,7 @@ final class Quota {
     }
     wait = sampled == 0 ? 0 : newTokens.take(sampled);
     if (wait > 0) {
+      promptTokens.giveBack(prompt);
       return exceeded(
           "NEW_TOKEN_RATE",
           "at most " + limits.newTokensPerMinute() + " new tokens a minute",
@@ -90,21 +83,21 @@ final class Quota {
     return null;
   }
 
+  /// Gives back what [#takeTokens] took for a step that the engine did not take.
+  void giveTokensBack(long prompt, long sampled) {
+    promptTokens.giveBack(prompt);
+    newTokens.giveBack(sampled);
+  }
+
   /// Counts a call of a host function.
   ///
   /// @throws GuestTrapException `HOST_CALL_RATE`
   void hostCall() {
-    if (hostCalls.incrementAndGet() <= limits.hostCallsPerSecond()) {
-      return;
-    }
-    long now = nanoClock.getAsLong();
-    if (now - secondStart < SECOND) {
+    if (hostCalls.take(1) > 0) {
       throw new GuestTrapException(
           "HOST_CALL_RATE",
           tenant + ": at most " + limits.hostCallsPerSecond() + " host calls a second");
     }
-    secondStart = now;
-    hostCalls.set(1);
   }
 
   /// Accounts for CPU time of a guest. Returns whether the tenant is within its limit.

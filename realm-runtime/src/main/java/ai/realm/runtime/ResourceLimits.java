@@ -3,7 +3,8 @@ package ai.realm.runtime;
 import ai.realm.engine.Priority;
 
 /// What one tenant may take, all its running guests together. Each is checked before anything is allocated
-/// for a request, and has an error of its own.
+/// for a request, and has an error of its own. Rates are buckets: as much as the rate gives in one second (or
+/// minute) may come at once, then no more than the rate.
 ///
 /// | limit | error |
 /// |---|---|

@@ -33,13 +33,11 @@ final class Steps {
       return error;
     }
     Call call = state.call();
-    long submittedNanos = System.nanoTime();
     error = 0;
     for (StepRow row : rows) {
       int failed = row == null ? 0 : await(row.sequence.request, call);
       error = error < 0 ? error : failed;
     }
-    call.countWait(System.nanoTime() - submittedNanos);
     return error < 0 ? error : write(memory, rows, call);
   }
 
@@ -68,19 +66,22 @@ final class Steps {
     Call call = state.call();
     long started = System.nanoTime();
     long until = started + TimeUnit.MILLISECONDS.toNanos(Math.max(0, a[1]));
-    while (!ticket.isDone()) {
-      if (call.isCancelled() || Thread.currentThread().isInterrupted()) {
-        return Errno.ECANCELED;
+    try {
+      while (!ticket.isDone()) {
+        if (call.isCancelled() || Thread.currentThread().isInterrupted()) {
+          return Errno.ECANCELED;
+        }
+        if (call.isPastDeadline()) {
+          throw pastDeadline();
+        }
+        if (System.nanoTime() - until >= 0) {
+          return Errno.EAGAIN;
+        }
+        LockSupport.parkNanos(LOOK_NANOS);
       }
-      if (call.isPastDeadline()) {
-        throw pastDeadline();
-      }
-      if (System.nanoTime() - until >= 0) {
-        return Errno.EAGAIN;
-      }
-      LockSupport.parkNanos(LOOK_NANOS);
+    } finally {
+      call.countWait(System.nanoTime() - started);
     }
-    call.countWait(System.nanoTime() - started);
     state.handles().remove(a[0]);
     int error = 0;
     for (StepRow row : ticket.rows()) {
@@ -148,18 +149,22 @@ final class Steps {
   }
 
   private int admit(ModelHost host, @Nullable StepRow[] rows, Call call) {
-    for (StepRow row : rows) {
+    for (int i = 0; i < rows.length; i++) {
+      StepRow row = rows[i];
       if (row != null && !call.admitStep(row.count, row.outputs())) {
+        giveBack(rows, i, call);
         return Errno.EDQUOT;
       }
     }
     try {
       host.engine().submit(submitted);
     } catch (AdmissionException e) {
+      giveBack(rows, rows.length, call);
       int error = HostFunctions.errno(e);
       call.refuse(error, e);
       return error;
     } catch (IllegalArgumentException e) {
+      giveBack(rows, rows.length, call);
       return Errno.EINVAL;
     }
     for (StepRow row : rows) {
@@ -168,8 +173,19 @@ final class Steps {
     return 0;
   }
 
-  /// Waits for one request, so that none is left in flight.
+  /// Gives back what the first rows took of the tenant's quota.
+  private static void giveBack(@Nullable StepRow[] rows, int count, Call call) {
+    for (int i = 0; i < count; i++) {
+      StepRow row = rows[i];
+      if (row != null) {
+        call.returnStep(row.count, row.outputs());
+      }
+    }
+  }
+
+  /// Waits for one request, so that none is left in flight; the time counts as the engine's.
   static int await(StepRequest request, Call call) {
+    long started = System.nanoTime();
     try {
       request.await(call.deadlineNanos());
       return 0;
@@ -183,6 +199,8 @@ final class Steps {
       // instruction.
       Thread.currentThread().interrupt();
       return Errno.ECANCELED;
+    } finally {
+      call.countWait(System.nanoTime() - started);
     }
   }
 

@@ -12,13 +12,17 @@ import org.jspecify.annotations.Nullable;
 final class TenantRealm implements AutoCloseable {
   private final Realm realm;
   private final RealmPolicy policy;
-  private final CircuitBreaker breaker;
+  private final LongSupplier nanoClock;
   private final GuestPool fallback;
   private final Workers.@Nullable Slot worker;
   private final Set<GuestPool> retired = ConcurrentHashMap.newKeySet();
   private final ReentrantLock lock = new ReentrantLock();
-  private @Nullable GuestPool own;
+  private @Nullable Version own;
   private boolean closed;
+
+  /// A deployed guest. Each has a breaker of its own: calls of the one before that fail still say nothing
+  /// about the next.
+  private record Version(GuestPool pool, CircuitBreaker breaker) {}
 
   /// @param worker where the tenant's own guests run; null for in this process
   TenantRealm(
@@ -31,7 +35,7 @@ final class TenantRealm implements AutoCloseable {
     this.worker = worker;
     this.policy = policy;
     this.fallback = new GuestPool(realm, defaultGuest);
-    this.breaker = new CircuitBreaker(policy.failuresToOpen(), policy.openFor(), nanoClock);
+    this.nanoClock = nanoClock;
   }
 
   GuestLimits guestLimits() {
@@ -53,21 +57,26 @@ final class TenantRealm implements AutoCloseable {
 
   /// New calls run this guest; null for the default one. Calls in progress finish on theirs.
   void deploy(GuestModules.@Nullable Guest guest) {
-    GuestPool before;
+    Version before;
     lock.lock();
     try {
       checkOpen();
       before = own;
-      own = guest == null ? null : new GuestPool(realm, guest);
-      breaker.succeeded();
+      own = guest == null ? null : version(guest);
     } finally {
       lock.unlock();
     }
     if (before != null) {
       retired.removeIf(GuestPool::isOver);
-      retired.add(before);
-      before.retire();
+      retired.add(before.pool());
+      before.pool().retire();
     }
+  }
+
+  private Version version(GuestModules.Guest guest) {
+    return new Version(
+        new GuestPool(realm, guest),
+        new CircuitBreaker(policy.failuresToOpen(), policy.openFor(), nanoClock));
   }
 
   private void checkOpen() {
@@ -79,11 +88,11 @@ final class TenantRealm implements AutoCloseable {
   CallResult generate(String model, String prompt, String config, GuestOutput output) {
     realm.quota().begin();
     try {
-      GuestPool tried = current();
+      Version tried = current();
       if (tried == null) {
         return run(fallback, model, prompt, config, output);
       }
-      if (breaker.tryPass()) {
+      if (tried.breaker().tryPass()) {
         return tryOwn(tried, model, prompt, config, output);
       }
       if (policy.fallback()) {
@@ -93,13 +102,13 @@ final class TenantRealm implements AutoCloseable {
       throw new LimitException(
           "GUEST_UNAVAILABLE",
           realm.tenant() + ": its guest failed too often and is not tried for a while",
-          breaker.retryAfterNanos());
+          tried.breaker().retryAfterNanos());
     } finally {
       realm.quota().end();
     }
   }
 
-  private @Nullable GuestPool current() {
+  private @Nullable Version current() {
     lock.lock();
     try {
       checkOpen();
@@ -112,11 +121,12 @@ final class TenantRealm implements AutoCloseable {
   /// Runs the tenant's own guest. Where it fails before anything was emitted and the tenant allows it,
   /// the default guest answers this call already.
   private CallResult tryOwn(
-      GuestPool pool, String model, String prompt, String config, GuestOutput output) {
+      Version tried, String model, String prompt, String config, GuestOutput output) {
+    CircuitBreaker breaker = tried.breaker();
     Emitted emitted = new Emitted(output);
     boolean decided = false;
     try {
-      CallResult result = run(pool, model, prompt, config, emitted);
+      CallResult result = run(tried.pool(), model, prompt, config, emitted);
       breaker.succeeded();
       decided = true;
       return result;
@@ -155,15 +165,16 @@ final class TenantRealm implements AutoCloseable {
   RealmStatus status() {
     lock.lock();
     try {
-      GuestPool present = own == null ? fallback : own;
+      Version version = own;
+      GuestPool present = version == null ? fallback : version.pool();
       return new RealmStatus(
           realm.tenant(),
           present.sha256(),
-          own != null,
+          version != null,
           realm.quota().running(),
           present.idle(),
           realm.memory().used(),
-          breaker.isOpen(),
+          version != null && version.breaker().isOpen(),
           realm.meter().usage());
     } finally {
       lock.unlock();
@@ -173,7 +184,7 @@ final class TenantRealm implements AutoCloseable {
   /// Ends the calls in progress and leaves the engines.
   @Override
   public void close() {
-    GuestPool present;
+    Version present;
     lock.lock();
     try {
       closed = true;
@@ -184,7 +195,7 @@ final class TenantRealm implements AutoCloseable {
     }
     retired.forEach(GuestPool::close);
     if (present != null) {
-      present.close();
+      present.pool().close();
     }
     fallback.close();
     if (worker != null) {

@@ -4,8 +4,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 
-/// Lets `capacity` units through at once and refills at `capacity` per period. Exact under concurrency;
-/// times are monotonic.
+/// Lets `capacity` units through at once and refills at `capacity` per period: over any time, at most
+/// `capacity` more than what the rate gives. Exact under concurrency; times are monotonic.
 final class TokenBucket {
   private final long capacity;
   private final long periodNanos;
@@ -42,6 +42,16 @@ final class TokenBucket {
         return 0;
       }
       return (long) Math.ceil((units - level) * periodNanos / capacity);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Gives units back that were taken and not used.
+  void giveBack(long units) {
+    lock.lock();
+    try {
+      level = Math.min((double) capacity, level + units);
     } finally {
       lock.unlock();
     }

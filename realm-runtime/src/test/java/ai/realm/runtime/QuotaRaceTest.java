@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -74,6 +75,47 @@ final class QuotaRaceTest {
         });
     assertThat(granted).isEqualTo(LIMIT);
     assertThat(quota.running()).isZero();
+  }
+
+  @Test
+  void hostCallsOfManyThreadsAreExactlyTheLimitAlsoAfterARest() throws Exception {
+    AtomicLong clock = new AtomicLong();
+    Quota quota =
+        new Quota(
+            new TenantId("a"),
+            ResourceLimits.builder().hostCallsPerSecond(LIMIT).build(),
+            new UsageMeter(),
+            clock::get);
+    for (int round = 0; round < 3; round++) {
+      long granted =
+          granted(() -> {
+            try {
+              quota.hostCall();
+              return true;
+            } catch (GuestTrapException e) {
+              return false;
+            }
+          });
+      assertThat(granted).isEqualTo(LIMIT);
+      clock.addAndGet(TimeUnit.SECONDS.toNanos(5));
+    }
+  }
+
+  @Test
+  void tokensThatAreNotUsedAreGivenBack() {
+    Quota quota =
+        quota(ResourceLimits.builder().promptTokensPerMinute(10).newTokensPerMinute(1).build());
+    assertThat(quota.takeTokens(0, 1)).isNull();
+    for (int i = 0; i < 5; i++) {
+      // Refused for the new token: the prompt's ten are there for the next.
+      LimitException refused = quota.takeTokens(10, 1);
+      assertThat(refused).isNotNull();
+      assertThat(refused.code()).isEqualTo("NEW_TOKEN_RATE");
+    }
+    assertThat(quota.takeTokens(10, 0)).isNull();
+    quota.giveTokensBack(10, 1);
+    assertThat(quota.takeTokens(10, 1)).isNull();
+    assertThat(quota.takeTokens(1, 0)).isNotNull();
   }
 
   @Test

@@ -1,0 +1,92 @@
+package ai.realm.cli;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.KvType;
+import ai.realm.runtime.AdaptedModel;
+import ai.realm.runtime.GuestLimits;
+import ai.realm.runtime.GuestTools;
+import ai.realm.runtime.Isolation;
+import ai.realm.runtime.RealmRuntime;
+import ai.realm.runtime.ResourceLimits;
+import ai.realm.runtime.RuntimeConfig;
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/// A model for guests: which, with which adapter, and where its guests run. The one place where the command
+/// line makes a runtime.
+final class RuntimeOptions {
+  private static final String MODEL = "model";
+  private static final String ADAPTED = "adapted";
+  private static final long PRIVATE_LAYER_BYTES = 64L << 20;
+
+  @Mixin private ModelOptions model = new ModelOptions();
+
+  @Option(
+      names = "--lora",
+      paramLabel = "FILE",
+      description = "A LoRA adapter in GGUF for this model.")
+  private @Nullable Path adapter;
+
+  @Option(
+      names = "--lora-strength",
+      paramLabel = "X",
+      description = "Factor on what the adapter adds (default: 1).")
+  private float adapterStrength = 1;
+
+  @Option(
+      names = "--isolation",
+      paramLabel = "LEVEL",
+      converter = IsolationLevel.class,
+      description =
+          "Where the guest runs: in-process, or worker for a JVM of its own (default: in-process).")
+  private Isolation isolation = Isolation.inProcess();
+
+  /// The model and what computes it.
+  ModelOptions model() {
+    return model;
+  }
+
+  /// The name under which guests open the model, with its adapter where there is one.
+  String modelName() {
+    return adapter == null ? MODEL : ADAPTED;
+  }
+
+  /// A runtime for one call at a time.
+  ///
+  /// @param sequences how many sequences of the greatest length the KV store has room for
+  RealmRuntime open(Backend backend, int sequences, GuestLimits limits) {
+    RuntimeConfig config =
+        new RuntimeConfig(
+                Map.of(MODEL, model.file()),
+                backend,
+                model.maxContext(),
+                sequences,
+                KvType.F16,
+                PRIVATE_LAYER_BYTES,
+                limits)
+            .withAdapted(
+                adapter == null
+                    ? Map.of()
+                    : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)));
+    return new RealmRuntime(config, ResourceLimits.unbounded(limits), GuestTools.NONE, isolation);
+  }
+
+  /// Reads `--isolation`.
+  static final class IsolationLevel implements ITypeConverter<Isolation> {
+    @Override
+    public Isolation convert(String level) {
+      return switch (level) {
+        case "in-process" -> Isolation.inProcess();
+        case "worker" -> Isolation.worker();
+        default ->
+            throw new TypeConversionException(
+                "expected in-process or worker, found '%s'".formatted(level));
+      };
+    }
+  }
+}
