@@ -326,6 +326,10 @@ final class EngineState {
       return false;
     }
     s.length = s.cached;
+    if (r.outputs > 0) {
+      s.tenant.outputs++;
+      s.tenant.lastOutputNanos = s.lastUsedNanos;
+    }
     if (r.count > 1 && generates) {
       // After a prompt its full blocks can serve the tenant's next prompt.
       s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());

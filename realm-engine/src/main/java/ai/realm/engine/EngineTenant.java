@@ -17,8 +17,13 @@ public final class EngineTenant {
   /// The step, by number, in which its prompts found no room.
   long heldInPlan;
 
-  /// When a sequence of the tenant last got a row as the one after its last token.
-  long lastDecodeNanos;
+  /// The step, by number, in which a sequence of it decodes.
+  long decodedInPlan;
+
+  /// When a sequence of the tenant last got what it asked for, such as a token, and how often one did.
+  long lastOutputNanos;
+
+  long outputs;
 
   /// When the tenant last had work in a step.
   long lastWorkNanos;

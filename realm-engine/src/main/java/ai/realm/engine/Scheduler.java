@@ -38,8 +38,8 @@ final class Scheduler {
   /// What lower priorities get while higher ones have work: one row of so many.
   private static final double LOWER_SHARE = 1.0 / 16;
 
-  /// How long a tenant counts as decoding after a step.
-  private static final long MOMENT_NANOS = 1_000_000;
+  /// How long a tenant counts as decoding after a token, besides the time of a step.
+  private static final long MOMENT_NANOS = 2_000_000;
 
   /// A sequence idle for less than this is about to step again: taking its blocks would only be undone.
   private static final long IDLE_GRACE_NANOS = 50_000_000;
@@ -171,8 +171,8 @@ final class Scheduler {
 
   /// Prompt rows that a tenant may add beside others' decoding sequences.
   private int rowsBesideStrangers() {
-    if (nanosPerRow == 0) {
-      return LEAST_CHUNK;
+    if (nanosPerRow == 0 || decodeNanos == 0) {
+      return decodeNanos == 0 ? stallRows() : LEAST_CHUNK;
     }
     return (int) Math.max(LEAST_CHUNK, decodeNanos / nanosPerRow);
   }
@@ -184,7 +184,11 @@ final class Scheduler {
     double moment = MOMENT_NANOS + decodeNanos;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant other = tenants.get(t);
-      if (other != tenant && other.decodedTokens > 0 && now - other.lastDecodeNanos < moment) {
+      if (other != tenant
+          && (other.decodedInPlan == plan
+              || (other.sequences > 0
+                  && other.outputs > 0
+                  && now - other.lastOutputNanos < moment))) {
         return true;
       }
     }
@@ -300,7 +304,7 @@ final class Scheduler {
     }
     if (decode) {
       tenant.decodedTokens++;
-      tenant.lastDecodeNanos = nanoClock.getAsLong();
+      tenant.decodedInPlan = plan;
     } else {
       tenant.promptTokens += take;
     }
