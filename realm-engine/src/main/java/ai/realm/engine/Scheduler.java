@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// | beside | rows of prompts |
 /// |---|---|
 /// | nothing, and no other tenant had work in the last second | all that fit |
-/// | nothing | what the machine computes in the time of 8 decoding steps: who comes meanwhile waits no longer |
+/// | nothing | what the machine computes in the time of 8 decoding steps: who comes meanwhile waits no longer; after a shorter prompt, no more than that one has |
 /// | decoding sequences | what it computes in `maxStallMillis` |
 /// | another tenant's decoding sequences | what it computes in the time of such a step: so others' prompts at most double the time between a tenant's tokens |
 ///
@@ -39,7 +39,7 @@ final class Scheduler {
   private static final double LOWER_SHARE = 1.0 / 16;
 
   /// How long a tenant counts as decoding after a token, besides the time of a step.
-  private static final long MOMENT_NANOS = 2_000_000;
+  private static final long MOMENT_NANOS = 5_000_000;
 
   /// A sequence idle for less than this is about to step again: taking its blocks would only be undone.
   private static final long IDLE_GRACE_NANOS = 50_000_000;
@@ -237,6 +237,9 @@ final class Scheduler {
         next.sequence().inBatch = false;
         next.sequence().lastUsedNanos = nanoClock.getAsLong();
         blocked.add(next);
+      } else if (batch.sequences() == 1 && !decode && maxRows < config.maxRows()) {
+        // In company, the first prompt's step is at most twice as long for what others add to it.
+        maxRows = Math.min(maxRows, Math.max(LEAST_SHARED_CHUNK, 2 * batch.rows()));
       }
     }
   }

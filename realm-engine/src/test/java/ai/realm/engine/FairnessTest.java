@@ -126,8 +126,12 @@ final class FairnessTest {
     engine.run(SECONDS);
     assertThat(victim.answers).isGreaterThan(5);
     double step = SimulatedEngine.STEP_NANOS + SimulatedEngine.ROW_NANOS;
-    // The step that runs when it comes, and its own, which the other's prompt fills up.
-    double bound = 2 * (8 * step + SimulatedEngine.STEP_NANOS);
+    // The step that runs when it comes, and its own, which the other's prompt fills to 32 rows.
+    double bound =
+        8 * step
+            + SimulatedEngine.STEP_NANOS
+            + SimulatedEngine.STEP_NANOS
+            + 32 * SimulatedEngine.ROW_NANOS;
     assertThat(SimulatedEngine.p99(victim.firstTokenNanos)).isLessThanOrEqualTo(bound);
     assertThat(SimulatedEngine.STEP_NANOS + 2048 * SimulatedEngine.ROW_NANOS)
         .as("what a step of all rows would take")
