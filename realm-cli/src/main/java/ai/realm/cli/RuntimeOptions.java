@@ -9,6 +9,7 @@ import ai.realm.runtime.Isolation;
 import ai.realm.runtime.RealmRuntime;
 import ai.realm.runtime.ResourceLimits;
 import ai.realm.runtime.RuntimeConfig;
+import ai.realm.runtime.SequenceStorage;
 import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +47,21 @@ final class RuntimeOptions {
           "Where the guest runs: in-process, or worker for a JVM of its own (default: in-process).")
   private Isolation isolation = Isolation.inProcess();
 
+  @Option(
+      names = "--saved-kv-dir",
+      paramLabel = "DIR",
+      description =
+          "Where sequences lie that the guest saves (kv_save), for later runs; one process uses it at a time."
+              + " Without it they end with the process.")
+  private @Nullable Path savedFolder;
+
+  @Option(
+      names = "--saved-kv-limit",
+      paramLabel = "SIZE",
+      converter = Sizes.Bytes.class,
+      description = "The most bytes of saved sequences, such as 512M or 4G (default: 1G).")
+  private long savedBytes = 1L << 30;
+
   /// The model and what computes it.
   ModelOptions model() {
     return model;
@@ -72,8 +88,10 @@ final class RuntimeOptions {
             .withAdapted(
                 adapter == null
                     ? Map.of()
-                    : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)));
-    return new RealmRuntime(config, ResourceLimits.unbounded(limits), GuestTools.NONE, isolation);
+                    : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)))
+            .withSavedSequences(new SequenceStorage(savedBytes, savedFolder));
+    ResourceLimits taken = ResourceLimits.builder().guest(limits).savedKvBytes(savedBytes).build();
+    return new RealmRuntime(config, taken, GuestTools.NONE, isolation);
   }
 
   /// Reads `--isolation`.

@@ -1,6 +1,10 @@
 package ai.realm.cli;
 
 import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
 
 /// Byte counts as people read them.
 final class Sizes {
@@ -28,5 +32,27 @@ final class Sizes {
     return size < 1000
         ? String.format(Locale.ROOT, "%.1f M", size)
         : String.format(Locale.ROOT, "%.2f B", size / 1000);
+  }
+
+  /// Reads `65536`, `64K`, `512M` or `4G`, where K is 1024.
+  static final class Bytes implements ITypeConverter<Long> {
+    private static final Pattern SIZE = Pattern.compile("(\\d{1,9})([KMG]?)(i?B)?");
+
+    @Override
+    public Long convert(String text) {
+      Matcher size = SIZE.matcher(text);
+      if (!size.matches()) {
+        throw new TypeConversionException(
+            "expected a number of bytes such as 65536, 512M or 4G, found '%s'".formatted(text));
+      }
+      int shift =
+          switch (size.group(2)) {
+            case "K" -> 10;
+            case "M" -> 20;
+            case "G" -> 30;
+            default -> 0;
+          };
+      return Long.parseLong(size.group(1)) << shift;
+    }
   }
 }

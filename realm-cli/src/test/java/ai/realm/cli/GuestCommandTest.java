@@ -6,6 +6,8 @@ import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -54,6 +56,74 @@ final class GuestCommandTest {
             "What is the capital of France?");
     assertThat(run.err()).contains("7 new tokens");
     assertThat(run.out()).isEqualTo("The capital of France is Paris.\n");
+  }
+
+  @Test
+  void sequencesThatAGuestSavesAreThereInTheNextRun(@TempDir Path folder) {
+    String guest = BUILT.resolve("resume.wasm").toString();
+    String preamble = "{\"preamble\":\"%s\"}".formatted("Mia has a fox. ".repeat(20));
+    String[] command = {
+      "guest",
+      "run",
+      "-m",
+      MODEL,
+      "--saved-kv-dir",
+      folder.resolve("kv").toString(),
+      "--saved-kv-limit",
+      "8M",
+      "--config",
+      preamble,
+      guest,
+      "What is the capital of France?"
+    };
+    Invocation first = Invocation.of(command);
+    Invocation second = Invocation.of(command);
+    assertThat(second.out()).isEqualTo(first.out()).isNotBlank();
+    assertThat(promptTokens(first)).isGreaterThan(100);
+    assertThat(promptTokens(second)).isLessThan(20);
+    command[7] = "lots";
+    Invocation wrong = Invocation.of(command);
+    assertThat(wrong.code()).isEqualTo(ExitCode.USAGE);
+    assertThat(wrong.err()).contains("--saved-kv-limit").contains("found 'lots'");
+  }
+
+  private static int promptTokens(Invocation run) {
+    Matcher line = Pattern.compile("\\[(\\d+) prompt tokens").matcher(run.err());
+    assertThat(line.find()).as(run.err()).isTrue();
+    return Integer.parseInt(line.group(1));
+  }
+
+  @Test
+  void runSavesAndOpensWithTheDefaultGuest(@TempDir Path folder) {
+    String[] first = {
+      "run",
+      "-m",
+      MODEL,
+      "--saved-kv-dir",
+      folder.toString(),
+      "--raw",
+      "--max-tokens",
+      "8",
+      "--sampling",
+      "save=fox",
+      "Once upon a time there was a fox"
+    };
+    assertThat(Invocation.of(first).code()).isZero();
+    Invocation second =
+        Invocation.of(
+            "run",
+            "-m",
+            MODEL,
+            "--saved-kv-dir",
+            folder.toString(),
+            "--raw",
+            "--max-tokens",
+            "8",
+            "--sampling",
+            "open=fox",
+            " and then");
+    assertThat(second.code()).as(second.err()).isZero();
+    assertThat(second.out()).isNotBlank();
   }
 
   @Test

@@ -25,6 +25,15 @@ final class Config {
 
   int grammarKind;
 
+  /// Whether the prompt is embedded in place of answered.
+  boolean embed;
+
+  /// The name of the saved sequence that the prompt goes on, or null.
+  byte @org.jspecify.annotations.Nullable [] open;
+
+  /// The name under which prompt and answer are saved, or null.
+  byte @org.jspecify.annotations.Nullable [] save;
+
   private final byte[] json;
   private int at;
   private boolean malformed;
@@ -99,6 +108,12 @@ final class Config {
       boolean json = readBoolean();
       grammar = json ? new byte[0] : grammar;
       grammarKind = json ? Host.JSON : grammarKind;
+    } else if (is(key, "embed")) {
+      embed = readBoolean();
+    } else if (is(key, "open")) {
+      open = readString();
+    } else if (is(key, "save")) {
+      save = readString();
     } else {
       more = true;
       skipValue(0);

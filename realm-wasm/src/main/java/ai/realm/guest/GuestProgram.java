@@ -36,6 +36,9 @@ public final class GuestProgram {
 
   private static final int LOGPROB_EVENT_BYTES = 8;
 
+  /// The event that carries the prompt's embedding, f32 each.
+  private static final int EMBEDDING_EVENT = 2;
+
   private GuestProgram() {}
 
   /// Nothing to do at start: the host calls the exports.
@@ -62,9 +65,11 @@ public final class GuestProgram {
   public static int generate(int model) {
     Arena arena = new Arena();
     Config config = readConfig(arena);
-    if (config == null) {
+    if (config == null || config.open != null && !config.raw) {
+      // A chat template writes whole conversations, not what follows.
       return Host.EINVAL;
     }
+    config.raw |= config.embed;
     int info = arena.take(16);
     int result = Host.modelInfo(model, info, 16);
     if (result < 0) {
@@ -75,19 +80,24 @@ public final class GuestProgram {
     int out = arena.take(LOGPROB_EVENT_BYTES);
     int tokenText = arena.take(TOKEN_TEXT_BYTES);
     int count = tokenizePrompt(arena, model, config);
-    if (count < 0) {
-      return count;
-    }
-    if (count == 0 || count >= context) {
-      return count == 0 ? Host.EINVAL : Host.EMSGSIZE;
+    if (count <= 0) {
+      return count == 0 ? Host.EINVAL : count;
     }
     int tokens = arena.take(count * 4);
-    int room = context - count;
-    int most = config.maxTokens > 0 && config.maxTokens < room ? config.maxTokens : room;
-    int sequence = Host.newSequence(model);
+    if (config.embed) {
+      return embed(arena, model, tokens, count);
+    }
+    int sequence = openSequence(arena, model, config);
     if (sequence < 0) {
       return sequence;
     }
+    int opened = config.open == null ? 0 : Host.sequenceLength(sequence);
+    int room = context - opened - count;
+    if (room <= 0) {
+      Host.freeSequence(sequence);
+      return Host.EMSGSIZE;
+    }
+    int most = config.maxTokens > 0 && config.maxTokens < room ? config.maxTokens : room;
     StopTexts stops = new StopTexts(config.stop);
     boolean plain = stops.isEmpty() && config.stopTokens.length == 0;
     putRequest(request, sequence, out, config, plain ? Host.EMIT : 0);
@@ -95,14 +105,67 @@ public final class GuestProgram {
     if (result == 0) {
       result = loop(request, tokens, count, most, config, stops, tokenText);
     }
-    Host.freeSequence(sequence);
     if (Arena.getInt(request + MATCHER) != 0) {
       Host.freeMatcher(Arena.getInt(request + MATCHER));
     }
     if (Arena.getInt(request + SAMPLER) != 0) {
       Host.freeSampler(Arena.getInt(request + SAMPLER));
     }
+    if (result >= 0 && config.save != null) {
+      result = save(arena, request, config.save, result);
+    }
+    Host.freeSequence(sequence);
     return result;
+  }
+
+  /// Emits the embedding of a text's tokens.
+  private static int embed(Arena arena, int model, int tokens, int count) {
+    int capacity = arena.left() / 4;
+    int size = Host.embed(model, tokens, count, 0, arena.top(), capacity);
+    if (size < 0 || size > capacity) {
+      return size < 0 ? size : Host.EMSGSIZE;
+    }
+    int error = Host.emitEvent(EMBEDDING_EVENT, arena.top(), 4 * size);
+    return error < 0 ? error : STOPPED;
+  }
+
+  /// An empty sequence, or the saved one that the prompt goes on.
+  private static int openSequence(Arena arena, int model, Config config) {
+    byte[] name = config.open;
+    if (name == null) {
+      return Host.newSequence(model);
+    }
+    int at = putName(arena, name);
+    return at < 0 ? at : Host.openSequence(model, at, name.length);
+  }
+
+  /// Saves the sequence with all of the answer: where it reached its length, the last token was not fed yet.
+  private static int save(Arena arena, int request, byte[] name, int result) {
+    if (result == LENGTH) {
+      Arena.putInt(request + TOKENS, Arena.getInt(request + OUT));
+      Arena.putInt(request + COUNT, 1);
+      Arena.putInt(request + FLAGS, Host.NONE);
+      Arena.putInt(request + MATCHER, 0);
+      Arena.putInt(request + SAMPLER, 0);
+      int error = Host.step(request, 1);
+      if (error < 0) {
+        return error;
+      }
+    }
+    int at = putName(arena, name);
+    int error = at < 0 ? at : Host.saveSequence(Arena.getInt(request + KV), at, name.length);
+    return error < 0 ? error : result;
+  }
+
+  private static int putName(Arena arena, byte[] name) {
+    int at = arena.top();
+    if (name.length > arena.left()) {
+      return Host.EMSGSIZE;
+    }
+    for (int i = 0; i < name.length; i++) {
+      Arena.putByte(at + i, name[i]);
+    }
+    return at;
   }
 
   /// The grammar and the sampler of a request, where the configuration asks for them.
@@ -250,7 +313,7 @@ public final class GuestProgram {
     if (length < 0) {
       return length;
     }
-    int flags = Host.ADD_SPECIAL;
+    int flags = config.open == null ? Host.ADD_SPECIAL : 0;
     if (!config.raw) {
       int rendered = arena.top();
       int size = Host.chatTemplate(model, text, length, rendered, arena.left());

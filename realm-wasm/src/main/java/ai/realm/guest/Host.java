@@ -9,6 +9,7 @@ final class Host {
   static final int PARSE_SPECIAL = 2;
 
   static final int EMIT = 2;
+  static final int NONE = 4;
   static final int NO_END = 16;
   static final int ENDS_GENERATION = 1;
 
@@ -53,6 +54,15 @@ final class Host {
   @Import(module = "realm_host", name = "kv_new")
   static native int newSequence(int model);
 
+  @Import(module = "realm_host", name = "kv_len")
+  static native int sequenceLength(int sequence);
+
+  @Import(module = "realm_host", name = "kv_save")
+  static native int saveSequence(int sequence, int name, int length);
+
+  @Import(module = "realm_host", name = "kv_open")
+  static native int openSequence(int model, int name, int length);
+
   @Import(module = "realm_host", name = "kv_free")
   static native int freeSequence(int sequence);
 
@@ -76,4 +86,8 @@ final class Host {
 
   @Import(module = "realm_host", name = "step")
   static native int step(int requests, int count);
+
+  @Import(module = "realm_host", name = "embed")
+  static native int embed(
+      int modelOrSequence, int tokens, int count, int pooling, int to, int capacity);
 }
