@@ -13,13 +13,10 @@ import ai.realm.runtime.ResourceLimits;
 import ai.realm.runtime.RuntimeConfig;
 import ai.realm.runtime.TenantId;
 import ai.realm.wasm.DefaultGuest;
-import java.io.ByteArrayOutputStream;
-import java.nio.charset.StandardCharsets;
+import java.io.PrintStream;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -27,12 +24,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /// What one tenant feels of another that misbehaves (cases F01 to F06): times to its first token and between
 /// tokens, alone, beside a polite tenant that keeps its four sequences busy (the fair share), and beside each
 /// hostile one. Each tenant may have four calls at once.
 ///
-/// usage: `NeighboursBench [MODEL [SECONDS]]`
+/// usage: `NeighboursBench [--format table|json] [--only F01,…] [MODEL [SECONDS]]`
 public final class NeighboursBench {
   private static final TenantId VICTIM = new TenantId("victim");
   private static final TenantId OTHER = new TenantId("other");
@@ -60,29 +58,79 @@ public final class NeighboursBench {
     void run(MultiRealmManager realms, int caller, long round);
   }
 
-  /// Prints a Markdown table.
+  /// Prints a Markdown table or JSON.
   public static void main(String[] args) throws InterruptedException {
-    Path model = Path.of(args.length > 0 ? args[0] : "models/realm-sample-q8_0.gguf");
-    int seconds = args.length > 1 ? Integer.parseInt(args[1]) : 10;
+    run(args, System.out);
+  }
+
+  static void run(String[] args, PrintStream out) throws InterruptedException {
+    List<String> positional = new ArrayList<>(List.of(args));
+    String format = takeOption(positional, "--format", "table");
+    List<String> only = List.of(takeOption(positional, "--only", "").split(",", -1));
+    Path model =
+        Path.of(positional.isEmpty() ? "models/realm-sample-q8_0.gguf" : positional.getFirst());
+    int seconds = positional.size() > 1 ? Integer.parseInt(positional.get(1)) : 10;
     try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend()) {
       NeighboursBench bench = new NeighboursBench(model, backend, seconds);
       bench.measure(new Neighbour("warm-up", 1, NeighboursBench::generate));
-      System.out.printf(
-          "%s, %s, Java %s, %d s each%n%n",
-          model.getFileName(), backend.description(), Runtime.version(), seconds);
-      System.out.println(
+      BenchOutput output = new BenchOutput(out, BenchOutput.Format.of(format));
+      output.line(
+          "%s, %s, Java %s, %d s each"
+              .formatted(model.getFileName(), backend.description(), Runtime.version(), seconds));
+      output.line("");
+      output.line(
           "| neighbour | victim's tokens | first token p50, p99 ms | between tokens p50, p99 ms |"
               + " p99 beside the polite one's: first, between | victim's errors |");
-      System.out.println("|---|---|---|---|---|---|");
+      output.line("|---|---|---|---|---|---|");
+      List<Row> rows = new ArrayList<>();
       Result alone = bench.measure(new Neighbour("alone", 0, NeighboursBench::generate));
       Result polite = bench.measure(new Neighbour("polite", 4, NeighboursBench::generate));
-      print("none", alone, polite);
-      print("polite: four sequences at work", polite, polite);
+      rows.add(print(output, "none", alone, polite));
+      rows.add(print(output, "polite: four sequences at work", polite, polite));
       for (Neighbour neighbour : hostile()) {
-        print(neighbour.name(), bench.measure(neighbour), polite);
+        if (only.stream().anyMatch(neighbour.name()::startsWith)) {
+          rows.add(print(output, neighbour.name(), bench.measure(neighbour), polite));
+        }
       }
+      output.end(
+          new Report(
+              String.valueOf(model.getFileName()),
+              backend.description(),
+              Runtime.version().toString(),
+              seconds,
+              rows));
     }
   }
+
+  /// The value of an option, which is taken out of the list with it.
+  private static String takeOption(List<String> from, String option, String absent) {
+    int at = from.indexOf(option);
+    if (at < 0) {
+      return absent;
+    }
+    from.remove(at);
+    if (at == from.size()) {
+      throw new IllegalArgumentException(option + ": expected a value, found none");
+    }
+    return from.remove(at);
+  }
+
+  /// What JSON is made of.
+  record Report(String model, String backend, String java, int secondsEach, List<Row> results) {}
+
+  /// One line.
+  ///
+  /// @param tokens of the victim
+  /// @param firstTokenBesidePolite p99 as a multiple of that beside the polite neighbour
+  /// @param errors of the victim
+  record Row(
+      String neighbour,
+      long tokens,
+      @Nullable Percentiles firstToken,
+      @Nullable Percentiles betweenTokens,
+      @Nullable Double firstTokenBesidePolite,
+      @Nullable Double betweenTokensBesidePolite,
+      long errors) {}
 
   private static List<Neighbour> hostile() {
     String longest = "fox ".repeat(400);
@@ -97,15 +145,15 @@ public final class NeighboursBench {
         new Neighbour(
             "F04 spinner, in a worker",
             1,
-            (realms, caller, round) -> guest(realms, round, looping(""))),
+            (realms, caller, round) -> guest(realms, round, HostileGuests.spinner())),
         new Neighbour(
             "F05 allocator, in a worker",
             1,
-            (realms, caller, round) -> guest(realms, round, looping("410140001a"))),
+            (realms, caller, round) -> guest(realms, round, HostileGuests.allocator())),
         new Neighbour(
             "F06 compile bombs, in a worker",
             1,
-            (realms, caller, round) -> realms.deploy(OTHER, bomb(round))));
+            (realms, caller, round) -> realms.deploy(OTHER, HostileGuests.bomb(round))));
   }
 
   private static void generate(MultiRealmManager realms, int caller, long round) {
@@ -196,101 +244,30 @@ public final class NeighboursBench {
     }
   }
 
-  private static void print(String name, Result result, Result polite) {
-    System.out.printf(
-        Locale.ROOT,
-        "| %s | %d | %.2f, %.2f | %.2f, %.2f | %.2f, %.2f | %d |%n",
-        name,
-        result.first().length + result.between().length,
-        at(result.first(), 0.5),
-        at(result.first(), 0.99),
-        at(result.between(), 0.5),
-        at(result.between(), 0.99),
-        at(result.first(), 0.99) / at(polite.first(), 0.99),
-        at(result.between(), 0.99) / at(polite.between(), 0.99),
-        result.errors());
+  private static Row print(BenchOutput output, String name, Result result, Result polite) {
+    Row row =
+        new Row(
+            name,
+            result.first().length + result.between().length,
+            Percentiles.of(result.first()),
+            Percentiles.of(result.between()),
+            Percentiles.ratio(Percentiles.of(result.first()), Percentiles.of(polite.first())),
+            Percentiles.ratio(Percentiles.of(result.between()), Percentiles.of(polite.between())),
+            result.errors());
+    output.line(
+        "| %s | %d | %s | %s | %s, %s | %d |"
+            .formatted(
+                name,
+                row.tokens(),
+                Percentiles.cell(row.firstToken()),
+                Percentiles.cell(row.betweenTokens()),
+                cell(row.firstTokenBesidePolite()),
+                cell(row.betweenTokensBesidePolite()),
+                row.errors()));
+    return row;
   }
 
-  /// Milliseconds.
-  private static double at(long[] values, double quantile) {
-    long[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted.length == 0 ? Double.NaN : sorted[(int) ((sorted.length - 1) * quantile)] / 1e6;
-  }
-
-  // ---- hostile guests ---------------------------------------------------------------------------
-
-  /// A guest whose `generate` does `body` for ever.
-  private static byte[] looping(String body) {
-    return module(List.of(bytes("0340" + body + "0c000b41000b")));
-  }
-
-  /// Much to compile, never the same.
-  private static byte[] bomb(long seed) {
-    List<byte[]> functions = new ArrayList<>();
-    functions.add(bytes("41000b"));
-    for (int f = 0; f < 2000; f++) {
-      String step = "41%02x1a".formatted((seed + f) & 63);
-      functions.add(bytes(step.repeat(150) + "41000b"));
-    }
-    return module(functions);
-  }
-
-  private static byte[] bytes(String hex) {
-    return HexFormat.of().parseHex(hex);
-  }
-
-  /// `load_model` answers 1; `generate` is the first of the functions.
-  private static byte[] module(List<byte[]> functions) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    out.writeBytes(bytes("0061736d01000000"));
-    section(out, 1, bytes("0260000" + "17f60017f017f"));
-    ByteArrayOutputStream types = new ByteArrayOutputStream();
-    ByteArrayOutputStream code = new ByteArrayOutputStream();
-    unsigned(types, functions.size() + 1);
-    types.write(0);
-    unsigned(code, functions.size() + 1);
-    body(code, bytes("41010b"));
-    for (byte[] function : functions) {
-      types.write(1);
-      body(code, function);
-    }
-    section(out, 3, types.toByteArray());
-    section(out, 5, bytes("010101e807"));
-    ByteArrayOutputStream exports = new ByteArrayOutputStream();
-    exports.write(2);
-    export(exports, "load_model", 0);
-    export(exports, "generate", 1);
-    section(out, 7, exports.toByteArray());
-    section(out, 10, code.toByteArray());
-    return out.toByteArray();
-  }
-
-  private static void body(ByteArrayOutputStream to, byte[] instructions) {
-    unsigned(to, instructions.length + 1);
-    to.write(0);
-    to.writeBytes(instructions);
-  }
-
-  private static void export(ByteArrayOutputStream to, String name, int function) {
-    to.write(name.length());
-    to.writeBytes(name.getBytes(StandardCharsets.US_ASCII));
-    to.write(0);
-    to.write(function);
-  }
-
-  private static void section(ByteArrayOutputStream to, int id, byte[] content) {
-    to.write(id);
-    unsigned(to, content.length);
-    to.writeBytes(content);
-  }
-
-  private static void unsigned(ByteArrayOutputStream to, int value) {
-    int left = value;
-    while (left >= 128) {
-      to.write(left & 127 | 128);
-      left >>>= 7;
-    }
-    to.write(left);
+  private static String cell(@Nullable Double ratio) {
+    return ratio == null ? "-" : String.format(Locale.ROOT, "%.2f", ratio);
   }
 }

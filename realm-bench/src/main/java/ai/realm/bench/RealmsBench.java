@@ -12,6 +12,7 @@ import ai.realm.runtime.RuntimeConfig;
 import ai.realm.runtime.TenantId;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -31,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 /// Many realms on one model: tokens per second of all together, times to the first token and between
 /// tokens, time in guests, resident memory per realm.
 ///
-/// usage: `RealmsBench [-m MODEL] [-g GUEST.wasm] [-n TOKENS] [-r ROUNDS] [-t THREADS] [-k REALMS,…]`
+/// usage: `RealmsBench [-m MODEL] [-g GUEST.wasm] [-n TOKENS] [-r ROUNDS] [-t THREADS] [-k REALMS,…] [-w SECONDS]
+/// [--format table|json]`
 ///
 /// Each realm is a tenant with a guest of its own (the default one, or the given) on a thread of its own, and
 /// generates `TOKENS` tokens `ROUNDS` times. With batching off a forward step takes one sequence.
@@ -41,76 +43,148 @@ public final class RealmsBench {
   private static final int CONTEXT = 512;
 
   /// Until the JVM has compiled what runs often.
-  private static final long WARM_UP_NANOS = 4_000_000_000L;
+  private static final double WARM_UP_SECONDS = 4;
 
-  private final Path model;
+  private static final int CREATED = 300;
+
+  private final Settings settings;
   private final Backend backend;
-  private final byte @Nullable [] guest;
-  private final int tokens;
-  private final int rounds;
+  private final BenchOutput output;
 
-  private RealmsBench(
-      Path model, Backend backend, byte @Nullable [] guest, int tokens, int rounds) {
-    this.model = model;
+  private RealmsBench(Settings settings, Backend backend, BenchOutput output) {
+    this.settings = settings;
     this.backend = backend;
-    this.guest = guest;
-    this.tokens = tokens;
-    this.rounds = rounds;
+    this.output = output;
   }
 
-  /// Prints a Markdown table.
-  public static void main(String[] args) throws IOException, InterruptedException {
-    Path model = Path.of("models/realm-sample-q8_0.gguf");
-    byte[] guest = null;
-    int tokens = 128;
-    int rounds = 5;
-    int threads = 0;
-    int[] counts = {1, 8, 16, 64};
-    for (int i = 0; i + 1 < args.length; i += 2) {
-      String value = args[i + 1];
-      switch (args[i]) {
-        case "-m" -> model = Path.of(value);
-        case "-g" -> guest = Files.readAllBytes(Path.of(value));
-        case "-n" -> tokens = Integer.parseInt(value);
-        case "-r" -> rounds = Integer.parseInt(value);
-        case "-t" -> threads = Integer.parseInt(value);
-        case "-k" ->
-            counts = Arrays.stream(value.split(",", -1)).mapToInt(Integer::parseInt).toArray();
-        default ->
-            throw new IllegalArgumentException(
-                "expected -m, -g, -n, -r, -t or -k, found " + args[i]);
-      }
-    }
-    try (Backend backend = Backends.open("auto", new BackendOptions(threads, true)).backend()) {
-      RealmsBench bench = new RealmsBench(model, backend, guest, tokens, rounds);
-      System.out.printf(
-          "%s, %s, guest: %s, %d tokens, %d rounds, Java %s%n%n",
-          model.getFileName(),
-          backend.description(),
-          guest == null ? "the default one" : guest.length + " bytes",
-          tokens,
-          rounds,
-          Runtime.version());
-      System.out.println(
-          "| realms | batching | tokens/s | first token p50, p99 ms | between tokens p50, p99 ms |"
-              + " guest µs/token |");
-      System.out.println("|---|---|---|---|---|---|");
-      for (int count : counts) {
-        for (boolean batching : new boolean[] {false, true}) {
-          if (count > 1 || !batching) {
-            bench.throughput(count, batching);
-          }
+  /// What was asked for.
+  private static final class Settings {
+    private Path model = Path.of("models/realm-sample-q8_0.gguf");
+    private byte @Nullable [] guest;
+    private int tokens = 128;
+    private int rounds = 5;
+    private int threads;
+    private double warmUpSeconds = WARM_UP_SECONDS;
+    private int[] counts = {1, 8, 16, 64};
+    private BenchOutput.Format format = BenchOutput.Format.TABLE;
+
+    static Settings of(String[] args) throws IOException {
+      Settings asked = new Settings();
+      for (int i = 0; i < args.length; i += 2) {
+        if (i + 1 == args.length) {
+          throw new IllegalArgumentException(args[i] + ": expected a value, found none");
+        }
+        String value = args[i + 1];
+        switch (args[i]) {
+          case "-m" -> asked.model = Path.of(value);
+          case "-g" -> asked.guest = Files.readAllBytes(Path.of(value));
+          case "-n" -> asked.tokens = Integer.parseInt(value);
+          case "-r" -> asked.rounds = Integer.parseInt(value);
+          case "-t" -> asked.threads = Integer.parseInt(value);
+          case "-w" -> asked.warmUpSeconds = Double.parseDouble(value);
+          case "-k" ->
+              asked.counts =
+                  Arrays.stream(value.split(",", -1)).mapToInt(Integer::parseInt).toArray();
+          case "--format" -> asked.format = BenchOutput.Format.of(value);
+          default ->
+              throw new IllegalArgumentException(
+                  "expected -m, -g, -n, -r, -t, -w, -k or --format, found " + args[i]);
         }
       }
-      bench.memory(Arrays.stream(counts).max().orElse(1));
-      bench.creation();
+      return asked;
     }
+  }
+
+  /// What JSON is made of.
+  ///
+  /// @param guestBytes the guest's size; null for the default one
+  record Report(
+      String model,
+      String backend,
+      String java,
+      @Nullable Integer guestBytes,
+      int tokens,
+      int rounds,
+      List<Throughput> results,
+      @Nullable Memory memory,
+      Creation creation) {}
+
+  /// One line of the table.
+  record Throughput(
+      int realms,
+      boolean batching,
+      double tokensPerSecond,
+      @Nullable Percentiles firstToken,
+      @Nullable Percentiles betweenTokens,
+      double guestMicrosPerToken) {}
+
+  /// Resident memory with one realm and with all of them.
+  record Memory(
+      int realms,
+      long residentBytesOfOne,
+      long residentBytesOfAll,
+      double residentBytesPerRealm,
+      double heapBytesPerRealm) {}
+
+  /// Time to make a realm of a compiled guest.
+  record Creation(int realms, @Nullable Percentiles creation) {}
+
+  /// Prints a Markdown table or JSON.
+  public static void main(String[] args) throws IOException, InterruptedException {
+    run(args, System.out);
+  }
+
+  static void run(String[] args, PrintStream out) throws IOException, InterruptedException {
+    Settings settings = Settings.of(args);
+    BackendOptions options = new BackendOptions(settings.threads, true);
+    try (Backend backend = Backends.open("auto", options).backend()) {
+      new RealmsBench(settings, backend, new BenchOutput(out, settings.format)).run();
+    }
+  }
+
+  private void run() throws InterruptedException {
+    byte[] guest = settings.guest;
+    output.line(
+        "%s, %s, guest: %s, %d tokens, %d rounds, Java %s"
+            .formatted(
+                settings.model.getFileName(),
+                backend.description(),
+                guest == null ? "the default one" : guest.length + " bytes",
+                settings.tokens,
+                settings.rounds,
+                Runtime.version()));
+    output.line("");
+    output.line(
+        "| realms | batching | tokens/s | first token p50, p99 ms | between tokens p50, p99 ms |"
+            + " guest µs/token |");
+    output.line("|---|---|---|---|---|---|");
+    List<Throughput> results = new ArrayList<>();
+    for (int count : settings.counts) {
+      for (boolean batching : new boolean[] {false, true}) {
+        if (count > 1 || !batching) {
+          results.add(throughput(count, batching));
+        }
+      }
+    }
+    Memory memory = memory(Arrays.stream(settings.counts).max().orElse(1));
+    Creation creation = creation();
+    output.end(
+        new Report(
+            String.valueOf(settings.model.getFileName()),
+            backend.description(),
+            Runtime.version().toString(),
+            guest == null ? null : guest.length,
+            settings.tokens,
+            settings.rounds,
+            results,
+            memory,
+            creation));
   }
 
   private MultiRealmManager manager(int realms, boolean batching) {
     RuntimeConfig config =
         new RuntimeConfig(
-            Map.of("model", model),
+            Map.of("model", settings.model),
             backend,
             CONTEXT,
             Math.max(2, realms),
@@ -126,8 +200,8 @@ public final class RealmsBench {
     TenantId tenant = tenant(realm);
     GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofMinutes(DEADLINE_MINUTES));
     manager.create(tenant, RealmPolicy.of(ResourceLimits.builder().guest(limits).build()));
-    if (guest != null) {
-      manager.deploy(tenant, guest);
+    if (settings.guest != null) {
+      manager.deploy(tenant, settings.guest);
     }
   }
 
@@ -141,31 +215,41 @@ public final class RealmsBench {
 
   // ---- throughput and latency -------------------------------------------------------------------
 
-  private void throughput(int realms, boolean batching) throws InterruptedException {
+  private Throughput throughput(int realms, boolean batching) throws InterruptedException {
     try (MultiRealmManager manager = manager(realms, batching);
         ExecutorService threads = Executors.newFixedThreadPool(realms)) {
       for (int i = 0; i < realms; i++) {
         create(manager, i);
       }
-      long warm = System.nanoTime() + WARM_UP_NANOS;
+      long warm = System.nanoTime() + (long) (settings.warmUpSeconds * 1e9);
       do {
         run(manager, threads, realms, 32, 2);
       } while (System.nanoTime() < warm);
       long guestBefore = guestNanos(manager);
       long start = System.nanoTime();
-      List<TokenTimes> times = run(manager, threads, realms, tokens, rounds);
+      List<TokenTimes> times = run(manager, threads, realms, settings.tokens, settings.rounds);
       double seconds = (System.nanoTime() - start) / 1e9;
       long made = times.stream().mapToLong(TokenTimes::tokens).sum();
       double guestMicros = (guestNanos(manager) - guestBefore) / 1e3 / made;
-      System.out.printf(
-          Locale.ROOT,
-          "| %d | %s | %.1f | %s | %s | %.1f |%n",
-          realms,
-          batching ? "on" : "off",
-          made / seconds,
-          percentiles(times.stream().flatMapToLong(TokenTimes::first).toArray()),
-          percentiles(times.stream().flatMapToLong(TokenTimes::between).toArray()),
-          guestMicros);
+      Throughput measured =
+          new Throughput(
+              realms,
+              batching,
+              made / seconds,
+              Percentiles.of(times.stream().flatMapToLong(TokenTimes::first).toArray()),
+              Percentiles.of(times.stream().flatMapToLong(TokenTimes::between).toArray()),
+              guestMicros);
+      output.line(
+          String.format(
+              Locale.ROOT,
+              "| %d | %s | %.1f | %s | %s | %.1f |",
+              realms,
+              batching ? "on" : "off",
+              measured.tokensPerSecond(),
+              Percentiles.cell(measured.firstToken()),
+              Percentiles.cell(measured.betweenTokens()),
+              guestMicros));
+      return measured;
     }
   }
 
@@ -200,41 +284,43 @@ public final class RealmsBench {
     return all;
   }
 
-  private static String percentiles(long[] nanos) {
-    Arrays.sort(nanos);
-    return nanos.length == 0
-        ? "-"
-        : "%.2f, %.2f"
-            .formatted(nanos[nanos.length / 2] / 1e6, nanos[(int) (nanos.length * 0.99)] / 1e6);
-  }
-
   // ---- memory and creation ----------------------------------------------------------------------
 
   /// Resident memory of the process with one realm that has run, and with as many as were asked for.
-  private void memory(int realms) throws InterruptedException {
+  private @Nullable Memory memory(int realms) throws InterruptedException {
     if (realms < 2) {
-      return;
+      return null;
     }
     try (MultiRealmManager manager = manager(realms, true);
         ExecutorService threads = Executors.newFixedThreadPool(1)) {
       create(manager, 0);
-      run(manager, threads, 1, tokens, 3);
+      run(manager, threads, 1, settings.tokens, 3);
       long one = resident();
       long heapOne = heap();
       for (int i = 1; i < realms; i++) {
         create(manager, i);
-        manager.generate(tenant(i), "model", PROMPT, config(tokens), text -> {});
+        manager.generate(tenant(i), "model", PROMPT, config(settings.tokens), text -> {});
       }
       long many = resident();
-      System.out.printf(
-          Locale.ROOT,
-          "%nresident memory: %.1f MiB with 1 realm, %.1f MiB with %d that have each generated:"
-              + " %.0f KiB a realm (%.0f KiB of it heap in use)%n",
-          one / 1024.0,
-          many / 1024.0,
-          realms,
-          (many - one) / (double) (realms - 1),
-          (heap() - heapOne) / 1024.0 / (realms - 1));
+      Memory measured =
+          new Memory(
+              realms,
+              one,
+              many,
+              (many - one) / (double) (realms - 1),
+              (heap() - heapOne) / (double) (realms - 1));
+      output.line("");
+      output.line(
+          String.format(
+              Locale.ROOT,
+              "resident memory: %.1f MiB with 1 realm, %.1f MiB with %d that have each generated:"
+                  + " %.0f KiB a realm (%.0f KiB of it heap in use)",
+              one / 1048576.0,
+              many / 1048576.0,
+              realms,
+              measured.residentBytesPerRealm() / 1024,
+              measured.heapBytesPerRealm() / 1024));
+      return measured;
     }
   }
 
@@ -242,41 +328,31 @@ public final class RealmsBench {
     return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
   }
 
-  /// KiB, after garbage collections that let the JVM give memory back.
+  /// Bytes, after garbage collections that let the JVM give memory back.
   private static long resident() throws InterruptedException {
     for (int i = 0; i < 4; i++) {
       System.gc();
       Thread.sleep(200);
     }
-    try {
-      for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-        if (line.startsWith("VmRSS:")) {
-          return Long.parseLong(line.replaceAll("\\D", ""));
-        }
-      }
-    } catch (IOException e) {
-      throw new IllegalStateException("/proc/self/status: expected VmRSS", e);
-    }
-    throw new IllegalStateException("/proc/self/status: expected VmRSS, found none");
+    return ProcessState.residentBytes();
   }
 
   /// Time to make a realm of a compiled guest, and until it has made its first token.
-  private void creation() {
+  private Creation creation() {
     try (MultiRealmManager manager = manager(2, true)) {
-      int times = 300;
-      long[] made = new long[times];
-      for (int i = 0; i < times; i++) {
+      long[] made = new long[CREATED];
+      for (int i = 0; i < CREATED; i++) {
         long start = System.nanoTime();
         create(manager, i);
         made[i] = System.nanoTime() - start;
         manager.generate(tenant(i), "model", PROMPT, config(1), text -> {});
         manager.remove(tenant(i));
       }
-      System.out.printf(
-          Locale.ROOT,
-          "creating a realm of a compiled guest: p50, p99 %s ms (%d realms)%n",
-          percentiles(made),
-          times);
+      Creation measured = new Creation(CREATED, Percentiles.of(made));
+      output.line(
+          "creating a realm of a compiled guest: p50, p99 %s ms (%d realms)"
+              .formatted(Percentiles.cell(measured.creation()), CREATED));
+      return measured;
     }
   }
 }
