@@ -231,6 +231,7 @@ final class FakeModel implements CausalLm {
   /// Only what the engine itself asks of a backend.
   static final class FakeBackend implements Backend {
     @Nullable FakeKv kv;
+    volatile int free;
 
     private static AssertionError unused() {
       return new AssertionError("not used by the engine");
@@ -246,6 +247,11 @@ final class FakeModel implements CausalLm {
     @Override
     public void read(Buffer from, long offset, float[] to, int toOffset, int count) {
       System.arraycopy(((FakeBuffer) from).floats(), (int) offset, to, toOffset, count);
+    }
+
+    @Override
+    public void keepFree(int threads) {
+      free = threads;
     }
 
     @Override

@@ -23,7 +23,10 @@ final class SimulatedEngine {
   private final Batch batch;
   private final List<Client> clients = new ArrayList<>();
   private long now;
+  private long stepNanos = STEP_NANOS;
+  private long rowNanos = ROW_NANOS;
   private int steps;
+  private long delay;
 
   SimulatedEngine(EngineConfig config, int contextLength) {
     this.config = config;
@@ -35,6 +38,17 @@ final class SimulatedEngine {
             new ModelConfig("fake", FakeModel.VOCABULARY, contextLength),
             () -> now);
     this.batch = new Batch(config.maxRows(), config.maxSequences());
+  }
+
+  /// What a step takes from now on, and each of its rows besides.
+  void takes(long stepNanos, long rowNanos) {
+    this.stepNanos = stepNanos;
+    this.rowNanos = rowNanos;
+  }
+
+  /// The next step is held back by so much.
+  void delayNext(long nanos) {
+    delay = nanos;
   }
 
   /// A caller that asks, takes its tokens one by one, rests, and asks again.
@@ -176,7 +190,8 @@ final class SimulatedEngine {
       now += 1_000_000;
       return false;
     }
-    long nanos = STEP_NANOS + ROW_NANOS * batch.rows();
+    long nanos = stepNanos + rowNanos * batch.rows() + delay;
+    delay = 0;
     now += nanos;
     state.scheduler.measured(batch.rows(), nanos);
     boolean finished = false;

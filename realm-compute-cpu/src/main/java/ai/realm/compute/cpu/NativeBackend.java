@@ -83,6 +83,11 @@ final class NativeBackend extends CpuBackend {
   }
 
   @Override
+  public void keepFree(int threads) {
+    pool.keepFree(threads);
+  }
+
+  @Override
   public void close() {
     pool.close();
     products.close();

@@ -105,6 +105,11 @@ final class VectorBackend extends CpuBackend {
   }
 
   @Override
+  public void keepFree(int threads) {
+    pool.keepFree(threads);
+  }
+
+  @Override
   public void close() {
     pool.close();
     attention.close();

@@ -52,6 +52,7 @@ final class WorkerPool implements AutoCloseable {
   private static final Duration CLOSE_DEADLINE = Duration.ofSeconds(10);
   private static final int SPINS_PER_CLOCK_READ = 64;
   private static final int MOST_OF_FIRST = 62;
+  private static final int LEAST_TO_KEEP_FREE_OF = 4;
   private static final long LEFT_MASK = 0xFFFF_FFFFL;
 
   private final PaddedLong state = new PaddedLong();
@@ -65,6 +66,9 @@ final class WorkerPool implements AutoCloseable {
   private final Worker[] workers;
   private volatile Idle idle = worker -> false;
   private volatile boolean closed;
+
+  /// Threads that take part, the caller's included.
+  private volatile int active;
   // Written before the epoch is published in `state`, read after it was seen there.
   private @Nullable Task task;
   private int chunks;
@@ -74,6 +78,7 @@ final class WorkerPool implements AutoCloseable {
     if (threads < 1) {
       throw new IllegalArgumentException("expected at least 1 thread, found " + threads);
     }
+    active = threads;
     workers = new Worker[threads - 1];
     for (int i = 0; i < workers.length; i++) {
       workers[i] = new Worker(i + 1);
@@ -86,6 +91,16 @@ final class WorkerPool implements AutoCloseable {
   /// What threads do while they wait for each other and, for a short while, for a task.
   void whileIdle(Idle work) {
     idle = work;
+  }
+
+  /// Gives `threads` of at least four threads nothing to do from the next task on; the caller always works.
+  /// What a task's chunks are stays the same. Of fewer threads each is too large a part of what there is.
+  void keepFree(int threads) {
+    int free = threads() < LEAST_TO_KEEP_FREE_OF ? 0 : Math.max(0, threads);
+    int most = Math.max(1, threads() - free);
+    if (active != most) {
+      active = most;
+    }
   }
 
   /// Threads that compute, the caller's included.
@@ -126,7 +141,7 @@ final class WorkerPool implements AutoCloseable {
     first.set((1L << firstRound(chunks)) - 1);
     long epoch = (state.get() >>> 32) + 1;
     state.set(epoch << 32 | chunks);
-    int wanted = Math.min(workers.length, chunks - 1);
+    int wanted = Math.min(active - 1, chunks - 1);
     for (int i = 0; i < wanted; i++) {
       workers[i].wake();
     }
@@ -291,7 +306,7 @@ final class WorkerPool implements AutoCloseable {
     @Override
     public void run() {
       while (!closed) {
-        if (!work(index)) {
+        if (!hasWork() || !work(index)) {
           await();
         }
       }
@@ -316,7 +331,7 @@ final class WorkerPool implements AutoCloseable {
     }
 
     private boolean hasWork() {
-      return (state.get() & LEFT_MASK) != 0 || closed;
+      return (index < active && (state.get() & LEFT_MASK) != 0) || closed;
     }
   }
 

@@ -63,6 +63,48 @@ class WorkerPoolTest {
   }
 
   @Test
+  void threadsThatAreKeptFreeTakeNoChunksUntilTheyMayAgain() {
+    try (WorkerPool pool = new WorkerPool(4)) {
+      AtomicIntegerArray runs = new AtomicIntegerArray(4);
+      WorkerPool.Task counting =
+          (chunk, worker) -> {
+            runs.incrementAndGet(worker);
+            LockSupport.parkNanos(10_000);
+          };
+      pool.keepFree(2);
+      for (int round = 0; round < 200; round++) {
+        pool.run(counting, 16);
+      }
+      assertThat(runs.get(0) + runs.get(1)).isEqualTo(200 * 16);
+      assertThat(runs.get(1)).isPositive();
+      pool.keepFree(9);
+      pool.run(counting, 16);
+      assertThat(runs.get(0) + runs.get(1)).as("the caller works on").isEqualTo(201 * 16);
+      pool.keepFree(0);
+      while (runs.get(2) == 0 || runs.get(3) == 0) {
+        pool.run(counting, 16);
+      }
+    }
+  }
+
+  @Test
+  void ofFewThreadsAllWork() {
+    try (WorkerPool pool = new WorkerPool(3)) {
+      AtomicIntegerArray runs = new AtomicIntegerArray(3);
+      pool.keepFree(1);
+      while (runs.get(1) == 0 || runs.get(2) == 0) {
+        pool.run(
+            (chunk, worker) -> {
+              runs.incrementAndGet(worker);
+              LockSupport.parkNanos(10_000);
+            },
+            16);
+      }
+      assertThat(runs.get(1)).isPositive();
+    }
+  }
+
+  @Test
   void anExceptionInAChunkReachesTheCallerAndThePoolGoesOn() {
     try (WorkerPool pool = new WorkerPool(3)) {
       for (int bad = 0; bad < 20; bad++) {
