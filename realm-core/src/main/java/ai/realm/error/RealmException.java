@@ -22,6 +22,15 @@ public abstract class RealmException extends RuntimeException {
     this.code = code;
   }
 
+  /// A refusal under load, where the walk up the stack would cost more than the refusal: the code and the
+  /// message say it all.
+  ///
+  /// @param withStackTrace whether the place where it was made is recorded
+  protected RealmException(String code, String message, boolean withStackTrace) {
+    super(message, null, true, withStackTrace);
+    this.code = code;
+  }
+
   /// Stable upper-case identifier of the kind of error, such as `MODEL_INVALID`.
   public final String code() {
     return code;

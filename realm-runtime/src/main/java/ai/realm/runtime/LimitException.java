@@ -4,7 +4,7 @@ import ai.realm.error.RealmException;
 import java.time.Duration;
 
 /// A limit of a tenant is reached. Nothing was done for the request, or it ended early; the message names
-/// the limit and what it allows.
+/// the limit and what it allows. It has no stack trace, so that refusing stays cheap.
 public final class LimitException extends RealmException {
   private static final long serialVersionUID = 1L;
 
@@ -14,7 +14,7 @@ public final class LimitException extends RealmException {
   /// @param message one sentence: the limit and what it allows
   /// @param retryAfterNanos when to try again; 0 when that does not depend on time
   public LimitException(String code, String message, long retryAfterNanos) {
-    super(code, message);
+    super(code, message, false);
     this.retryAfterNanos = retryAfterNanos;
   }
 

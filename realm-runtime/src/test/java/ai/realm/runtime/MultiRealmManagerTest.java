@@ -306,7 +306,11 @@ final class MultiRealmManagerTest {
       assertThat(started.await(60, TimeUnit.SECONDS)).isTrue();
       assertThatThrownBy(() -> ask(A))
           .isInstanceOfSatisfying(
-              LimitException.class, e -> assertThat(e.code()).isEqualTo("TOO_MANY_CALLS"));
+              LimitException.class,
+              e -> {
+                assertThat(e.code()).isEqualTo("TOO_MANY_CALLS");
+                assertThat(e.getStackTrace()).as("refusing stays cheap").isEmpty();
+              });
       refused.countDown();
       assertThat(first.get(60, TimeUnit.SECONDS).text()).contains("Paris");
     }

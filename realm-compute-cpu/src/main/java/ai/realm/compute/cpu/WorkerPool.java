@@ -69,6 +69,7 @@ final class WorkerPool implements AutoCloseable {
 
   /// Threads that take part, the caller's included.
   private volatile int active;
+
   // Written before the epoch is published in `state`, read after it was seen there.
   private @Nullable Task task;
   private int chunks;
