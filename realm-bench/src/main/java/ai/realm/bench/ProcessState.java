@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /// What this process holds, as its JVM and Linux tell.
 final class ProcessState {
@@ -34,8 +35,14 @@ final class ProcessState {
     throw new IllegalStateException("expected a system that counts open descriptors");
   }
 
-  /// Platform threads that live.
-  static int threads() {
-    return ManagementFactory.getThreadMXBean().getThreadCount();
+  /// Names of the threads that live, without those of the JDK's pools that wait for processes to end: they
+  /// come when there is something to do and go a minute later.
+  static List<String> ownThreads() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .map(Thread::getName)
+        .filter(name -> !name.startsWith("process reaper"))
+        .filter(name -> !name.startsWith("ForkJoinPool.commonPool"))
+        .sorted()
+        .toList();
   }
 }

@@ -1,0 +1,105 @@
+package ai.realm.bench;
+
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryUsage;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+
+/// What the process holds at one moment in which nothing runs.
+///
+/// @param seconds since the begin
+/// @param heapBytes live after a collection
+/// @param otherBytes what the JVM counts outside of the heap: classes, code
+/// @param residentBytes of the process, which has its whole heap resident from the begin
+/// @param threadNames of all but the JDK's own that wait for processes, which come and go
+/// @param files folders of workers that no process works in any more, and halves of saved sequences
+record SoakSample(
+    long seconds,
+    long heapBytes,
+    long otherBytes,
+    long residentBytes,
+    long descriptors,
+    List<String> threadNames,
+    long files) {
+  SoakSample {
+    threadNames = List.copyOf(threadNames);
+  }
+
+  long threads() {
+    return threadNames.size();
+  }
+
+  private static final Path MEMORY = Path.of("/dev/shm");
+  private static final Path PROCESSES = Path.of("/proc");
+  private static final long CLEANERS_MILLIS = 50;
+
+  /// Collects garbage, then looks.
+  ///
+  /// @param saved folder of saved sequences
+  static SoakSample take(long sinceNanos, Path saved) {
+    try {
+      // What is reachable through a reference queue or a cleaner only goes with the second.
+      System.gc();
+      Thread.sleep(CLEANERS_MILLIS);
+      System.gc();
+      MemoryUsage heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
+      MemoryUsage other = ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage();
+      return new SoakSample(
+          TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - sinceNanos),
+          heap.getUsed(),
+          other.getUsed(),
+          ProcessState.residentBytes(),
+          ProcessState.descriptors(),
+          ProcessState.ownThreads(),
+          abandonedFolders() + parts(saved));
+    } catch (IOException e) {
+      throw new IllegalStateException("soak: a sample cannot be taken", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("soak: interrupted", e);
+    }
+  }
+
+  private static long abandonedFolders() throws IOException {
+    Set<Path> abandoned = new HashSet<>();
+    for (Path parent : Set.of(MEMORY, Path.of(System.getProperty("java.io.tmpdir")))) {
+      if (Files.isDirectory(parent)) {
+        try (DirectoryStream<Path> folders = Files.newDirectoryStream(parent, "realm-worker-*")) {
+          folders.forEach(abandoned::add);
+        }
+      }
+    }
+    if (!abandoned.isEmpty()) {
+      abandoned.removeAll(workingFolders());
+    }
+    return abandoned.size();
+  }
+
+  private static Set<Path> workingFolders() throws IOException {
+    Set<Path> working = new HashSet<>();
+    try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROCESSES, "[0-9]*")) {
+      for (Path process : processes) {
+        Path link = process.resolve("cwd");
+        try {
+          working.add(Files.readSymbolicLink(link));
+        } catch (IOException e) {
+          // It has ended since, or is another user's: no worker of ours.
+          continue;
+        }
+      }
+    }
+    return working;
+  }
+
+  private static long parts(Path saved) throws IOException {
+    try (var files = Files.walk(saved)) {
+      return files.filter(file -> file.toString().endsWith(".part")).count();
+    }
+  }
+}
