@@ -13,6 +13,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// Whether anything grows while realms are used for long (case F14): a mixed load of tenants that ask,
 /// constrain, fork, give up, fail, deploy, come and go, work in a worker, save and publish. Every few seconds
@@ -24,6 +25,7 @@ public final class Soak {
   /// What the JVM needs a moment for: threads that end, memory that cleaners unmap.
   private static final Duration SETTLE = Duration.ofSeconds(15);
 
+  private static final int MOMENT_MILLIS = 500;
   private static final int SAMPLES = 240;
 
   /// What was asked for.
@@ -139,26 +141,19 @@ public final class Soak {
         new SoakActors(settings.guests(), settings.pauseMillis()).all());
   }
 
-  /// What is held a moment after something was closed, or earlier where it is no more than before.
-  private static SoakSample settled(
-      long begin, Path saved, @org.jspecify.annotations.Nullable SoakSample before)
+  /// What is held a moment after something was closed.
+  ///
+  /// @param before what it is to come down to, if anything
+  private static SoakSample settled(long begin, Path saved, @Nullable SoakSample before)
       throws InterruptedException {
+    Thread.sleep(MOMENT_MILLIS);
+    SoakSample now = SoakSample.take(begin, saved);
     long giveUp = System.nanoTime() + SETTLE.toNanos();
-    while (true) {
-      SoakSample now = SoakSample.take(begin, saved);
-      boolean done =
-          before != null
-              && now.descriptors() <= before.descriptors()
-              && now.threads() <= before.threads()
-              && now.files() <= before.files();
-      if (done || System.nanoTime() > giveUp) {
-        return now;
-      }
-      Thread.sleep(before == null ? 1000 : 200);
-      if (before == null) {
-        return SoakSample.take(begin, saved);
-      }
+    while (before != null && now.holdsMoreThan(before) && System.nanoTime() < giveUp) {
+      Thread.sleep(MOMENT_MILLIS);
+      now = SoakSample.take(begin, saved);
     }
+    return now;
   }
 
   private static void delete(Path folder) throws IOException {

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
@@ -27,6 +28,10 @@ record SoakSample(
     long descriptors,
     List<String> threadNames,
     long files) {
+  private static final Path MEMORY = Path.of("/dev/shm");
+  private static final Path PROCESSES = Path.of("/proc");
+  private static final long CLEANERS_MILLIS = 50;
+
   SoakSample {
     threadNames = List.copyOf(threadNames);
   }
@@ -35,9 +40,10 @@ record SoakSample(
     return threadNames.size();
   }
 
-  private static final Path MEMORY = Path.of("/dev/shm");
-  private static final Path PROCESSES = Path.of("/proc");
-  private static final long CLEANERS_MILLIS = 50;
+  /// Whether a descriptor, thread or file is there that was not before.
+  boolean holdsMoreThan(SoakSample before) {
+    return descriptors > before.descriptors || threads() > before.threads() || files > before.files;
+  }
 
   /// Collects garbage, then looks.
   ///
@@ -84,17 +90,18 @@ record SoakSample(
   private static Set<Path> workingFolders() throws IOException {
     Set<Path> working = new HashSet<>();
     try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROCESSES, "[0-9]*")) {
-      for (Path process : processes) {
-        Path link = process.resolve("cwd");
-        try {
-          working.add(Files.readSymbolicLink(link));
-        } catch (IOException e) {
-          // It has ended since, or is another user's: no worker of ours.
-          continue;
-        }
-      }
+      processes.forEach(process -> workingFolder(process).ifPresent(working::add));
     }
     return working;
+  }
+
+  /// Empty where the process has ended since or is another user's: no worker of ours.
+  private static Optional<Path> workingFolder(Path process) {
+    try {
+      return Optional.of(Files.readSymbolicLink(process.resolve("cwd")));
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 
   private static long parts(Path saved) throws IOException {

@@ -124,6 +124,9 @@ final class GuestCommandTest {
             " and then");
     assertThat(second.code()).as(second.err()).isZero();
     assertThat(second.out()).isNotBlank();
+    Invocation none = Invocation.of("run", "-m", MODEL, "--raw", "--sampling", "open=fox", "Hello");
+    assertThat(none.code()).isNotZero();
+    assertThat(none.err()).contains("saved sequence of that name");
   }
 
   @Test

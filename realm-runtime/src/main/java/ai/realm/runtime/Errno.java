@@ -16,7 +16,7 @@ final class Errno {
   /// What a failed call of a guest means, for people.
   static String describe(long number) {
     return switch ((int) number) {
-      case ENOENT -> "there is no model of that name";
+      case ENOENT -> "there is no model, tool, value or saved sequence of that name";
       case EBADF -> "unknown handle";
       case EAGAIN -> "the engine's queue is full";
       case EBUSY -> "a step of the sequence is in flight";
