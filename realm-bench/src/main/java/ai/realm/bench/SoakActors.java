@@ -49,6 +49,7 @@ final class SoakActors {
         actor("calls the deployed", SoakActors::callDeployed, "NO_REALM"),
         actor("comes and goes", SoakActors::comeAndGo),
         actor("works in a worker", working(), "GUEST_DEADLINE", "GUEST_CPU", "WORKER_LOST"),
+        actor("stays in a worker", staying()),
         actor("saves", saving()),
         actor("publishes", SoakActors::publish, "KV_LIMIT"));
   }
@@ -246,6 +247,22 @@ final class SoakActors {
         realms.deploy(tenant, version(module, round));
       }
       generate(realms, tenant, round, "{\"max_tokens\":24}");
+    };
+  }
+
+  /// A tenant whose worker lives as long as the load, and gets ever new versions.
+  private Act staying() throws IOException {
+    byte[] plain = built("plain");
+    byte[] vote = built("vote");
+    TenantId tenant = new TenantId("stays-in-a-worker");
+    return (realms, round) -> {
+      if (round == 0) {
+        realms.create(tenant, SoakLoad.policy().withIsolation(Isolation.worker()));
+      }
+      if (round % 5 == 0) {
+        realms.deploy(tenant, version(round % 2 == 0 ? plain : vote, round));
+      }
+      generate(realms, tenant, round, "{\"max_tokens\":16,\"n\":3}");
     };
   }
 

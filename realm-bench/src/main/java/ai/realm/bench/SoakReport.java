@@ -46,6 +46,7 @@ record SoakReport(
     if (samples.size() >= LEAST_SAMPLES) {
       drifted(found, "live heap", SoakSample::heapBytes);
       drifted(found, "resident memory", SoakSample::residentBytes);
+      drifted(found, "descriptors of a worker", sample -> sample.worker().descriptors());
     }
     return found;
   }
@@ -93,42 +94,50 @@ record SoakReport(
   static String line(SoakSample s) {
     return String.format(
         Locale.ROOT,
-        "| %d | %.2f | %.2f | %.1f | %d | %d | %d |",
+        "| %d | %.2f | %.2f | %.1f | %d | %d | %d | %.1f | %d |",
         s.seconds(),
         s.heapBytes() / MIB,
         s.otherBytes() / MIB,
         s.residentBytes() / MIB,
         s.descriptors(),
         s.threads(),
-        s.files());
+        s.files(),
+        s.worker().residentBytes() / MIB,
+        s.worker().descriptors());
+  }
+
+  private static String head(String first) {
+    return "| "
+        + first
+        + " | live heap MiB | classes and code MiB | resident MiB | descriptors | threads"
+        + " | files left | worker resident MiB | worker descriptors |\n"
+        + "|---".repeat(9)
+        + "|";
   }
 
   static String head() {
-    return """
-    | seconds | live heap MiB | classes and code MiB | resident MiB | descriptors | threads | files left |
-    |---|---|---|---|---|---|---|\
-    """;
+    return head("seconds");
   }
 
   /// Two tables: what was held, and what was done.
   String table() {
     StringBuilder table = new StringBuilder();
-    table.append(
-        "| | live heap MiB | classes and code MiB | resident MiB | descriptors | threads | files left |\n");
-    table.append("|---|---|---|---|---|---|---|\n");
+    table.append(head("")).append('\n');
     row(table, "before", before);
     for (int quarter = 0; quarter < 4 && samples.size() >= 4; quarter++) {
       table.append(
           String.format(
               Locale.ROOT,
-              "| median of quarter %d | %.2f | %.2f | %.1f | %.0f | %.0f | %.0f |%n",
+              "| median of quarter %d | %.2f | %.2f | %.1f | %.0f | %.0f | %.0f | %.1f | %.0f |%n",
               quarter + 1,
               median(quarter, SoakSample::heapBytes) / MIB,
               median(quarter, SoakSample::otherBytes) / MIB,
               median(quarter, SoakSample::residentBytes) / MIB,
               median(quarter, SoakSample::descriptors),
               median(quarter, SoakSample::threads),
-              median(quarter, SoakSample::files)));
+              median(quarter, SoakSample::files),
+              median(quarter, sample -> sample.worker().residentBytes()) / MIB,
+              median(quarter, sample -> sample.worker().descriptors())));
     }
     row(table, "closed", after);
     if (samples.size() >= LEAST_SAMPLES) {

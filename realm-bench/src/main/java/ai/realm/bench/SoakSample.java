@@ -20,6 +20,7 @@ import java.util.concurrent.TimeUnit;
 /// @param residentBytes of the process, which has its whole heap resident from the begin
 /// @param threadNames of all but the JDK's own that wait for processes, which come and go
 /// @param files folders of workers that no process works in any more, and halves of saved sequences
+/// @param worker the oldest worker
 record SoakSample(
     long seconds,
     long heapBytes,
@@ -27,7 +28,8 @@ record SoakSample(
     long residentBytes,
     long descriptors,
     List<String> threadNames,
-    long files) {
+    long files,
+    ProcessState.Child worker) {
   private static final Path MEMORY = Path.of("/dev/shm");
   private static final Path PROCESSES = Path.of("/proc");
   private static final long CLEANERS_MILLIS = 50;
@@ -63,7 +65,8 @@ record SoakSample(
           ProcessState.residentBytes(),
           ProcessState.descriptors(),
           ProcessState.ownThreads(),
-          abandonedFolders() + parts(saved));
+          abandonedFolders() + parts(saved),
+          ProcessState.oldestChild());
     } catch (IOException e) {
       throw new IllegalStateException("soak: a sample cannot be taken", e);
     } catch (InterruptedException e) {

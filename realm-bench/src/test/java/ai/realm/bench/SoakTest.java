@@ -33,13 +33,15 @@ final class SoakTest {
     assertThat(report.ends()).hasSizeGreaterThan(10);
     assertThat(report.ends().get("fails")).containsKeys("GUEST_TRAP", "GUEST_UNAVAILABLE");
     assertThat(report.ends().get("is refused")).containsKeys("ok", "REQUEST_RATE");
-    for (String actor : List.of("asks", "forks", "gives up", "deploys", "saves", "publishes")) {
+    for (String actor :
+        List.of("asks", "forks", "gives up", "deploys", "saves", "stays in a worker")) {
       assertThat(report.ends().get(actor)).as(actor).containsKey("ok");
     }
   }
 
   private static SoakSample sample(int i, long heap, long resident, long descriptors) {
-    return new SoakSample(i, heap, 0, resident, descriptors, List.of("main"), 0);
+    return new SoakSample(
+        i, heap, 0, resident, descriptors, List.of("main"), 0, ProcessState.Child.NONE);
   }
 
   private static List<String> verdict(double growth, long leftDescriptors, List<String> failures) {
