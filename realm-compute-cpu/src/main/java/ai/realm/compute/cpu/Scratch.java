@@ -24,8 +24,14 @@ final class Scratch implements AutoCloseable {
   /// A tile of results where rows or inputs are fewer than a tile has.
   final MemorySegment tile;
 
+  /// Addresses of panels that are multiplied side by side, and what comes out.
+  final long[] panels = new long[Interleaved.STREAMS];
+
+  final float[] group = new float[Interleaved.GROUP_ROWS];
+
   float[] floats = new float[0];
   float[] scales = new float[0];
+  float[] bases = new float[0];
   private float[] mins = new float[0];
   private short[] shorts = new short[0];
   private final GrowingMemory bytes = new GrowingMemory();
@@ -60,6 +66,14 @@ final class Scratch implements AutoCloseable {
       scales = new float[count];
     }
     return scales;
+  }
+
+  /// Room for `count` scales and as many bases.
+  void scalesAndBases(int count) {
+    scales(count);
+    if (bases.length < count) {
+      bases = new float[count];
+    }
   }
 
   /// Room for `count` mins.

@@ -19,8 +19,9 @@ import java.util.StringJoiner;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/// Computes with the Vector API on all cores. Quantized weights keep the blocks of the file (on Linux in a
-/// copy in huge pages, in place of the mapped file's); activations stay float32. What runs without our
+/// Computes with the Vector API on all cores. On Linux weights are brought into
+/// huge pages of our own, rearranged where that pays; elsewhere they stay in the mapped file. Activations stay
+/// float32. What runs without our
 /// native library.
 final class VectorBackend extends CpuBackend {
   /// A table of this name is looked up in: copied when it is first multiplied with (tied embeddings).
@@ -32,6 +33,7 @@ final class VectorBackend extends CpuBackend {
   private static final long ALONE_BELOW = 1 << 15;
 
   private final WorkerPool pool;
+  private final boolean bringAll;
   private final Arena arena = Arena.ofShared();
   private final Scratch[] scratch;
   private final VectorMatmul products;
@@ -41,12 +43,15 @@ final class VectorBackend extends CpuBackend {
   private float[] row = new float[0];
 
   VectorBackend(BackendOptions options) {
-    this(options, true);
+    this(options, true, false);
   }
 
   /// @param plainWhenSmall whether small work runs in plain loops; tests of the vector kernels say no
-  VectorBackend(BackendOptions options, boolean plainWhenSmall) {
+  /// @param bringAll whether weights are brought into memory of our own whatever their size and wherever
+  ///     they lie; tests of those kernels say yes
+  VectorBackend(BackendOptions options, boolean plainWhenSmall, boolean bringAll) {
     super(SystemMemory.orJvm());
+    this.bringAll = bringAll;
     int threads = options.threads() == 0 ? CpuShare.threads() : options.threads();
     pool = new WorkerPool(threads);
     scratch = new Scratch[threads];
@@ -125,23 +130,25 @@ final class VectorBackend extends CpuBackend {
   public WeightMatrix weights(Tensor tensor) {
     VectorWeights weights = new VectorWeights(tensor);
     if (!tensor.name().equals(LOOKED_UP)) {
-      copyIfMapped(weights);
+      bring(weights);
     }
     return weights;
   }
 
   /// Small matrices stay in the cache of the processor anyway; memory of the JVM would be no faster.
-  private void copyIfMapped(VectorWeights weights) {
-    if (weights.isMapped()
-        && memory() != OffHeap.JVM
-        && weights.rows() * weights.rowBytes() >= COPIED_FROM) {
-      weights.copy(memory(), pool);
+  private void bring(VectorWeights weights) {
+    boolean pays =
+        weights.isMapped()
+            && memory() != OffHeap.JVM
+            && weights.rows() * weights.rowBytes() >= COPIED_FROM;
+    if (!weights.isBrought() && (pays || bringAll)) {
+      weights.bring(memory(), pool);
     }
   }
 
   private VectorWeights multiplied(WeightMatrix w) {
     VectorWeights weights = mapped(w);
-    copyIfMapped(weights);
+    bring(weights);
     return weights;
   }
 

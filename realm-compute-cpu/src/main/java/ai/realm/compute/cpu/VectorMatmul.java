@@ -31,6 +31,9 @@ final class VectorMatmul {
   /// Where chunks along rows end, counted over the rows of all matrices.
   private final int[] chunkEnd;
 
+  /// Rows of what chunks along rows consist of.
+  private int unitRows = 1;
+
   private int[] firstChunk = new int[0];
   private int matrices;
   private int n;
@@ -92,12 +95,20 @@ final class VectorMatmul {
   private void alongRows() {
     boolean over16 = false;
     boolean over32 = false;
-    int rows = 0;
+    unitRows = 1;
     for (int i = 0; i < matrices; i++) {
       VectorWeights w = weights[i];
-      over16 |= w.kernel().sumLength() == 16;
-      over32 |= w.kernel().sumLength() == 32;
-      rows += w.rows();
+      Interleaved interleaved = w.interleaved();
+      int sums = interleaved == null ? w.kernel().sumLength() : interleaved.sumLength();
+      over16 |= sums == 16;
+      over32 |= sums == 32;
+      if (interleaved != null) {
+        unitRows = Interleaved.GROUP_ROWS;
+      }
+    }
+    int units = 0;
+    for (int i = 0; i < matrices; i++) {
+      units += Math.ceilDiv(weights[i].rows(), unitRows);
     }
     for (int i = 0; i < n; i++) {
       inputs[i].set(
@@ -106,7 +117,7 @@ final class VectorMatmul {
           over16,
           over32);
     }
-    pool.run(rowTask, TaperedChunks.split(rows, pool.threads(), chunkEnd));
+    pool.run(rowTask, TaperedChunks.split(units, pool.threads(), chunkEnd));
   }
 
   private void rowChunk(int chunk, int worker) {
@@ -114,11 +125,35 @@ final class VectorMatmul {
     int to = chunkEnd[chunk];
     int begin = 0;
     for (int m = 0; m < matrices && begin < to; m++) {
-      int end = begin + weights[m].rows();
+      int end = begin + Math.ceilDiv(weights[m].rows(), unitRows);
       if (end > from) {
-        rows(m, Math.max(from, begin) - begin, Math.min(to, end) - begin, worker);
+        int first = (Math.max(from, begin) - begin) * unitRows;
+        int last = Math.min(weights[m].rows(), (Math.min(to, end) - begin) * unitRows);
+        Interleaved interleaved = weights[m].interleaved();
+        if (interleaved == null) {
+          rows(m, first, last, worker);
+        } else {
+          panels(m, interleaved, first, last, scratch[worker]);
+        }
       }
       begin = end;
+    }
+  }
+
+  /// Rows [first, last) of a rearranged matrix, `first` at the begin of a group of panels.
+  private void panels(int m, Interleaved interleaved, int first, int last, Scratch memory) {
+    VectorWeights w = weights[m];
+    long[] panels = memory.panels;
+    for (int from = first; from < last; from += Interleaved.GROUP_ROWS) {
+      for (int s = 0; s < Interleaved.STREAMS; s++) {
+        panels[s] = w.panel(interleaved, from / Lanes.COUNT + s);
+      }
+      int rows = Math.min(Interleaved.GROUP_ROWS, last - from);
+      for (int i = 0; i < n; i++) {
+        interleaved.multiply(panels, cols, inputs[i], memory, memory.group);
+        long to = ((long) i * w.rows() + from) * Float.BYTES;
+        MemorySegment.copy(memory.group, 0, outs[m], Lanes.FLOAT, to, rows);
+      }
     }
   }
 
@@ -187,8 +222,15 @@ final class VectorMatmul {
 
   private static void expand(
       VectorWeights w, int first, int rows, int col, int count, Scratch memory) {
+    Interleaved interleaved = w.interleaved();
     long column = w.type().byteSize(col);
     for (int r = 0; r < rows; r += Lanes.COUNT) {
+      long to = r == 0 ? 0 : Lanes.BYTES;
+      if (interleaved != null) {
+        long panel = w.panel(interleaved, (first + r) / Lanes.COUNT);
+        interleaved.expand(panel, w.cols(), col, count, memory, to);
+        continue;
+      }
       w.kernel()
           .expand(
               w.address() + (first + r) * w.rowBytes() + column,
@@ -196,7 +238,7 @@ final class VectorMatmul {
               Math.min(rows - r, Lanes.COUNT),
               count,
               memory,
-              r == 0 ? 0 : Lanes.BYTES);
+              to);
     }
   }
 

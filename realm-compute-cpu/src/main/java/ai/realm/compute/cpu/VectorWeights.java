@@ -7,8 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/// A weight matrix in the blocks of its file, with the kernel of its type: as it lies in the mapped file,
-/// or copied once to memory that is read faster, see [#copy].
+/// A weight matrix with the kernel of its type: as it lies in the mapped file, or brought once into memory
+/// that is read faster, see [#bring]: rearranged where its type is ([Interleaved]), else as it is.
 final class VectorWeights implements WeightMatrix {
   /// Bytes that one thread copies at a time.
   private static final long COPY_CHUNK = 4L << 20;
@@ -19,6 +19,8 @@ final class VectorWeights implements WeightMatrix {
   private final long rowBytes;
   private Tensor tensor;
   private @Nullable Arena own;
+  private @Nullable Interleaved interleaved;
+  private long panels;
 
   /// @param tensor rows of `cols()` weights, quantized blocks along rows
   VectorWeights(Tensor tensor) {
@@ -35,33 +37,80 @@ final class VectorWeights implements WeightMatrix {
     rowBytes = tensor.rowBytes();
   }
 
-  /// Copies weights of a mapped file, on all threads, to memory in huge pages, and lets the file's pages
-  /// go. What else the file does (being truncated, for one) is then of no concern to the kernels.
-  void copy(OffHeap memory, WorkerPool pool) {
+  /// Brings the weights, on all threads, into memory in huge pages, and lets a mapped file's pages go. What
+  /// else the file does (being truncated, for one) is then of no concern to the kernels. Rows of rearranged
+  /// weights are still looked up in the tensor.
+  void bring(OffHeap memory, WorkerPool pool) {
     MemorySegment from = tensor.data();
-    long bytes = from.byteSize();
+    Interleaved kind = Interleaved.of(tensor.type());
     Arena arena = Arena.ofShared();
     try {
-      MemorySegment to = memory.allocate(arena, bytes);
-      pool.run(
-          (chunk, worker) -> {
-            long at = chunk * COPY_CHUNK;
-            MemorySegment.copy(from, at, to, at, Math.min(COPY_CHUNK, bytes - at));
-          },
-          Math.toIntExact(Math.ceilDiv(bytes, COPY_CHUNK)));
-      tensor = new Tensor(tensor.name(), tensor.type(), tensor.shape(), to);
+      if (kind == null) {
+        copy(memory, pool, arena);
+      } else {
+        interleave(kind, memory, pool, arena);
+      }
       own = arena;
     } finally {
       if (own == null) {
         arena.close();
       }
     }
-    memory.letGo(from);
+    if (from.isMapped()) {
+      memory.letGo(from);
+    }
   }
 
-  /// Whether the weights lie in a mapped file.
+  private void interleave(Interleaved kind, OffHeap memory, WorkerPool pool, Arena arena) {
+    MemorySegment from = tensor.data();
+    long panelBytes = kind.panelBytes(cols);
+    int count = Math.ceilDiv(rows, Lanes.COUNT);
+    long to = memory.allocate(arena, panelBytes * count).address();
+    long fromPanel = rowBytes * Lanes.COUNT;
+    pool.run(
+        (panel, worker) -> {
+          int lanes = Math.min(Lanes.COUNT, rows - panel * Lanes.COUNT);
+          MemorySegment part = from.asSlice(panel * fromPanel, lanes * rowBytes);
+          kind.pack(part, rowBytes, lanes, cols, to + panel * panelBytes);
+        },
+        count);
+    panels = to;
+    interleaved = kind;
+  }
+
+  private void copy(OffHeap memory, WorkerPool pool, Arena arena) {
+    MemorySegment from = tensor.data();
+    long bytes = from.byteSize();
+    MemorySegment to = memory.allocate(arena, bytes);
+    pool.run(
+        (chunk, worker) -> {
+          long at = chunk * COPY_CHUNK;
+          MemorySegment.copy(from, at, to, at, Math.min(COPY_CHUNK, bytes - at));
+        },
+        Math.toIntExact(Math.ceilDiv(bytes, COPY_CHUNK)));
+    tensor = new Tensor(tensor.name(), tensor.type(), tensor.shape(), to);
+  }
+
+  /// Whether products read memory of our own.
+  boolean isBrought() {
+    return own != null;
+  }
+
+  /// Whether the tensor lies in a mapped file.
   boolean isMapped() {
     return tensor.data().isMapped();
+  }
+
+  /// How the weights were rearranged; null where they were not.
+  @Nullable Interleaved interleaved() {
+    return interleaved;
+  }
+
+  /// Where a panel of rearranged weights begins.
+  ///
+  /// @param panel number of the panel; the last for those beyond it
+  long panel(Interleaved kind, int panel) {
+    return panels + Math.min(panel, (rows - 1) / Lanes.COUNT) * kind.panelBytes(cols);
   }
 
   Tensor tensor() {

@@ -61,7 +61,7 @@ class SystemMemoryTest {
     Random random = new Random(1);
     float[] values = new float[ROWS * COLS];
     try (Arena arena = Arena.ofShared();
-        VectorBackend backend = new VectorBackend(new BackendOptions(2, false), false)) {
+        VectorBackend backend = new VectorBackend(new BackendOptions(2, false), false, false)) {
       MemorySegment made = arena.allocate((long) values.length * Float.BYTES);
       for (int i = 0; i < values.length; i++) {
         values[i] = random.nextFloat() - 0.5f;

@@ -8,6 +8,6 @@ import ai.realm.testing.compute.AttentionContract;
 class VectorAttentionContractTest extends AttentionContract {
   @Override
   protected Backend open() {
-    return new VectorBackend(new BackendOptions(3, false), false);
+    return new VectorBackend(new BackendOptions(3, false), false, false);
   }
 }

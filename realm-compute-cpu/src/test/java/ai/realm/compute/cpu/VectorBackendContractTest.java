@@ -8,6 +8,6 @@ import ai.realm.testing.compute.BackendContract;
 class VectorBackendContractTest extends BackendContract {
   @Override
   protected Backend open() {
-    return new VectorBackend(new BackendOptions(3, false), false);
+    return new VectorBackend(new BackendOptions(3, false), false, false);
   }
 }

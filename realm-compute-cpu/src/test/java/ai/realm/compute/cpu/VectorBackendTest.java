@@ -45,15 +45,17 @@ class VectorBackendTest {
 
   @Test
   void theTokenLoopAllocatesNothing() {
-    allocatesNothing(false);
-    allocatesNothing(true);
+    BackendOptions options = new BackendOptions(2, false);
+    allocatesNothing(new VectorBackend(options, false, false));
+    allocatesNothing(new VectorBackend(options, true, false));
+    allocatesNothing(new VectorBackend(options, false, true));
   }
 
-  private static void allocatesNothing(boolean plainWhenSmall) {
+  private static void allocatesNothing(VectorBackend opened) {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     KvLayout layout = new KvLayout(1, KV_HEADS, HEAD_LENGTH, HEAD_LENGTH, 32, KvType.F16);
     AttentionSpec spec = AttentionSpec.causal(HEADS, KV_HEADS, HEAD_LENGTH);
-    try (VectorBackend backend = new VectorBackend(new BackendOptions(2, false), plainWhenSmall);
+    try (VectorBackend backend = opened;
         Arena arena = Arena.ofShared();
         WeightMatrix wq = weights(backend, arena, GgmlType.Q4_K, DIM, DIM);
         WeightMatrix wk = weights(backend, arena, GgmlType.Q4_0, KV_DIM, DIM);
