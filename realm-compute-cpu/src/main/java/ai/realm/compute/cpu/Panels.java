@@ -1,6 +1,7 @@
 package ai.realm.compute.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 
 /// The inner loop of all matrix products with many inputs, prefill and attention: a panel of rows times
@@ -39,11 +40,24 @@ final class Panels {
     if (!accumulate) {
       clear(out, outOffset, outStride, inputs > 4 ? TOKENS : 4);
     }
-    if (inputs > 4) {
-      multiply8(panel, panelOffset, panelStride, x, xOffset, columns, out, outOffset, outStride);
-    } else {
-      multiply4(panel, panelOffset, panelStride, x, xOffset, columns, out, outOffset, outStride);
+    if (columns == 0) {
+      return;
     }
+    int written = inputs > 4 ? TOKENS : 4;
+    long from = address(panel, panelOffset, (columns - 1) * panelStride + 2L * Lanes.BYTES);
+    long to = address(out, outOffset, (written - 1) * outStride + 2L * Lanes.BYTES);
+    Objects.checkFromIndexSize(xOffset, columns * TOKENS, x.length);
+    if (inputs > 4) {
+      multiply8(from, panelStride, x, xOffset, columns, to, outStride);
+    } else {
+      multiply4(from, panelStride, x, xOffset, columns, to, outStride);
+    }
+  }
+
+  /// Where bytes of off-heap memory lie, once it is checked that they are there.
+  private static long address(MemorySegment memory, long offset, long bytes) {
+    Objects.checkFromIndexSize(offset, bytes, memory.byteSize());
+    return memory.address() + offset;
   }
 
   /// Zeroes a tile. The kernels always add: a choice between zeros and what is there would make the
@@ -86,53 +100,45 @@ final class Panels {
   }
 
   /// Adds 8 inputs. The accumulators are named by input and half of the row vector; they stay in registers.
-  static void multiply8(
-      MemorySegment panel,
-      long panelOffset,
-      long panelStride,
-      float[] x,
-      int xOffset,
-      int columns,
-      MemorySegment out,
-      long outOffset,
-      long outStride) {
-    long from = outOffset;
-    FloatVector a0 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+  private static void multiply8(
+      long panel, long panelStride, float[] x, int xOffset, int columns, long out, long outStride) {
+    long from = out;
+    FloatVector a0 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b0 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a1 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a1 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b1 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a2 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a2 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b2 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a3 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a3 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b3 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a4 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a4 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b4 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a5 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a5 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b5 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a6 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a6 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b6 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a7 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a7 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b7 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     for (int k = 0; k < columns; k++) {
-      long w = panelOffset + k * panelStride;
-      FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w, Lanes.ORDER);
+      long w = panel + k * panelStride;
+      FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, w, Lanes.ORDER);
       FloatVector b =
-          FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w + Lanes.BYTES, Lanes.ORDER);
+          FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, w + Lanes.BYTES, Lanes.ORDER);
       int i = xOffset + k * TOKENS;
       FloatVector y = FloatVector.broadcast(Lanes.FLOATS, x[i]);
       a0 = a.fma(y, a0);
@@ -159,64 +165,56 @@ final class Panels {
       a7 = a.fma(y, a7);
       b7 = b.fma(y, b7);
     }
-    long to = outOffset;
-    a0.intoMemorySegment(out, to, Lanes.ORDER);
-    b0.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    long to = out;
+    a0.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b0.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a1.intoMemorySegment(out, to, Lanes.ORDER);
-    b1.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a1.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b1.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a2.intoMemorySegment(out, to, Lanes.ORDER);
-    b2.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a2.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b2.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a3.intoMemorySegment(out, to, Lanes.ORDER);
-    b3.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a3.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b3.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a4.intoMemorySegment(out, to, Lanes.ORDER);
-    b4.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a4.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b4.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a5.intoMemorySegment(out, to, Lanes.ORDER);
-    b5.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a5.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b5.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a6.intoMemorySegment(out, to, Lanes.ORDER);
-    b6.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a6.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b6.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a7.intoMemorySegment(out, to, Lanes.ORDER);
-    b7.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a7.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b7.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
   }
 
   /// Adds 4 inputs. The accumulators are named by input and half of the row vector; they stay in registers.
-  static void multiply4(
-      MemorySegment panel,
-      long panelOffset,
-      long panelStride,
-      float[] x,
-      int xOffset,
-      int columns,
-      MemorySegment out,
-      long outOffset,
-      long outStride) {
-    long from = outOffset;
-    FloatVector a0 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+  private static void multiply4(
+      long panel, long panelStride, float[] x, int xOffset, int columns, long out, long outStride) {
+    long from = out;
+    FloatVector a0 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b0 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a1 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a1 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b1 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a2 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a2 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b2 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     from += outStride;
-    FloatVector a3 = FloatVector.fromMemorySegment(Lanes.FLOATS, out, from, Lanes.ORDER);
+    FloatVector a3 = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from, Lanes.ORDER);
     FloatVector b3 =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, out, from + Lanes.BYTES, Lanes.ORDER);
+        FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, from + Lanes.BYTES, Lanes.ORDER);
     for (int k = 0; k < columns; k++) {
-      long w = panelOffset + k * panelStride;
-      FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w, Lanes.ORDER);
+      long w = panel + k * panelStride;
+      FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, w, Lanes.ORDER);
       FloatVector b =
-          FloatVector.fromMemorySegment(Lanes.FLOATS, panel, w + Lanes.BYTES, Lanes.ORDER);
+          FloatVector.fromMemorySegment(Lanes.FLOATS, Lanes.MEMORY, w + Lanes.BYTES, Lanes.ORDER);
       int i = xOffset + k * TOKENS;
       FloatVector y = FloatVector.broadcast(Lanes.FLOATS, x[i]);
       a0 = a.fma(y, a0);
@@ -231,17 +229,17 @@ final class Panels {
       a3 = a.fma(y, a3);
       b3 = b.fma(y, b3);
     }
-    long to = outOffset;
-    a0.intoMemorySegment(out, to, Lanes.ORDER);
-    b0.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    long to = out;
+    a0.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b0.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a1.intoMemorySegment(out, to, Lanes.ORDER);
-    b1.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a1.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b1.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a2.intoMemorySegment(out, to, Lanes.ORDER);
-    b2.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a2.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b2.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
     to += outStride;
-    a3.intoMemorySegment(out, to, Lanes.ORDER);
-    b3.intoMemorySegment(out, to + Lanes.BYTES, Lanes.ORDER);
+    a3.intoMemorySegment(Lanes.MEMORY, to, Lanes.ORDER);
+    b3.intoMemorySegment(Lanes.MEMORY, to + Lanes.BYTES, Lanes.ORDER);
   }
 }

@@ -12,6 +12,12 @@ final class VectorMatmul {
   /// With more inputs than this, panels are faster than reading the rows once per input.
   private static final int MAX_ROW_INPUTS = 2;
 
+  /// Most panels that share a run of the inputs' columns while it is in the second-level cache.
+  private static final int MAX_PANELS = 4;
+
+  /// Chunks of panels per thread, at least: so that all end together.
+  private static final int CHUNKS_PER_THREAD = 4;
+
   /// Weights of the rows that two inputs share.
   private static final long CACHED_BYTES = 48 * 1024;
 
@@ -35,6 +41,10 @@ final class VectorMatmul {
   private int unitRows = 1;
 
   private int[] firstChunk = new int[0];
+
+  /// Rows of a chunk of panels.
+  private int chunkRows = VectorKernel.PANEL_ROWS;
+
   private int matrices;
   private int n;
   private int cols;
@@ -183,10 +193,16 @@ final class VectorMatmul {
     if (packed.length < floats) {
       packed = new float[floats];
     }
+    int panels = 0;
+    for (int i = 0; i < matrices; i++) {
+      panels += Math.ceilDiv(weights[i].rows(), VectorKernel.PANEL_ROWS);
+    }
+    int perChunk = Math.clamp(panels / (pool.threads() * CHUNKS_PER_THREAD), 1, MAX_PANELS);
+    chunkRows = perChunk * VectorKernel.PANEL_ROWS;
     int chunks = 0;
     for (int i = 0; i < matrices; i++) {
       firstChunk[i] = chunks;
-      chunks += Math.ceilDiv(weights[i].rows(), VectorKernel.PANEL_ROWS);
+      chunks += Math.ceilDiv(weights[i].rows(), chunkRows);
     }
     pool.run(packTask, groups);
     pool.run(panelTask, chunks);
@@ -209,13 +225,16 @@ final class VectorMatmul {
     int matrix = matrixOf(chunk);
     VectorWeights w = weights[matrix];
     Scratch memory = scratch[worker];
-    int first = (chunk - firstChunk[matrix]) * VectorKernel.PANEL_ROWS;
-    int rows = Math.min(VectorKernel.PANEL_ROWS, w.rows() - first);
+    int begin = (chunk - firstChunk[matrix]) * chunkRows;
+    int end = Math.min(begin + chunkRows, w.rows());
     for (int col = 0; col < cols; col += VectorKernel.PANEL_COLUMNS) {
       int count = Math.min(VectorKernel.PANEL_COLUMNS, cols - col);
-      expand(w, first, rows, col, count, memory);
-      for (int token = 0; token < n; token += Panels.TOKENS) {
-        tile(w, outs[matrix], first, rows, token, col, count, memory);
+      for (int first = begin; first < end; first += VectorKernel.PANEL_ROWS) {
+        int rows = Math.min(VectorKernel.PANEL_ROWS, end - first);
+        expand(w, first, rows, col, count, memory);
+        for (int token = 0; token < n; token += Panels.TOKENS) {
+          tile(w, outs[matrix], first, rows, token, col, count, memory);
+        }
       }
     }
   }
