@@ -47,7 +47,7 @@ record SoakSample(
     return descriptors > before.descriptors || threads() > before.threads() || files > before.files;
   }
 
-  /// Collects garbage, then looks.
+  /// Collects garbage and gives back what the allocator keeps, then looks.
   ///
   /// @param saved folder of saved sequences
   static SoakSample take(long sinceNanos, Path saved) {
@@ -56,6 +56,7 @@ record SoakSample(
       System.gc();
       Thread.sleep(CLEANERS_MILLIS);
       System.gc();
+      Allocator.trim();
       MemoryUsage heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
       MemoryUsage other = ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage();
       return new SoakSample(
