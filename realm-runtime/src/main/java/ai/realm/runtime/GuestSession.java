@@ -145,6 +145,7 @@ final class GuestSession implements AutoCloseable {
     try {
       closed = true;
       discardInstance();
+      thread.close();
     } finally {
       lock.unlock();
     }

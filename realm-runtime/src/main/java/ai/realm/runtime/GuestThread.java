@@ -6,14 +6,23 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/// Runs each call of a guest on a platform thread of its own with a fixed stack: so a guest can neither
-/// hold a carrier nor recurse into the host's stack, its CPU time is its thread's, and nothing of a call,
-/// an interrupt for one, meets the next. Whoever made the call watches deadline and CPU time meanwhile
-/// and interrupts it.
-final class GuestThread {
+/// Runs the calls of a guest on a platform thread of its own with a fixed stack: so a guest can neither
+/// hold a carrier nor recurse into the host's stack, and its CPU time is its thread's. Whoever made the
+/// call watches deadline and CPU time meanwhile and interrupts it.
+///
+/// A thread whose call ended well waits a moment for the guest's next one: a new thread for each costs two
+/// turns of the operating system's scheduler, and an allocation buffer of a megabyte that is thrown away
+/// with it. One whose call ended in any other way ends too, so that nothing of it, an interrupt for one,
+/// meets the next. One call at a time.
+final class GuestThread implements AutoCloseable {
+  /// How long a thread waits for the next call.
+  private static final Duration IDLE = Duration.ofSeconds(1);
+
   /// How long an interrupted guest may take to stop.
   private static final Duration GRACE = Duration.ofSeconds(1);
 
@@ -22,6 +31,7 @@ final class GuestThread {
 
   private final String name;
   private final long stackBytes;
+  private @Nullable Runner runner;
 
   GuestThread(String name, long stackBytes) {
     this.name = name;
@@ -33,19 +43,24 @@ final class GuestThread {
   /// @throws GuestTrapException `GUEST_DEADLINE`, `GUEST_CPU` or `CPU_RATE`
   <T> T run(Supplier<T> work, Call call, Quota quota) {
     FutureTask<T> task = new FutureTask<>(work::get);
-    Thread thread = new Thread(null, task, name, stackBytes);
-    thread.setDaemon(true);
-    call.runsOn(thread);
-    thread.start();
+    Runner present = runner;
+    runner = null;
+    long cpuBefore = present == null ? 0 : present.cpuNanos();
+    if (present == null || !present.take(task, call)) {
+      cpuBefore = 0;
+      present = new Runner(name, stackBytes, task, call);
+    }
     try {
-      Watch watch = new Watch(thread, call, quota);
+      Watch watch = new Watch(present.thread, cpuBefore, call, quota);
       while (true) {
         try {
-          return task.get(Math.max(0, watch.nextLookNanos()), TimeUnit.NANOSECONDS);
+          T result = task.get(Math.max(0, watch.nextLookNanos()), TimeUnit.NANOSECONDS);
+          runner = present;
+          return result;
         } catch (TimeoutException e) {
           GuestTrapException reason = watch.look();
           if (reason != null) {
-            stop(thread);
+            stop(present);
             throw reason;
           }
         }
@@ -53,9 +68,23 @@ final class GuestThread {
     } catch (ExecutionException e) {
       throw failure(e);
     } catch (InterruptedException e) {
-      stop(thread);
+      stop(present);
       Thread.currentThread().interrupt();
       throw new GuestTrapException("GUEST_CANCELLED", "guest: the caller was interrupted", e);
+    } finally {
+      if (runner == null) {
+        present.end();
+      }
+    }
+  }
+
+  /// Ends the thread that waits for another call.
+  @Override
+  public void close() {
+    Runner present = runner;
+    runner = null;
+    if (present != null) {
+      present.end();
     }
   }
 
@@ -69,10 +98,15 @@ final class GuestThread {
     return new IllegalStateException("a guest's work failed", e.getCause());
   }
 
-  private static void stop(Thread thread) {
-    thread.interrupt();
+  private static long cpuNanos(Thread thread) {
+    return ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId());
+  }
+
+  private static void stop(Runner runner) {
+    runner.end();
+    runner.thread.interrupt();
     try {
-      if (!thread.join(GRACE)) {
+      if (!runner.thread.join(GRACE)) {
         throw new GuestTrapException(
             "GUEST_STUCK", "guest: did not stop within " + GRACE.toSeconds() + " s");
       }
@@ -81,16 +115,74 @@ final class GuestThread {
     }
   }
 
+  /// A thread and the place where it finds its next task.
+  private static final class Runner {
+    private static final Runnable NOTHING_MORE = () -> {};
+
+    final Thread thread;
+    private final AtomicReference<@Nullable Runnable> next;
+
+    Runner(String name, long stackBytes, Runnable first, Call call) {
+      next = new AtomicReference<>(first);
+      thread = new Thread(null, this::run, name, stackBytes);
+      thread.setDaemon(true);
+      call.runsOn(thread);
+      thread.start();
+    }
+
+    /// Whether the thread is still there to run it.
+    boolean take(Runnable task, Call call) {
+      call.runsOn(thread);
+      if (!next.compareAndSet(null, task)) {
+        return false;
+      }
+      LockSupport.unpark(thread);
+      return true;
+    }
+
+    long cpuNanos() {
+      return GuestThread.cpuNanos(thread);
+    }
+
+    void end() {
+      next.set(NOTHING_MORE);
+      LockSupport.unpark(thread);
+    }
+
+    private void run() {
+      long until = 0;
+      while (true) {
+        Runnable task = next.get();
+        if (task == NOTHING_MORE) {
+          return;
+        }
+        if (task != null) {
+          // Whoever waits for the task may bring the next one before it has quite returned here.
+          next.compareAndSet(task, null);
+          task.run();
+          until = System.nanoTime() + IDLE.toNanos();
+        } else if (System.nanoTime() - until >= 0) {
+          next.compareAndSet(null, NOTHING_MORE);
+        } else {
+          LockSupport.parkNanos(this, until - System.nanoTime());
+        }
+      }
+    }
+  }
+
   /// Watches one call. A thread uses no more CPU time than time passes, so nothing is asked of the JVM
   /// before a limit can be reached at all.
   private static final class Watch {
     private final Thread thread;
+    private final long cpuBefore;
     private final Call call;
     private final Quota quota;
     private long chargedMillis;
 
-    Watch(Thread thread, Call call, Quota quota) {
+    /// @param cpuBefore nanoseconds that the thread had used when the call began
+    Watch(Thread thread, long cpuBefore, Call call, Quota quota) {
       this.thread = thread;
+      this.cpuBefore = cpuBefore;
       this.call = call;
       this.quota = quota;
     }
@@ -107,8 +199,7 @@ final class GuestThread {
       if (call.isPastDeadline()) {
         return new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
       }
-      long cpu = ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId());
-      long used = call.guestCpuNanos(cpu);
+      long used = call.guestCpuNanos(cpuNanos(thread) - cpuBefore);
       if (used > call.cpuLimitNanos()) {
         return new GuestTrapException(
             "GUEST_CPU",

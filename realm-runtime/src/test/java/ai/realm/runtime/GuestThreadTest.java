@@ -1,0 +1,131 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.compute.KvType;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// Which thread a guest's calls run on.
+@Timeout(60)
+final class GuestThreadTest {
+  private static final ResourceLimits LIMITS =
+      ResourceLimits.builder()
+          .guest(
+              GuestLimits.DEFAULT
+                  .withDeadline(Duration.ofSeconds(2))
+                  .withCpuTime(Duration.ofMillis(60)))
+          .build();
+
+  private final Backend backend = Backends.open("naive", BackendOptions.DEFAULT).backend();
+  private final RuntimeConfig config =
+      new RuntimeConfig(
+          Map.of("model", Path.of("none.gguf")), backend, 64, 4, KvType.F16, 0, LIMITS.guest());
+  private final ModelCatalog models = new ModelCatalog(config);
+  private final Memory64Manager memory64 = RealmRuntime.newMemory64(config);
+  private final Realm realm =
+      new Realm(new TenantId("t"), LIMITS, models, memory64, GuestTools.NONE);
+  private final GuestThread guest = new GuestThread("guest", 256 << 10);
+
+  @AfterEach
+  void end() {
+    guest.close();
+    models.close();
+    memory64.close();
+    backend.close();
+  }
+
+  private <T> T run(Supplier<T> work) {
+    return guest.run(work, new Call(List.of(), text -> {}, realm), realm.quota());
+  }
+
+  @Test
+  void callsThatEndWellShareAThread() {
+    Thread first = run(Thread::currentThread);
+    for (int i = 0; i < 1000; i++) {
+      assertThat(run(Thread::currentThread)).isSameAs(first);
+    }
+    assertThat(first).isNotSameAs(Thread.currentThread());
+  }
+
+  @Test
+  void afterAFailureTheNextCallHasAnotherThread() throws InterruptedException {
+    Thread first = run(Thread::currentThread);
+    assertThatThrownBy(() ->
+            run(() -> {
+              throw new IllegalArgumentException("a guest's failure");
+            }))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("a guest's failure");
+    assertThat(run(Thread::currentThread)).isNotSameAs(first);
+    assertThat(first.join(Duration.ofSeconds(10))).as("the first thread ended").isTrue();
+  }
+
+  @Test
+  void aStoppedCallLeavesNoInterruptToTheNext() {
+    Thread first = run(Thread::currentThread);
+    CountDownLatch never = new CountDownLatch(1);
+    assertThatThrownBy(() -> run(() -> await(never)))
+        .isInstanceOf(GuestTrapException.class)
+        .hasMessageContaining("its time for the call is over");
+    assertThat(run(() -> Thread.currentThread().isInterrupted())).isFalse();
+    assertThat(first.isAlive()).isFalse();
+  }
+
+  @Test
+  void cpuTimeOfEarlierCallsIsNotCounted() {
+    for (int i = 0; i < 4; i++) {
+      // Longer than the limit, so that it is looked at, with less CPU time.
+      assertThat(run(() -> spin(35) && sleep(60))).as("call %d", i).isTrue();
+    }
+    assertThatThrownBy(() -> run(() -> spin(5_000)))
+        .isInstanceOf(GuestTrapException.class)
+        .hasMessageContaining("60 ms of CPU time");
+  }
+
+  @Test
+  void aThreadThatNobodyNeedsEnds() throws InterruptedException {
+    Thread idle = run(Thread::currentThread);
+    assertThat(idle.join(Duration.ofSeconds(20))).as("ended by itself").isTrue();
+    Thread next = run(Thread::currentThread);
+    assertThat(next).isNotSameAs(idle);
+    guest.close();
+    assertThat(next.join(Duration.ofSeconds(10))).as("ended with the guest").isTrue();
+  }
+
+  private static boolean sleep(long millis) {
+    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(millis));
+    return true;
+  }
+
+  private static boolean await(CountDownLatch latch) {
+    try {
+      return latch.await(30, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
+  /// Uses CPU time until it was so much or the thread is interrupted.
+  private static boolean spin(long millis) {
+    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
+    while (System.nanoTime() < until && !Thread.currentThread().isInterrupted()) {
+      Thread.onSpinWait();
+    }
+    return true;
+  }
+}
