@@ -245,14 +245,16 @@ public final class NeighboursBench {
   }
 
   private static Row print(BenchOutput output, String name, Result result, Result polite) {
+    Percentiles first = Percentiles.of(result.first());
+    Percentiles between = Percentiles.of(result.between());
     Row row =
         new Row(
             name,
             result.first().length + result.between().length,
-            Percentiles.of(result.first()),
-            Percentiles.of(result.between()),
-            Percentiles.ratio(Percentiles.of(result.first()), Percentiles.of(polite.first())),
-            Percentiles.ratio(Percentiles.of(result.between()), Percentiles.of(polite.between())),
+            first,
+            between,
+            Percentiles.ratio(first, Percentiles.of(polite.first())),
+            Percentiles.ratio(between, Percentiles.of(polite.between())),
             result.errors());
     output.line(
         "| %s | %d | %s | %s | %s, %s | %d |"

@@ -189,8 +189,11 @@ final class Scheduler {
 
   /// Prompt rows that a tenant may add beside others' decoding sequences.
   private int rowsBesideStrangers() {
-    if (nanosPerRow == 0 || decodeNanos == 0) {
-      return decodeNanos == 0 ? stallRows() : LEAST_CHUNK;
+    if (decodeNanos == 0) {
+      return stallRows();
+    }
+    if (nanosPerRow == 0) {
+      return LEAST_CHUNK;
     }
     return (int) Math.max(LEAST_CHUNK, decodeNanos / nanosPerRow);
   }

@@ -1,9 +1,7 @@
 package ai.realm.compute.cpu;
 
-import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import org.jspecify.annotations.Nullable;
 
 /// Weights of one type rearranged for the vector backend: panels of a vector's worth of rows, in which a
 /// line holds the same column, or columns, of each row. Lanes are then rows: nothing is summed across a
@@ -27,28 +25,11 @@ abstract class Interleaved {
 
   private static final long ALIGNMENT = 64;
 
-  /// How weights of a type are rearranged; null for types that stay as they are in the file.
-  static @Nullable Interleaved of(GgmlType type) {
-    if (!VectorKernel.READS_ROWS) {
-      return null;
-    }
-    if (type == GgmlType.Q8_0) {
-      return new InterleavedBytes();
-    }
-    if (type == GgmlType.Q4_0 || type == GgmlType.Q4_K) {
-      return new InterleavedNibbles(type);
-    }
-    return type == GgmlType.Q6_K ? new InterleavedSixBits() : null;
-  }
-
   /// Bytes of the heads of `cols` columns of a panel.
   abstract long headBytes(int cols);
 
   /// Bytes of the quants of `cols` columns of a panel.
   abstract long quantBytes(int cols);
-
-  /// Over how many columns, 16 or 32, [#multiply] wants sums of the input; 0 for none.
-  abstract int sumLength();
 
   /// Writes a row's block of 256 columns, or of the type's own block where that is smaller, to a panel.
   ///
@@ -61,9 +42,12 @@ abstract class Interleaved {
   /// Columns of what [#packBlock] takes.
   abstract int blockColumns();
 
-  /// `out[s · lanes + r] = row r of panel s · x`, for [#STREAMS] panels.
+  /// Unpacks the heads of [#STREAMS] panels into the scratch memory, for [#multiply].
   ///
   /// @param panels addresses of the panels; one may be there several times
+  abstract void unpackHeads(long[] panels, int cols, Scratch scratch);
+
+  /// `out[s · lanes + r] = row r of panel s · x`, for the panels whose heads were unpacked last.
   abstract void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out);
 
   /// Writes columns [col, col + count) to the floats of [Panels], as [VectorKernel#expand] does.

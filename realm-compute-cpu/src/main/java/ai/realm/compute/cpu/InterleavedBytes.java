@@ -26,11 +26,6 @@ final class InterleavedBytes extends Interleaved {
   }
 
   @Override
-  int sumLength() {
-    return 0;
-  }
-
-  @Override
   int blockColumns() {
     return WEIGHTS;
   }
@@ -44,22 +39,25 @@ final class InterleavedBytes extends Interleaved {
   }
 
   @Override
-  void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out) {
-    int blocks = cols / WEIGHTS;
-    int perPanel = blocks * Lanes.COUNT;
+  void unpackHeads(long[] panels, int cols, Scratch scratch) {
+    int perPanel = cols / WEIGHTS * Lanes.COUNT;
     float[] scales = scratch.scales(STREAMS * perPanel);
     short[] bits = scratch.shorts(perPanel);
     for (int s = 0; s < STREAMS; s++) {
       halves(panels[s], bits, scales, s * perPanel, perPanel);
     }
+  }
+
+  @Override
+  void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out) {
     long quants = align(headBytes(cols));
     multiply(
         panels[0] + quants,
         panels[1] + quants,
         panels[2] + quants,
         panels[3] + quants,
-        blocks,
-        scales,
+        cols / WEIGHTS,
+        scratch.scales,
         x.address,
         out);
   }

@@ -1,6 +1,5 @@
 package ai.realm.compute.cpu;
 
-import ai.realm.tensor.GgmlType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
@@ -20,13 +19,13 @@ final class InterleavedNibbles extends Interleaved {
   private static final int LINES = 16;
   private static final int OFFSET = 8;
   private static final int SUPER = 256;
-  private static final int SUBS = SUPER / WEIGHTS;
-  private static final int Q4_K_QUANTS = 16;
+  private static final int SUBS = KQuantScales.COUNT;
 
   private final boolean nested;
 
-  InterleavedNibbles(GgmlType type) {
-    nested = type == GgmlType.Q4_K;
+  /// @param nested whether scales have scales, as in Q4_K
+  InterleavedNibbles(boolean nested) {
+    this.nested = nested;
   }
 
   @Override
@@ -39,11 +38,6 @@ final class InterleavedNibbles extends Interleaved {
   @Override
   long quantBytes(int cols) {
     return (long) cols / 2 * Lanes.COUNT;
-  }
-
-  @Override
-  int sumLength() {
-    return WEIGHTS;
   }
 
   @Override
@@ -70,21 +64,21 @@ final class InterleavedNibbles extends Interleaved {
     putHalf(head + 2L * lane, from, offset);
     putHalf(head + 2L * (Lanes.COUNT + lane), from, offset + 2);
     long bytes = head + 4L * Lanes.COUNT + lane;
+    int first = from.get(Lanes.INT, offset + 4);
+    int second = from.get(Lanes.INT, offset + 8);
+    int third = from.get(Lanes.INT, offset + 12);
     for (int s = 0; s < SUBS; s++) {
-      int low = get(from, offset + 4 + (s & 3));
-      int mid = get(from, offset + 8 + (s & 3));
-      int high = get(from, offset + 12 + (s & 3));
-      int scale = s < 4 ? low & 63 : high & 15 | low >>> 6 << 4;
-      int min = s < 4 ? mid & 63 : high >>> 4 | mid >>> 6 << 4;
-      put(bytes + (long) s * Lanes.COUNT, scale);
-      put(bytes + (long) (SUBS + s) * Lanes.COUNT, min);
+      int scales = s < 4 ? KQuantScales.low(first) : KQuantScales.high(first, third);
+      int mins = s < 4 ? KQuantScales.low(second) : KQuantScales.high(second, third >>> 4);
+      put(bytes + (long) s * Lanes.COUNT, scales >>> 8 * (s & 3));
+      put(bytes + (long) (SUBS + s) * Lanes.COUNT, mins >>> 8 * (s & 3));
       // A pair of sub-blocks shares 32 bytes, the first in their low halves.
-      long pair = offset + Q4_K_QUANTS + (s >> 1) * (long) WEIGHTS;
+      long pair = offset + KQuantScales.BYTES + (s >> 1) * (long) WEIGHTS;
       int shift = (s & 1) * 4;
       for (int j = 0; j < LINES; j++) {
-        int first = get(from, pair + j) >>> shift & 15;
-        int second = get(from, pair + j + LINES) >>> shift & 15;
-        put(quants + ((long) s * LINES + j) * Lanes.COUNT, first | second << 4);
+        int low = get(from, pair + j) >>> shift & 15;
+        int high = get(from, pair + j + LINES) >>> shift & 15;
+        put(quants + ((long) s * LINES + j) * Lanes.COUNT, low | high << 4);
       }
     }
   }
@@ -140,12 +134,16 @@ final class InterleavedNibbles extends Interleaved {
   // ---- products ---------------------------------------------------------------------------------
 
   @Override
-  void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out) {
+  void unpackHeads(long[] panels, int cols, Scratch scratch) {
     int perPanel = cols / WEIGHTS * Lanes.COUNT;
     scratch.scalesAndBases(STREAMS * perPanel);
     for (int s = 0; s < STREAMS; s++) {
       heads(panels[s], cols, scratch, s * perPanel);
     }
+  }
+
+  @Override
+  void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out) {
     long quants = align(headBytes(cols));
     multiply(
         panels[0] + quants,

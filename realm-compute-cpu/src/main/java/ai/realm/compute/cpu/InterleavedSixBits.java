@@ -14,16 +14,13 @@ import jdk.incubator.vector.VectorOperators;
 ///           line j; 4 lines of high bits, columns i, i + 4, i + 8, i + 12 from the lowest two of line i on
 /// ```
 final class InterleavedSixBits extends Interleaved {
-  private static final int SUPER = 256;
-  private static final int WEIGHTS = 16;
-  private static final int SUBS = SUPER / WEIGHTS;
-  private static final int OFFSET = 32;
+  private static final int SUPER = VectorQ6_K.WEIGHTS;
+  private static final int WEIGHTS = VectorQ6_K.SUB_BLOCK;
+  private static final int SUBS = VectorQ6_K.SUB_BLOCKS;
+  private static final int OFFSET = VectorQ6_K.OFFSET;
   private static final int LINES = 12;
   private static final int LOW_LINES = 8;
   private static final int HIGH_LINES = 4;
-  private static final int HIGH_BITS = 128;
-  private static final int SCALES = 192;
-  private static final int SCALE = 208;
 
   @Override
   long headBytes(int cols) {
@@ -36,21 +33,16 @@ final class InterleavedSixBits extends Interleaved {
   }
 
   @Override
-  int sumLength() {
-    return WEIGHTS;
-  }
-
-  @Override
   int blockColumns() {
     return SUPER;
   }
 
   @Override
   void packBlock(MemorySegment from, long offset, long head, long quants, int lane) {
-    putHalf(head + 2L * lane, from, offset + SCALE);
+    putHalf(head + 2L * lane, from, offset + VectorQ6_K.SCALE);
     long bytes = head + 2L * Lanes.COUNT + lane;
     for (int s = 0; s < SUBS; s++) {
-      put(bytes + (long) s * Lanes.COUNT, get(from, offset + SCALES + s));
+      put(bytes + (long) s * Lanes.COUNT, get(from, offset + VectorQ6_K.SCALES + s));
       long to = quants + (long) s * LINES * Lanes.COUNT + lane;
       for (int j = 0; j < LOW_LINES; j++) {
         int low = quant(from, offset, s, j) & 15;
@@ -73,7 +65,7 @@ final class InterleavedSixBits extends Interleaved {
     int quarter = s >> 1 & 3;
     int i = (s & 1) * WEIGHTS + k;
     int low = get(from, offset + half * 64 + (quarter & 1) * 32 + i) >>> quarter / 2 * 4 & 15;
-    int high = get(from, offset + HIGH_BITS + half * 32 + i) >>> 2 * quarter & 3;
+    int high = get(from, offset + VectorQ6_K.HIGH_BITS + half * 32 + i) >>> 2 * quarter & 3;
     return low | high << 4;
   }
 
@@ -97,12 +89,18 @@ final class InterleavedSixBits extends Interleaved {
   }
 
   @Override
-  void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out) {
+  void unpackHeads(long[] panels, int cols, Scratch scratch) {
     int perPanel = cols / WEIGHTS * Lanes.COUNT;
-    float[] scales = scratch.scales(STREAMS * perPanel);
+    scratch.scales(STREAMS * perPanel);
     for (int s = 0; s < STREAMS; s++) {
       heads(panels[s], cols, scratch, s * perPanel);
     }
+  }
+
+  @Override
+  void multiply(long[] panels, int cols, Input x, Scratch scratch, float[] out) {
+    int perPanel = cols / WEIGHTS * Lanes.COUNT;
+    float[] scales = scratch.scales;
     long quants = align(headBytes(cols));
     // Two streams at a time: four would need more registers than there are.
     multiply(panels[0] + quants, panels[1] + quants, cols / WEIGHTS, scales, 0, x, out, 0);

@@ -58,11 +58,25 @@ final class KQuantScales {
       int second = Lanes.MEMORY.get(Lanes.INT, block + 8);
       int third = Lanes.MEMORY.get(Lanes.INT, block + 12);
       long to = (long) b * 2 * COUNT;
-      bytes.set(Lanes.INT, to, first & SIX_BITS);
-      bytes.set(Lanes.INT, to + 4, (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4);
-      bytes.set(Lanes.INT, to + 8, second & SIX_BITS);
-      bytes.set(Lanes.INT, to + 12, (third >>> 4 & FOUR_BITS) | (second >>> 6 & TWO_BITS) << 4);
+      bytes.set(Lanes.INT, to, low(first));
+      bytes.set(Lanes.INT, to + 4, high(first, third));
+      bytes.set(Lanes.INT, to + 8, low(second));
+      bytes.set(Lanes.INT, to + 12, high(second, third >>> 4));
     }
+  }
+
+  /// The first four scales or mins, a byte each.
+  ///
+  /// @param first bytes 4–7 of the head for scales, 8–11 for mins
+  static int low(int first) {
+    return first & SIX_BITS;
+  }
+
+  /// The last four.
+  ///
+  /// @param third bytes 12–15 for scales, shifted right by 4 for mins
+  static int high(int first, int third) {
+    return (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4;
   }
 
   private static float convert(
@@ -95,10 +109,10 @@ final class KQuantScales {
       int first = words[Lanes.COUNT + r];
       int second = words[2 * Lanes.COUNT + r];
       int third = words[3 * Lanes.COUNT + r];
-      int low = first & SIX_BITS;
-      int high = (third & FOUR_BITS) | (first >>> 6 & TWO_BITS) << 4;
-      int lowMin = second & SIX_BITS;
-      int highMin = (third >>> 4 & FOUR_BITS) | (second >>> 6 & TWO_BITS) << 4;
+      int low = low(first);
+      int high = high(first, third);
+      int lowMin = low(second);
+      int highMin = high(second, third >>> 4);
       for (int j = 0; j < 4; j++) {
         int at = j * Lanes.COUNT + r;
         scales[at] = scale * (low >>> 8 * j & 255);

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import org.jspecify.annotations.Nullable;
 
 /// How the vector backend computes with weights of one type, as they lie in the file. Two ways:
 ///
@@ -85,6 +86,12 @@ abstract class VectorKernel {
   /// Whether [#multiply] is the way to decode; otherwise decode goes through panels too.
   boolean readsRows() {
     return READS_ROWS;
+  }
+
+  /// How weights of the type are rearranged for [Interleaved#multiply], which wants the same sums of the
+  /// input; null where they stay as they are in the file.
+  @Nullable Interleaved interleaved() {
+    return null;
   }
 
   /// Over how many columns, 16 or 32, [#multiply] wants sums of the input; 0 for none.

@@ -108,11 +108,9 @@ final class VectorMatmul {
     unitRows = 1;
     for (int i = 0; i < matrices; i++) {
       VectorWeights w = weights[i];
-      Interleaved interleaved = w.interleaved();
-      int sums = interleaved == null ? w.kernel().sumLength() : interleaved.sumLength();
-      over16 |= sums == 16;
-      over32 |= sums == 32;
-      if (interleaved != null) {
+      over16 |= w.kernel().sumLength() == 16;
+      over32 |= w.kernel().sumLength() == 32;
+      if (w.interleaved() != null) {
         unitRows = Interleaved.GROUP_ROWS;
       }
     }
@@ -159,6 +157,7 @@ final class VectorMatmul {
         panels[s] = w.panel(interleaved, from / Lanes.COUNT + s);
       }
       int rows = Math.min(Interleaved.GROUP_ROWS, last - from);
+      interleaved.unpackHeads(panels, cols, memory);
       for (int i = 0; i < n; i++) {
         interleaved.multiply(panels, cols, inputs[i], memory, memory.group);
         long to = ((long) i * w.rows() + from) * Float.BYTES;

@@ -15,6 +15,11 @@ final class VectorQ4_0 extends VectorKernel {
   private static final int OFFSET = 8;
 
   @Override
+  Interleaved interleaved() {
+    return new InterleavedNibbles(false);
+  }
+
+  @Override
   int sumLength() {
     return WEIGHTS;
   }

@@ -21,6 +21,11 @@ final class VectorQ4_K extends VectorKernel {
   private static final int SUB_BLOCK = 32;
 
   @Override
+  Interleaved interleaved() {
+    return new InterleavedNibbles(true);
+  }
+
+  @Override
   int sumLength() {
     return SUB_BLOCK;
   }

@@ -20,14 +20,19 @@ import jdk.incubator.vector.VectorOperators;
 /// i is the low half of l[i] with bits 0–1 of h[i], weight i + 32 that of l[i + 32] with bits 2–3,
 /// weights i + 64 and i + 96 the high halves with bits 4–5 and 6–7.
 final class VectorQ6_K extends VectorKernel {
-  private static final int WEIGHTS = 256;
+  static final int WEIGHTS = 256;
   private static final int BYTES = 210;
-  private static final int HIGH_BITS = 128;
-  private static final int SCALES = 192;
-  private static final int SCALE = 208;
-  private static final int OFFSET = 32;
-  private static final int SUB_BLOCKS = 16;
-  private static final int SUB_BLOCK = 16;
+  static final int HIGH_BITS = 128;
+  static final int SCALES = 192;
+  static final int SCALE = 208;
+  static final int OFFSET = 32;
+  static final int SUB_BLOCKS = 16;
+  static final int SUB_BLOCK = 16;
+
+  @Override
+  Interleaved interleaved() {
+    return new InterleavedSixBits();
+  }
 
   @Override
   int sumLength() {

@@ -13,6 +13,11 @@ final class VectorQ8_0 extends VectorKernel {
   private static final int QUANTS = 2;
 
   @Override
+  Interleaved interleaved() {
+    return new InterleavedBytes();
+  }
+
+  @Override
   void multiply(
       long address,
       long rowBytes,

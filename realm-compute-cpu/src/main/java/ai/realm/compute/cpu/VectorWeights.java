@@ -42,7 +42,7 @@ final class VectorWeights implements WeightMatrix {
   /// weights are still looked up in the tensor.
   void bring(OffHeap memory, WorkerPool pool) {
     MemorySegment from = tensor.data();
-    Interleaved kind = Interleaved.of(tensor.type());
+    Interleaved kind = VectorKernel.READS_ROWS ? kernel.interleaved() : null;
     Arena arena = Arena.ofShared();
     try {
       if (kind == null) {
