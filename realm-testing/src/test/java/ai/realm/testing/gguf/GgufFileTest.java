@@ -161,7 +161,6 @@ final class GgufFileTest {
     Path path = file("m.gguf", new GgufBuilder().strings("tokenizer.ggml.tokens", tokens).build());
     Footprint footprint = Footprint.of(() -> GgufFile.open(path).close());
     assertThat(footprint.heapBytes()).isLessThan(2 << 20);
-    assertThat(footprint.millis()).isLessThan(100);
     try (GgufFile gguf = GgufFile.open(path)) {
       List<String> read = gguf.metadata().strings("tokenizer.ggml.tokens");
       assertThat(read).hasSize(150_000);
