@@ -276,18 +276,23 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /// Waits a moment, without parking, for the callers whose step just ended.
+  /// Waits a moment, without parking, for the callers whose step just ended. Where only prompts wait besides,
+  /// it waits as long as those callers usually take, half a step at most: a step without them would be one
+  /// that they wait for, for the sake of prompts that last many steps anyway (anticipatory scheduling, Iyer
+  /// and Druschel 2001).
   private void gather() {
     if (completed == 0) {
       return;
     }
-    int together = state.queued.get() + completed;
     long gatherUntil = stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
+    long expected = Math.min(state.returnNanos, Math.min(stepNanos / 2, MAX_GATHER_NANOS));
+    long decodersUntil = Math.max(gatherUntil, stepEndNanos + expected);
     long spinUntil = stepEndNanos + SPIN_NANOS;
-    while (true) {
+    while (state.cameBack.get() < completed) {
       int n = state.queued.get();
       long now = System.nanoTime();
-      if (n >= together || (n > 0 && now > gatherUntil) || (n == 0 && now > spinUntil)) {
+      long until = state.decoding.get() > 0 ? gatherUntil : decodersUntil;
+      if ((n > 0 && now > until) || (n == 0 && now > spinUntil)) {
         return;
       }
       Thread.onSpinWait();
@@ -301,6 +306,10 @@ public final class Engine implements AutoCloseable {
       while (true) {
         if (closing) {
           return false;
+        }
+        if (stepNanos > 0) {
+          state.scheduler.measured(batch.rows(), stepNanos);
+          stepNanos = 0;
         }
         state.dropCancelled();
         if (state.queued.get() > 0) {
@@ -329,26 +338,28 @@ public final class Engine implements AutoCloseable {
     Buffer results = null;
     try {
       results = forwardPass.forward(batch, kv);
-    } catch (RuntimeException e) {
-      failed = new EngineException("ENGINE_FAILURE", "the forward step failed: " + e, e);
+    } catch (Throwable t) {
+      failed = new EngineException("ENGINE_FAILURE", "the forward step failed: " + t, t);
     }
-    long nanos = System.nanoTime() - started;
     // Before anybody is told, so that who has waited for a step finds it counted.
     lock.lock();
     try {
       steps++;
       rows += batch.rows();
       outputs += batch.outputs();
-      state.scheduler.measured(batch.rows(), nanos);
     } finally {
       lock.unlock();
     }
     completed = 0;
+    state.returnNanos = 0;
+    state.cameBack.set(0);
     int row = 0;
     for (int i = 0; i < state.scheduler.planned.size(); i++) {
       StepRequest r = state.scheduler.planned.get(i);
       RealmException error = failed;
       int last = batch.firstRow(i) + batch.rows(i);
+      int firstOutput = row;
+      long begun = System.nanoTime();
       while (row < batch.outputs() && batch.outputRows()[row] < last) {
         if (error == null && results != null) {
           error = sample(r, results, row);
@@ -359,7 +370,7 @@ public final class Engine implements AutoCloseable {
       if (error == null && pool != null) {
         error = pool(r, pool, i);
       }
-      finish(r, batch.rows(i), error);
+      finish(r, batch.rows(i), row - firstOutput, System.nanoTime() - begun, error);
     }
     stepEndNanos = System.nanoTime();
     stepNanos = stepEndNanos - started;
@@ -389,9 +400,8 @@ public final class Engine implements AutoCloseable {
         pool.add(from + i, hidden, width);
       }
       return null;
-    } catch (RuntimeException e) {
-      return new EngineException(
-          "ENGINE_FAILURE", "the embedding could not be made: " + e.getMessage(), e);
+    } catch (Throwable t) {
+      return new EngineException("ENGINE_FAILURE", "the embedding could not be made: " + t, t);
     }
   }
 
@@ -416,13 +426,25 @@ public final class Engine implements AutoCloseable {
     } catch (RuntimeException e) {
       return new EngineException(
           "SAMPLING_FAILED", "the next token could not be chosen: " + e.getMessage(), e);
+    } catch (Error e) {
+      return new EngineException("SAMPLING_FAILED", "the next token could not be chosen: " + e, e);
     }
   }
 
-  private void finish(StepRequest r, int rowsDone, @Nullable RealmException error) {
+  /// Accounts for a request's part of the step and wakes who waits for it when it is done.
+  ///
+  /// @param sampleNanos what its outputs took, of which there were so many
+  private void finish(
+      StepRequest r,
+      int rowsDone,
+      int rowsSampled,
+      long sampleNanos,
+      @Nullable RealmException error) {
     boolean done;
+    boolean waitsForIt = r.outputs > 0;
     lock.lock();
     try {
+      state.scheduler.sampled(r.sequence().tenant, rowsSampled, sampleNanos);
       done = state.finish(r, rowsDone, error);
     } finally {
       lock.unlock();
@@ -430,7 +452,7 @@ public final class Engine implements AutoCloseable {
     if (error != null) {
       r.fail(error);
     } else if (done) {
-      completed++;
+      completed += waitsForIt ? 1 : 0;
       r.complete();
     }
   }

@@ -35,6 +35,16 @@ final class EngineState {
   /// Requests that wait or are in a step; read by the engine thread without the lock while it spins.
   final AtomicInteger queued = new AtomicInteger();
 
+  /// Those of them that decode.
+  final AtomicInteger decoding = new AtomicInteger();
+
+  /// Requests that decode and came since the engine thread last set it to 0.
+  final AtomicInteger cameBack = new AtomicInteger();
+
+  /// When nearly all callers of the step that ends should be back with their next token, after its end; of the
+  /// engine thread.
+  long returnNanos;
+
   EngineState(EngineConfig config, KvStore kv, ModelConfig model, LongSupplier nanoClock) {
     this.config = config;
     this.contextLength = model.contextLength();
@@ -300,6 +310,14 @@ final class EngineState {
     s.stage(request.tokens, request.count);
     s.stepping = true;
     request.submitted(s.length);
+    request.decodes = request.count == 1 && s.length > 0 && s.cached == s.length;
+    if (request.decodes) {
+      decoding.incrementAndGet();
+      cameBack.incrementAndGet();
+      if (s.hadOutput) {
+        s.tenant.returnTime.add(nanoClock.getAsLong() - s.lastUsedNanos);
+      }
+    }
     if (s.tenant.waiting.isEmpty()) {
       scheduler.activate(s.tenant);
     }
@@ -318,6 +336,7 @@ final class EngineState {
     s.inBatch = false;
     s.lastUsedNanos = nanoClock.getAsLong();
     if (error != null) {
+      s.hadOutput = false;
       end(r);
       return false;
     }
@@ -326,7 +345,9 @@ final class EngineState {
       return false;
     }
     s.length = s.cached;
+    s.hadOutput = r.outputs > 0;
     if (r.outputs > 0) {
+      returnNanos = Math.max(returnNanos, s.tenant.returnTime.nanos());
       s.tenant.outputs++;
       s.tenant.lastOutputNanos = s.lastUsedNanos;
     }
@@ -367,6 +388,10 @@ final class EngineState {
     Sequence s = r.sequence();
     s.tenant.waiting.remove(r);
     queued.decrementAndGet();
+    if (r.decodes) {
+      r.decodes = false;
+      decoding.decrementAndGet();
+    }
     s.stepping = false;
     trim(s);
     if (s.closed) {

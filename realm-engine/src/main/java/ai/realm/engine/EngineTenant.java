@@ -14,6 +14,12 @@ public final class EngineTenant {
   /// Work received so far, in prompt tokens over weight: the tenant with the least goes first.
   double virtualTime;
 
+  /// How long its callers take from a token to the step after it; 0 until one did.
+  final ReturnTime returnTime = new ReturnTime();
+
+  /// What choosing a token of it takes on the engine's thread, a moving mean.
+  double sampleNanos;
+
   /// The step, by number, in which its prompts found no room.
   long heldInPlan;
 

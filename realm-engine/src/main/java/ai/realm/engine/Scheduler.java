@@ -11,26 +11,52 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Token-weighted fair queueing (start-time fair queueing, Goyal et al. 1996): each tenant has a
 /// virtual time that grows by the cost of what it is given over its weight, and the tenant with the
-/// least goes first. A step takes every sequence that is decoding first, one row each, then prompts in
-/// chunks:
+/// least goes first. Who comes starts at the least virtual time of those who wait ([FairClock]). A step
+/// takes every sequence that is decoding first, one row each, then prompts in chunks:
 ///
 /// | beside | rows of prompts |
 /// |---|---|
-/// | nothing, and no other tenant had work in the last second | all that fit |
+/// | nothing, and no other tenant had work in the last second | all that fit, for half a second at most |
 /// | nothing | what the machine computes in the time of 8 decoding steps: who comes meanwhile waits no longer; after a shorter prompt, no more than that one has |
-/// | decoding sequences | what it computes in `maxStallMillis` |
-/// | another tenant's decoding sequences | what it computes in the time of such a step: so others' prompts at most double the time between a tenant's tokens |
+/// | decoding sequences, also ones that just had a token | what it computes in `maxStallMillis` |
+/// | another tenant's | what it computes in half the time of such a step, in a quarter where the tenant has had more than its share: so others' prompts stretch the time between a tenant's tokens no more than others' tokens would |
 ///
-/// Of a higher [Priority] everything goes first, but for what is owed to those below.
+/// Where more sequences decode than a step has places, some places are kept for prompts of tenants that
+/// had less than those who decode. Of a higher [Priority] everything goes first, but for what is owed to
+/// those below.
 final class Scheduler {
-  /// Prompt rows that are always taken: fewer would cost more than they bring.
+  /// Prompt rows that are always taken beside strangers' tokens: fewer would cost more than they bring.
   private static final int LEAST_CHUNK = 8;
+
+  /// The same of a tenant that has had more than its share: what a decoded token counts by default.
+  private static final int LEAST_CHUNK_AHEAD = 4;
+
+  /// How much longer strangers' prompts may make a step that decodes.
+  private static final double STRETCH = 0.5;
+
+  /// The same of a tenant that has had more than its share.
+  private static final double STRETCH_AHEAD = 0.25;
 
   /// Prompt rows of a step without decoding rows, when other tenants may come: fewer would waste kernels.
   private static final int LEAST_SHARED_CHUNK = 32;
 
   /// How many decoding steps such a step may last.
   private static final int SHARED_CHUNK_STEPS = 8;
+
+  /// How long a step of prompts may take when nobody else is there: who comes, or gives up, waits for it.
+  private static final long LONGEST_STEP_NANOS = 500_000_000;
+
+  /// Rows of such a step at the least.
+  private static final int LEAST_LONG_CHUNK = 64;
+
+  /// Part of a step's places that is kept for prompts where more sequences decode than there are places.
+  private static final double PLACES_FOR_PROMPTS = 1.0 / 8;
+
+  /// How long a sequence counts as decoding after a token, when the tenant's own prompts ask.
+  private static final long OWN_MOMENT_NANOS = 100_000_000;
+
+  /// How far a tenant may fall behind another, in steps full of prompts.
+  private static final double MOST_BEHIND_STEPS = 16;
 
   /// How long a tenant counts as being there after its last work.
   private static final long COMPANY_NANOS = 1_000_000_000;
@@ -59,21 +85,32 @@ final class Scheduler {
   private final List<Sequence> sequences;
   private final List<PublishedPrefix> published;
   private final LongSupplier nanoClock;
-  private double nanosPerRow = 0;
+  private final StepCost cost = new StepCost();
+  private final FairClock clock;
 
-  /// Of a step that only decodes; 0 until there was one.
-  private double decodeNanos = 0;
+  /// Whether a step that only decodes was measured.
+  private boolean decodeMeasured;
 
   private int decodeRows;
   private long plan;
   private int promptRows;
-  private double virtualNow = 0;
+
+  /// Sequences that decode as one row, of the step before too where this one has none.
+  private int typicalDecodeRows = 1;
 
   /// Rows that tenants below the highest waiting priority are behind their least share, or ahead.
   private double owedBelow = 0;
 
   private int highest;
   private int lowest;
+
+  // Priorities that are being taken.
+  private int levelFrom;
+  private int levelTo;
+
+  /// Requests that wait and have one row left, as when a sequence decodes.
+  private int singles;
+
   long preemptions;
   long prefixBlocks;
 
@@ -98,32 +135,43 @@ final class Scheduler {
     this.sequences = sequences;
     this.published = published;
     this.nanoClock = nanoClock;
+    this.clock = new FairClock(tenants, MOST_BEHIND_STEPS * config.maxRows());
   }
 
   /// A tenant that starts to compete again gets no credit for the time it was away.
   void activate(EngineTenant tenant) {
-    tenant.virtualTime = Math.max(tenant.virtualTime, virtualNow);
+    clock.enter(tenant);
   }
 
   /// Whether the planned step should leave a core to what else the tenants need.
   boolean sparesCore() {
+    double decodeNanos = decodeMeasured ? decodeNanos() : 0;
     return decodeNanos > 0
         && (decodeNanos < TINY_STEP_NANOS || (decodeNanos < SHORT_STEP_NANOS && inCompany()));
   }
 
-  /// Learns from a step how long a row takes.
+  /// Learns from a step how long such take.
   void measured(int rows, long nanos) {
     if (decodeRows > 0 && promptRows == 0) {
-      decodeNanos = mean(decodeNanos, nanos);
+      decodeMeasured = true;
     }
-    if (rows >= 8) {
-      nanosPerRow = mean(nanosPerRow, (double) nanos / rows);
+    cost.add(rows, nanos);
+  }
+
+  /// What the choice of a tenant's tokens took beside the forward pass.
+  void sampled(EngineTenant tenant, int outputs, long nanos) {
+    if (outputs == 0) {
+      return;
+    }
+    tenant.sampleNanos += 0.1 * ((double) nanos / outputs - tenant.sampleNanos);
+    if (cost.isKnown()) {
+      tenant.virtualTime += nanos / cost.nanosPerRow() / tenant.share().weight();
     }
   }
 
-  /// A moving mean that a step which the operating system held back hardly moves.
-  private static double mean(double mean, double sample) {
-    return mean == 0 ? sample : 0.8 * mean + 0.2 * Math.min(sample, 1.5 * mean);
+  /// Of a step that only decodes.
+  private double decodeNanos() {
+    return cost.of(typicalDecodeRows);
   }
 
   /// Fills the batch; leaves it empty when nothing can run.
@@ -131,17 +179,85 @@ final class Scheduler {
     plan++;
     batch.clear();
     planned.clear();
+    blocked.clear();
     decodeRows = 0;
     rank();
-    take(batch, true, config.maxRows());
-    decodeRows = batch.rows();
-    if (decodeRows == 0) {
-      take(batch, false, promptRows());
-    } else if (decodeNanos > 0) {
-      take(batch, false, decodeRows + stallRows());
+    clock.advance();
+    singles = countSingles();
+    if (lowest >= highest) {
+      takeLevel(batch, lowest, highest, config.maxRows());
+    } else if (owedBelow >= LEAST_CHUNK) {
+      takeLevel(batch, lowest, highest - 1, (int) owedBelow);
+      takeLevel(batch, highest, highest, config.maxRows());
+    } else {
+      takeLevel(batch, highest, highest, config.maxRows());
+      takeLevel(batch, lowest, highest - 1, config.maxRows());
     }
-    // else the first step that decodes does nothing else: to learn what that takes.
     promptRows = batch.rows() - decodeRows;
+    typicalDecodeRows = decodeRows > 0 ? decodeRows : typicalDecodeRows;
+  }
+
+  /// Adds what waits of some priorities: what decodes, then prompts.
+  private void takeLevel(Batch batch, int from, int to, int mostPromptRows) {
+    level(from, to);
+    int others = batch.rows();
+    take(batch, true, config.maxRows(), config.maxSequences() - placesForPrompts());
+    decodeRows += batch.rows() - others;
+    int rows;
+    if (singles == 0) {
+      rows = promptRows();
+    } else if (decodeMeasured) {
+      // Those that decode and are not taken yet keep their rows.
+      rows = Math.min(stallRows(), config.maxRows() - singles);
+    } else {
+      // The first step that decodes does nothing else: to learn what that takes.
+      rows = 0;
+    }
+    take(batch, false, decodeRows + Math.min(rows, mostPromptRows), config.maxSequences());
+  }
+
+  private void level(int from, int to) {
+    levelFrom = from;
+    levelTo = to;
+  }
+
+  private boolean isInLevel(EngineTenant tenant) {
+    int priority = tenant.share().priority().ordinal();
+    return priority >= levelFrom && priority <= levelTo;
+  }
+
+  private int countSingles() {
+    int found = 0;
+    for (int t = 0; t < tenants.size(); t++) {
+      ArrayList<StepRequest> waiting = tenants.get(t).waiting;
+      for (int i = 0; i < waiting.size(); i++) {
+        found += isSingle(waiting.get(i)) ? 1 : 0;
+      }
+    }
+    return found;
+  }
+
+  /// Places that sequences which decode must leave, because more of them wait than there are places and a
+  /// tenant whose prompts wait has had less than one of theirs.
+  private int placesForPrompts() {
+    if (singles < config.maxSequences()) {
+      return 0;
+    }
+    StepRequest prompt = fairest(false);
+    if (prompt == null) {
+      return 0;
+    }
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant tenant = tenants.get(t);
+      if (isInLevel(tenant) && goesBefore(prompt.sequence().tenant, tenant)) {
+        for (int i = 0; i < tenant.waiting.size(); i++) {
+          if (isSingle(tenant.waiting.get(i))) {
+            return (int) Math.max(1, config.maxSequences() * PLACES_FOR_PROMPTS);
+          }
+        }
+      }
+    }
+    return 0;
   }
 
   /// Which priorities have requests waiting.
@@ -163,14 +279,33 @@ final class Scheduler {
 
   /// Rows of a step without decoding sequences.
   private int promptRows() {
+    if (!cost.isKnown()) {
+      return inCompany() ? stallRows() : config.maxRows();
+    }
+    int rows;
     if (!inCompany()) {
-      return config.maxRows();
+      rows = Math.max(LEAST_LONG_CHUNK, cost.rowsIn(LONGEST_STEP_NANOS, config.maxRows()));
+    } else if (!decodeMeasured) {
+      rows = stallRows();
+    } else {
+      double time = SHARED_CHUNK_STEPS * decodeNanos();
+      rows = Math.max(LEAST_SHARED_CHUNK, cost.rowsIn(time, config.maxRows()));
     }
-    if (decodeNanos == 0 || nanosPerRow == 0) {
-      return stallRows();
+    return Math.min(config.maxRows(), anyDecodedJustNow() ? Math.min(rows, stallRows()) : rows);
+  }
+
+  /// Whether a sequence had a token a moment ago and is not asked to compute a prompt: what it is asked next
+  /// is on its way.
+  private boolean anyDecodedJustNow() {
+    long now = nanoClock.getAsLong();
+    double moment = OWN_MOMENT_NANOS + decodeNanos();
+    for (int i = 0; i < sequences.size(); i++) {
+      Sequence s = sequences.get(i);
+      if (!s.stepping && s.hadOutput && now - s.lastUsedNanos < moment) {
+        return true;
+      }
     }
-    double rows = SHARED_CHUNK_STEPS * decodeNanos / nanosPerRow;
-    return (int) Math.min(config.maxRows(), Math.max(LEAST_SHARED_CHUNK, rows));
+    return false;
   }
 
   /// Whether several tenants have work, or had a moment ago.
@@ -188,32 +323,44 @@ final class Scheduler {
   }
 
   /// Prompt rows that a tenant may add beside others' decoding sequences.
-  private int rowsBesideStrangers() {
-    if (decodeNanos == 0) {
-      return stallRows();
+  private int rowsBesideStrangers(boolean ahead) {
+    int least = ahead ? LEAST_CHUNK_AHEAD : LEAST_CHUNK;
+    if (!decodeMeasured) {
+      return least;
     }
-    if (nanosPerRow == 0) {
-      return LEAST_CHUNK;
-    }
-    return (int) Math.max(LEAST_CHUNK, decodeNanos / nanosPerRow);
+    double time = (ahead ? STRETCH_AHEAD : STRETCH) * decodeNanos();
+    return Math.max(least, cost.rowsIn(time, config.maxRows()));
+  }
+
+  /// Who decodes beside a tenant's prompts, seen from it.
+  private enum Beside {
+    NOBODY,
+    /// Tenants that have had less than this one.
+    BEHIND,
+    /// Some that have had as much or more.
+    AHEAD
   }
 
   /// Whether sequences of other tenants decode in this step, or did a moment ago: between a token and the
-  /// step after it lies what the caller makes of it.
-  private boolean decodesBeside(EngineTenant tenant) {
+  /// step after it lies what the caller makes of it. Those of a lower priority do not count.
+  private Beside decodesBeside(EngineTenant tenant) {
     long now = nanoClock.getAsLong();
-    double moment = MOMENT_NANOS + decodeNanos;
+    double moment = MOMENT_NANOS + decodeNanos();
+    Beside found = Beside.NOBODY;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant other = tenants.get(t);
-      if (other != tenant
-          && (other.decodedInPlan == plan
-              || (other.sequences > 0
-                  && other.outputs > 0
-                  && now - other.lastOutputNanos < moment))) {
-        return true;
+      if (other == tenant || other.share().priority().compareTo(tenant.share().priority()) < 0) {
+        continue;
+      }
+      if (other.decodedInPlan == plan
+          || (other.sequences > 0 && other.outputs > 0 && now - other.lastOutputNanos < moment)) {
+        if (other.virtualTime >= tenant.virtualTime) {
+          return Beside.AHEAD;
+        }
+        found = Beside.BEHIND;
       }
     }
-    return false;
+    return found;
   }
 
   /// Rows that a request may have in this step.
@@ -223,25 +370,38 @@ final class Scheduler {
       return next.count <= all ? all : 0;
     }
     int room = maxRows - batch.rows();
-    if (decode || !decodesBeside(next.sequence().tenant)) {
+    if (decode) {
       return room;
     }
-    return Math.min(room, rowsBesideStrangers() - (batch.rows() - decodeRows));
+    Beside beside = decodesBeside(next.sequence().tenant);
+    if (beside == Beside.NOBODY) {
+      return room;
+    }
+    int rows = rowsBesideStrangers(beside == Beside.BEHIND) - (batch.rows() - decodeRows);
+    return Math.min(room, rows > 0 ? withSampling(next, rows) : rows);
+  }
+
+  /// Fewer rows, at least one, where a token of each is to be chosen and that takes its time.
+  private int withSampling(StepRequest next, int rows) {
+    if (next.outputs <= 1 || !cost.isKnown()) {
+      return rows;
+    }
+    double row = cost.nanosPerRow();
+    return (int) Math.max(1, rows * row / (row + next.sequence().tenant.sampleNanos));
   }
 
   private int stallRows() {
-    if (nanosPerRow == 0) {
+    if (!cost.isKnown()) {
       return 32;
     }
-    return (int)
-        Math.max(1, Math.min(config.maxRows(), config.maxStallMillis() * 1e6 / nanosPerRow));
+    return Math.max(1, cost.rowsIn(config.maxStallMillis() * 1e6, config.maxRows()));
   }
 
-  /// Adds requests that have one row left (`decode`) or more, fairest tenant first, up to `maxRows`.
-  private void take(Batch batch, boolean decode, int rowLimit) {
+  /// Adds requests that have one row left (`decode`) or more, fairest tenant first, up to so many rows and
+  /// sequences.
+  private void take(Batch batch, boolean decode, int rowLimit, int maxSequences) {
     int maxRows = Math.min(rowLimit, config.maxRows());
-    blocked.clear();
-    while (batch.rows() < maxRows && batch.sequences() < config.maxSequences()) {
+    while (batch.rows() < maxRows && batch.sequences() < maxSequences) {
       StepRequest next = fairest(decode);
       if (next == null) {
         return;
@@ -265,17 +425,12 @@ final class Scheduler {
     }
   }
 
+  /// The request to take next of the tenants of this level.
   private @Nullable StepRequest fairest(boolean decode) {
-    StepRequest best = owedBelow < LEAST_CHUNK ? null : fairest(decode, highest - 1);
-    return best != null ? best : fairest(decode, highest);
-  }
-
-  /// The request to take next of tenants up to a priority.
-  private @Nullable StepRequest fairest(boolean decode, int atMost) {
     StepRequest best = null;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant tenant = tenants.get(t);
-      if (tenant.share().priority().ordinal() > atMost || (!decode && tenant.heldInPlan == plan)) {
+      if (!isInLevel(tenant) || (!decode && tenant.heldInPlan == plan)) {
         continue;
       }
       if (best != null && !goesBefore(tenant, best.sequence().tenant)) {
@@ -283,8 +438,7 @@ final class Scheduler {
       }
       for (int i = 0; i < tenant.waiting.size(); i++) {
         StepRequest r = tenant.waiting.get(i);
-        boolean single = !r.whole && r.start + r.count - r.sequence().cached == 1;
-        if (!r.sequence().inBatch && single == decode && !blocked.contains(r)) {
+        if (!r.sequence().inBatch && isSingle(r) == decode && !blocked.contains(r)) {
           best = r;
           break;
         }
@@ -293,9 +447,21 @@ final class Scheduler {
     return best;
   }
 
+  /// Whether one row of it is left, as when a sequence decodes.
+  private static boolean isSingle(StepRequest r) {
+    return !r.whole && r.start + r.count - r.sequence().cached == 1;
+  }
+
   private static boolean goesBefore(EngineTenant a, EngineTenant b) {
     int byPriority = a.share().priority().compareTo(b.share().priority());
-    return byPriority != 0 ? byPriority > 0 : a.virtualTime < b.virtualTime;
+    if (byPriority != 0) {
+      return byPriority > 0;
+    }
+    if (a.virtualTime != b.virtualTime) {
+      return a.virtualTime < b.virtualTime;
+    }
+    // Several that the clock has moved on take turns.
+    return a.lastWorkNanos < b.lastWorkNanos;
   }
 
   private boolean add(Batch batch, StepRequest request, int room) {
@@ -316,15 +482,14 @@ final class Scheduler {
     planned.add(request);
     EngineTenant tenant = s.tenant;
     boolean decode = take == 1 && request.count == 1;
-    double cost = decode ? config.decodeCost() : take;
-    virtualNow = Math.max(virtualNow, tenant.virtualTime);
-    tenant.virtualTime += cost / tenant.share().weight();
+    double charged = decode ? config.decodeCost() : take;
+    tenant.virtualTime += charged / tenant.share().weight();
     tenant.lastWorkNanos = nanoClock.getAsLong();
     int priority = tenant.share().priority().ordinal();
     if (priority < highest) {
-      owedBelow = Math.max(-config.maxRows(), owedBelow - cost);
+      owedBelow = Math.max(-config.maxRows(), owedBelow - charged);
     } else if (lowest < highest) {
-      owedBelow = Math.min(config.maxRows(), owedBelow + cost * LOWER_SHARE);
+      owedBelow = Math.min(config.maxRows(), owedBelow + charged * LOWER_SHARE);
     }
     if (decode) {
       tenant.decodedTokens++;
@@ -420,9 +585,14 @@ final class Scheduler {
     long now = nanoClock.getAsLong();
     Sequence idle = null;
     Sequence last = null;
+    boolean lowerInBatch = false;
     for (int i = 0; i < sequences.size(); i++) {
       Sequence other = sequences.get(i);
-      if (other == s || other.inBatch || other.blockCount == 0) {
+      if (other == s || other.blockCount == 0) {
+        continue;
+      }
+      if (other.inBatch) {
+        lowerInBatch |= isBelow(other, s);
         continue;
       }
       if (!other.stepping
@@ -435,13 +605,18 @@ final class Scheduler {
       }
     }
     Sequence victim = idle != null ? idle : last;
-    if (victim == null) {
+    if (victim == null || (victim == last && lowerInBatch && !isBelow(victim, s))) {
+      // One of a lower priority has blocks to give once it is out of this step.
       return false;
     }
     releaseFrom(victim, 0);
     victim.cached = 0;
     preemptions++;
     return true;
+  }
+
+  private static boolean isBelow(Sequence a, Sequence b) {
+    return a.tenant.share().priority().compareTo(b.tenant.share().priority()) < 0;
   }
 
   private static boolean comesAfter(Sequence a, Sequence b) {

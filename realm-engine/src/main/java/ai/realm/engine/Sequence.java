@@ -35,6 +35,9 @@ public final class Sequence implements AutoCloseable {
   boolean closed;
   long lastUsedNanos;
 
+  /// Whether its last step gave what its caller waits for, such as a token.
+  boolean hadOutput;
+
   Sequence(Engine engine, EngineTenant tenant, @Nullable Adapter adapter, long number) {
     this.engine = engine;
     this.tenant = tenant;

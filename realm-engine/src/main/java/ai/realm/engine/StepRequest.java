@@ -48,6 +48,9 @@ public final class StepRequest {
 
   int produced;
 
+  /// Whether it goes on where the sequence's last step ended, with one token.
+  boolean decodes;
+
   /// Whether all rows must be in one step: an encoder's tokens see those after them.
   boolean whole;
 

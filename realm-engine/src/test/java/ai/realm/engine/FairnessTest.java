@@ -223,4 +223,120 @@ final class FairnessTest {
     double ratio = (double) late.promptTokens / (steady.promptTokens - before);
     assertThat(ratio).isBetween(0.9, 1.1);
   }
+
+  @Test
+  @DisplayName(
+      "who comes stands beside the tenant that had least, not behind it until it has caught up")
+  void aNewcomerDoesNotWaitUntilAnotherHasCaughtUp() {
+    SimulatedEngine engine = engine();
+    EngineTenant decoding = engine.state.tenant("decoding", new TenantShare(1, 16, 4096, 64));
+    for (int i = 0; i < 12; i++) {
+      engine.client(decoding, 10, 2000, 0);
+    }
+    EngineTenant prompting = engine.state.tenant("prompting", quarter());
+    for (int i = 0; i < 3; i++) {
+      engine.client(prompting, 2000, 1, 0);
+    }
+    engine.run(SECONDS);
+    assertThat(decoding.virtualTime)
+        .as("the tenant whose prompts are held back beside tokens is behind by far")
+        .isGreaterThan(prompting.virtualTime + 2000);
+    SimulatedEngine.Client late =
+        engine.client(engine.state.tenant("late", quarter()), 100, 5, REST);
+    engine.run(2 * SECONDS);
+    assertThat(late.answers).isGreaterThan(5);
+    // Half of the rows that prompts get: 100 tokens of its own among as many of the other's.
+    assertThat(SimulatedEngine.p99(late.firstTokenNanos)).isLessThan(1.5e9);
+  }
+
+  @Test
+  @DisplayName("a prompt gets a place though more sequences decode than a step has places")
+  void fullPlacesDoNotKeepPromptsOut() {
+    SimulatedEngine engine = engine();
+    for (int t = 0; t < 5; t++) {
+      EngineTenant tenant = engine.state.tenant("t" + t, new TenantShare(1, 16, 4096, 64));
+      for (int i = 0; i < 4; i++) {
+        engine.client(tenant, 10, 3000, 0);
+      }
+    }
+    engine.run(5);
+    SimulatedEngine.Client late =
+        engine.client(engine.state.tenant("late", quarter()), 100, 5, REST);
+    engine.run(SECONDS);
+    assertThat(late.answers).isGreaterThan(5);
+    assertThat(SimulatedEngine.p99(late.firstTokenNanos)).isLessThan(1e9);
+  }
+
+  @Test
+  @DisplayName("with one place in a step a newcomer and a tenant that decodes take turns")
+  void withOnePlaceTheyTakeTurns() {
+    SimulatedEngine engine =
+        new SimulatedEngine(new EngineConfig(256, 1, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+    SimulatedEngine.Client decoding =
+        engine.client(engine.state.tenant("decoding", quarter()), 10, 3500, 0);
+    engine.run(5);
+    SimulatedEngine.Client late =
+        engine.client(engine.state.tenant("late", quarter()), 100, 5, REST);
+    engine.run(SECONDS);
+    assertThat(late.answers).isGreaterThan(5);
+    assertThat(SimulatedEngine.p99(late.firstTokenNanos)).isLessThan(1e9);
+    assertThat(decoding.interTokenNanos).as("goes on besides").hasSizeGreaterThan(3000);
+  }
+
+  @Test
+  @DisplayName(
+      "a tenant's own long prompt stalls its tokens no longer than maxStallMillis, also of slow callers")
+  void aTenantsOwnPromptsDoNotStallItsTokens() {
+    SimulatedEngine engine = engine();
+    EngineTenant tenant = engine.state.tenant("tenant", quarter());
+    SimulatedEngine.Client slow = engine.client(tenant, 10, 500, 0).thinks(20_000_000);
+    engine.client(tenant, 4000, 1, 0);
+    engine.run(SECONDS);
+    double step = SimulatedEngine.STEP_NANOS + SimulatedEngine.ROW_NANOS;
+    // What runs when its next token is asked for, and its own step with another chunk.
+    double bound = 20_000_000 + 2 * (30_000_000 + step);
+    assertThat(slow.interTokenNanos).hasSizeGreaterThan(500);
+    assertThat(SimulatedEngine.p99(slow.interTokenNanos)).isLessThanOrEqualTo(bound);
+  }
+
+  @Test
+  @DisplayName(
+      "the stretch of tokens follows the load that decodes now, also while prompts never rest")
+  void theStretchFollowsTheLoad() {
+    SimulatedEngine engine = engine();
+    EngineTenant many = engine.state.tenant("many", new TenantShare(1, 16, 4096, 64));
+    List<SimulatedEngine.Client> leaving = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      leaving.add(engine.client(many, 10, 300, 0));
+    }
+    EngineTenant one = engine.state.tenant("one", quarter());
+    SimulatedEngine.Client stays = engine.client(one, 10, 3000, 0);
+    EngineTenant prompting = engine.state.tenant("prompting", quarter());
+    for (int i = 0; i < 3; i++) {
+      engine.client(prompting, 2000, 1, 0);
+    }
+    engine.run(SECONDS / 2);
+    engine.stop(leaving);
+    engine.run(SECONDS / 2 + 5);
+    stays.interTokenNanos.clear();
+    engine.run(SECONDS);
+    double alone = SimulatedEngine.STEP_NANOS + SimulatedEngine.ROW_NANOS;
+    assertThat(SimulatedEngine.p99(stays.interTokenNanos)).isLessThanOrEqualTo(1.5 * alone);
+  }
+
+  @Test
+  @DisplayName("tokens that are costly to choose are the asker's own affair")
+  void costlySamplingIsChargedAndBounded() {
+    SimulatedEngine engine = engine();
+    SimulatedEngine.Client victim = victim(engine);
+    EngineTenant hostile = engine.state.tenant("hostile", quarter());
+    engine.choosing(hostile, 5_000_000);
+    for (int i = 0; i < 4; i++) {
+      engine.client(hostile, 2000, 1, 0).wantsAllOutputs();
+    }
+    engine.run(SECONDS);
+    assertThat(victim.answers).isGreaterThan(5);
+    // One costly token a step and prompt: the step and three of them at the most.
+    assertThat(SimulatedEngine.p99(victim.interTokenNanos)).isLessThan(30e6);
+  }
 }

@@ -116,4 +116,45 @@ final class PriorityTest {
     assertThat(answers).isGreaterThan(4);
     assertThat(high.promptTokens).isLessThanOrEqualTo(1500L * (answers + 2));
   }
+
+  @Test
+  @DisplayName("a high priority's prompt does not wait for low ones that decode, however many")
+  void aHighPromptGoesBeforeLowTokens() {
+    SimulatedEngine engine = engine(16 * 4096);
+    for (int t = 0; t < 2; t++) {
+      EngineTenant low = engine.state.tenant("low" + t, share(Priority.LOW));
+      for (int i = 0; i < 16; i++) {
+        engine.client(low, 10, 3000, 0);
+      }
+    }
+    engine.run(10);
+    SimulatedEngine.Client asking =
+        engine.client(engine.state.tenant("asking", share(Priority.HIGH)), 600, 5, REST);
+    engine.run(SECONDS);
+    assertThat(asking.answers).isGreaterThan(5);
+    // Five chunks of maxStallMillis, each in a step beside what decodes, and the one that runs when
+    // it comes.
+    assertThat(SimulatedEngine.p99(asking.firstTokenNanos)).isLessThan(6 * 45e6);
+  }
+
+  @Test
+  @DisplayName("a new low priority shares with a low one that has waited for long")
+  void aNewLowPriorityIsNotStarvedByAnother() {
+    SimulatedEngine engine = engine(16 * 4096);
+    EngineTenant high = engine.state.tenant("high", share(Priority.HIGH));
+    EngineTenant old = engine.state.tenant("old", share(Priority.LOW));
+    for (int i = 0; i < 8; i++) {
+      engine.client(high, 400, 1, 0);
+      engine.client(old, 400, 1, 0);
+    }
+    engine.run(SECONDS);
+    EngineTenant late = engine.state.tenant("late", share(Priority.LOW));
+    long before = old.promptTokens;
+    for (int i = 0; i < 8; i++) {
+      engine.client(late, 400, 1, 0);
+    }
+    engine.run(2 * SECONDS);
+    double ratio = (double) late.promptTokens / (old.promptTokens - before);
+    assertThat(ratio).isBetween(0.8, 1.25);
+  }
 }

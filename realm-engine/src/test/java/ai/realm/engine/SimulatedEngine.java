@@ -8,7 +8,9 @@ import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -25,6 +27,7 @@ final class SimulatedEngine {
   private long now;
   private long stepNanos = STEP_NANOS;
   private long rowNanos = ROW_NANOS;
+  private final Map<EngineTenant, Long> sampleNanos = new HashMap<>();
   private int steps;
   private long delay;
 
@@ -44,6 +47,11 @@ final class SimulatedEngine {
   void takes(long stepNanos, long rowNanos) {
     this.stepNanos = stepNanos;
     this.rowNanos = rowNanos;
+  }
+
+  /// What choosing one token of a tenant takes on the engine's thread, after the step.
+  void choosing(EngineTenant tenant, long nanos) {
+    sampleNanos.put(tenant, nanos);
   }
 
   /// The next step is held back by so much.
@@ -70,6 +78,20 @@ final class SimulatedEngine {
     private final StepRequest request = new StepRequest();
     private boolean waiting;
     private boolean left;
+    private boolean allOutputs;
+    private long thinkNanos;
+
+    /// Asks for a token behind every token of its prompts.
+    Client wantsAllOutputs() {
+      allOutputs = true;
+      return this;
+    }
+
+    /// Takes so long from a token to the step after it.
+    Client thinks(long nanos) {
+      thinkNanos = nanos;
+      return this;
+    }
 
     Client(EngineTenant tenant, int promptLength, int newTokens, long restNanos, int seed) {
       this.tenant = tenant;
@@ -115,7 +137,8 @@ final class SimulatedEngine {
     }
 
     private void send(int[] tokens) {
-      request.set(sequence, tokens, tokens.length, 1, Sampler.of(SamplingParams.GREEDY));
+      int outputs = allOutputs ? tokens.length : 1;
+      request.set(sequence, tokens, tokens.length, outputs, Sampler.of(SamplingParams.GREEDY));
       state.admit(request, 0);
       state.enqueue(request);
     }
@@ -134,7 +157,7 @@ final class SimulatedEngine {
         interTokenNanos.add(now - lastTokenAt);
       }
       lastTokenAt = now;
-      wakeAt = now;
+      wakeAt = now + thinkNanos;
       if (--tokensLeft == 0) {
         answers++;
         state.close(sequence);
@@ -190,7 +213,7 @@ final class SimulatedEngine {
       now += 1_000_000;
       return false;
     }
-    long nanos = stepNanos + rowNanos * batch.rows() + delay;
+    long nanos = stepNanos + rowNanos * batch.rows() + delay + choose();
     delay = 0;
     now += nanos;
     state.scheduler.measured(batch.rows(), nanos);
@@ -207,6 +230,24 @@ final class SimulatedEngine {
       }
     }
     return finished;
+  }
+
+  /// The time that the choice of the step's tokens takes, accounted for as the engine does.
+  private long choose() {
+    long total = 0;
+    int row = 0;
+    for (int i = 0; i < state.scheduler.planned.size(); i++) {
+      EngineTenant tenant = state.scheduler.planned.get(i).sequence().tenant;
+      int first = row;
+      int last = batch.firstRow(i) + batch.rows(i);
+      while (row < batch.outputs() && batch.outputRows()[row] < last) {
+        row++;
+      }
+      long nanos = (row - first) * sampleNanos.getOrDefault(tenant, 0L);
+      state.scheduler.sampled(tenant, row - first, nanos);
+      total += nanos;
+    }
+    return total;
   }
 
   /// No more traffic of these.

@@ -1,0 +1,56 @@
+package ai.realm.engine;
+
+import java.util.List;
+
+/// The virtual time at which tenants enter the competition: for each priority the least of those that
+/// wait, never going back. So absence earns no credit, and who comes stands beside the one that has had
+/// least, not behind everybody.
+///
+/// A tenant can be given less than its share for long, because its prompts are held back beside others'
+/// tokens, and others more. What it may claim for that is bounded: else everybody else's prompts would
+/// wait until it has caught up. Guarded by the engine's lock.
+final class FairClock {
+  private final List<EngineTenant> tenants;
+  private final double mostBehind;
+  private final double[] now = new double[Priority.values().length];
+
+  /// @param mostBehind how far a tenant that waits may fall behind the one of its priority that is
+  ///     furthest ahead, in prompt tokens over weight
+  FairClock(List<EngineTenant> tenants, double mostBehind) {
+    this.tenants = tenants;
+    this.mostBehind = mostBehind;
+  }
+
+  /// A tenant begins to wait.
+  void enter(EngineTenant tenant) {
+    tenant.virtualTime = Math.max(tenant.virtualTime, now[priority(tenant)]);
+  }
+
+  /// Moves on before a step is planned.
+  void advance() {
+    for (int p = 0; p < now.length; p++) {
+      double least = Double.MAX_VALUE;
+      double most = 0;
+      for (int t = 0; t < tenants.size(); t++) {
+        EngineTenant tenant = tenants.get(t);
+        if (priority(tenant) == p && !tenant.waiting.isEmpty()) {
+          least = Math.min(least, tenant.virtualTime);
+          most = Math.max(most, tenant.virtualTime);
+        }
+      }
+      if (least <= most) {
+        now[p] = Math.max(now[p], Math.max(least, most - mostBehind));
+        for (int t = 0; t < tenants.size(); t++) {
+          EngineTenant tenant = tenants.get(t);
+          if (priority(tenant) == p && !tenant.waiting.isEmpty()) {
+            enter(tenant);
+          }
+        }
+      }
+    }
+  }
+
+  private static int priority(EngineTenant tenant) {
+    return tenant.share().priority().ordinal();
+  }
+}
