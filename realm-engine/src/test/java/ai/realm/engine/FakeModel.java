@@ -43,6 +43,7 @@ final class FakeModel implements CausalLm {
 
   volatile long nanosPerRow;
   volatile @Nullable RuntimeException failNext;
+  volatile @Nullable Error errorNext;
 
   FakeModel(int contextLength) {
     this.contextLength = contextLength;
@@ -128,6 +129,11 @@ final class FakeModel implements CausalLm {
   }
 
   private Buffer step(Batch batch, FakeKv kv) {
+    Error error = errorNext;
+    if (error != null) {
+      errorNext = null;
+      throw error;
+    }
     RuntimeException failure = failNext;
     if (failure != null) {
       failNext = null;

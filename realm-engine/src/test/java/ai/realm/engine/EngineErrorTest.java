@@ -1,0 +1,82 @@
+package ai.realm.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.KvType;
+import ai.realm.engine.sampling.Sampler;
+import ai.realm.engine.sampling.SamplingParams;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// An [Error] in the middle of a step, such as exhausted memory, is the affair of who asked for it.
+@Timeout(60)
+final class EngineErrorTest {
+  private static final EngineConfig CONFIG =
+      new EngineConfig(16, 4, 8, 800, KvType.F32, 64, 50, 4);
+  private static final long SECOND = 1_000_000_000;
+
+  /// A constraint whose mask exhausts the memory.
+  private static final TokenConstraint EXHAUSTING =
+      new TokenConstraint() {
+        @Override
+        public void mask(long[] allowed) {
+          throw new OutOfMemoryError("thrown by a test");
+        }
+
+        @Override
+        public void accept(int token) {}
+      };
+
+  private static StepRequest request(Sequence s, int... tokens) {
+    return new StepRequest().set(s, tokens, tokens.length, 1, Sampler.of(SamplingParams.GREEDY));
+  }
+
+  @Test
+  @DisplayName("memory exhausted while a token is chosen fails that request alone")
+  void anErrorOfTheChoiceFailsItsRequestAlone() throws Exception {
+    FakeModel model = new FakeModel(100);
+    try (Engine engine = Engine.start(model, model.backend, CONFIG)) {
+      EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
+      EngineTenant stranger = engine.tenant("b", TenantShare.UNBOUNDED);
+      try (Sequence s = engine.newSequence(tenant);
+          Sequence other = engine.newSequence(stranger)) {
+        StepRequest failing = request(s, 1, 2, 3).constrain(EXHAUSTING);
+        StepRequest beside = request(other, 4, 5);
+        engine.submit(List.of(failing, beside));
+        assertThatThrownBy(() -> failing.await(System.nanoTime() + 10 * SECOND))
+            .isInstanceOfSatisfying(
+                EngineException.class, e -> assertThat(e.code()).isEqualTo("SAMPLING_FAILED"));
+        beside.await(System.nanoTime() + 10 * SECOND);
+        assertThat(beside.token(0)).isEqualTo(FakeModel.next(new int[] {4, 5}, 2));
+        assertThat(engine.isAlive()).isTrue();
+        StepRequest again = request(s, 1, 2, 3);
+        engine.submit(again);
+        again.await(System.nanoTime() + 10 * SECOND);
+        assertThat(again.token(0)).isEqualTo(FakeModel.next(new int[] {1, 2, 3}, 3));
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("an error of the forward pass fails the step's requests, and the engine goes on")
+  void anErrorOfTheForwardPassFailsTheStep() throws Exception {
+    FakeModel model = new FakeModel(100);
+    try (Engine engine = Engine.start(model, model.backend, CONFIG)) {
+      try (Sequence s = engine.newSequence(engine.tenant("a", TenantShare.UNBOUNDED))) {
+        model.errorNext = new InternalError("a fault in mapped memory, thrown by a test");
+        StepRequest failing = request(s, 1, 2, 3);
+        engine.submit(failing);
+        assertThatThrownBy(() -> failing.await(System.nanoTime() + 10 * SECOND))
+            .isInstanceOfSatisfying(
+                EngineException.class, e -> assertThat(e.code()).isEqualTo("ENGINE_FAILURE"));
+        StepRequest again = request(s, 1, 2, 3);
+        engine.submit(again);
+        again.await(System.nanoTime() + 10 * SECOND);
+        assertThat(again.token(0)).isEqualTo(FakeModel.next(new int[] {1, 2, 3}, 3));
+      }
+    }
+  }
+}
