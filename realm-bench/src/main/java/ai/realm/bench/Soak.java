@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
 /// the load pauses and a sample is taken. It fails where live heap or resident memory drifts, where an act
 /// ends as it should not, or where a descriptor, thread or file is left once all is closed.
 ///
-/// usage: `Soak [--minutes N] [--threads N] [--sample SECONDS] [--pause MILLIS] [-m MODEL] [--guests DIR]`
+/// usage: `Soak [--minutes N] [--threads N] [--sample SECONDS] [--pause MILLIS] [--deploy-pause MILLIS]
+/// [-m MODEL] [--guests DIR]`
 public final class Soak {
   /// What the JVM needs a moment for: threads that end, memory that cleaners unmap.
   private static final Duration SETTLE = Duration.ofSeconds(15);
@@ -34,13 +35,21 @@ public final class Soak {
   /// @param threads of the backend; 0 for the machine's share
   /// @param sample time between samples
   /// @param pauseMillis between two acts of an actor
+  /// @param deployPauseMillis between two versions of a guest that were never there before
   record Settings(
-      Duration load, int threads, Duration sample, long pauseMillis, Path model, Path guests) {
+      Duration load,
+      int threads,
+      Duration sample,
+      long pauseMillis,
+      long deployPauseMillis,
+      Path model,
+      Path guests) {
     static Settings of(String[] args) {
       double minutes = 120;
       int threads = 0;
       double sample = 0;
       long pause = 50;
+      long deployPause = 2000;
       Path model = Path.of("models/realm-sample-q8_0.gguf");
       Path guests = Path.of("guests/built");
       for (int i = 0; i < args.length; i += 2) {
@@ -53,11 +62,13 @@ public final class Soak {
           case "--threads" -> threads = Integer.parseInt(value);
           case "--sample" -> sample = Double.parseDouble(value);
           case "--pause" -> pause = Long.parseLong(value);
+          case "--deploy-pause" -> deployPause = Long.parseLong(value);
           case "-m" -> model = Path.of(value);
           case "--guests" -> guests = Path.of(value);
           default ->
               throw new IllegalArgumentException(
-                  "expected --minutes, --threads, --sample, --pause, -m or --guests, found "
+                  "expected --minutes, --threads, --sample, --pause, --deploy-pause, -m or --guests,"
+                      + " found "
                       + args[i]);
         }
       }
@@ -67,6 +78,7 @@ public final class Soak {
           threads,
           Duration.ofMillis((long) (every * 1000)),
           pause,
+          deployPause,
           model,
           guests);
     }
@@ -138,7 +150,9 @@ public final class Soak {
         settings.model(),
         saved,
         backend,
-        new SoakActors(settings.guests(), settings.pauseMillis()).all());
+        new SoakActors(
+                settings.guests(), settings.pauseMillis(), settings.deployPauseMillis())
+            .all());
   }
 
   /// What is held a moment after something was closed.

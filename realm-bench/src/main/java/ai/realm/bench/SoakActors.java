@@ -24,17 +24,22 @@ import org.jspecify.annotations.Nullable;
 /// What tenants do in a soak: ask, constrain, fork, give up, fail, deploy, come and go, save.
 final class SoakActors {
   private static final TenantId HOT = new TenantId("hot");
+  private static final int FORKS_PER_GUEST = 20;
   private static final List<String> PROMPTS =
       List.of("What is the capital of France?", "Tell me a story about a fox.", "Count to twelve.");
 
   private final Path guests;
   private final long pauseMillis;
+  private final long deployPauseMillis;
 
   /// @param guests folder of the built example guests
   /// @param pauseMillis between two acts of an actor
-  SoakActors(Path guests, long pauseMillis) {
+  /// @param deployPauseMillis between two versions that were never there before: of each JDK 25 keeps some
+  ///     kilobytes for good (JDK-8390874)
+  SoakActors(Path guests, long pauseMillis, long deployPauseMillis) {
     this.guests = guests;
     this.pauseMillis = pauseMillis;
+    this.deployPauseMillis = deployPauseMillis;
   }
 
   List<Actor> all() throws IOException {
@@ -45,7 +50,7 @@ final class SoakActors {
         actor("gives up", SoakActors::giveUp),
         actor("fails", SoakActors::fail, "GUEST_TRAP", "GUEST_UNAVAILABLE"),
         actor("is refused", SoakActors::beRefused, "REQUEST_RATE"),
-        actor("deploys", deploying()),
+        new Actor("deploys", deployPauseMillis, Set.of(), deploying()),
         actor("calls the deployed", SoakActors::callDeployed, "NO_REALM"),
         actor("comes and goes", SoakActors::comeAndGo),
         actor("works in a worker", working(), "GUEST_DEADLINE", "GUEST_CPU", "WORKER_LOST"),
@@ -109,8 +114,8 @@ final class SoakActors {
         List.of(built("beam_search"), built("tree_of_thought"), built("best_of_n"), built("vote"));
     return (realms, round) -> {
       TenantId tenant = tenant(realms, "forks");
-      if (round % 10 == 0) {
-        realms.deploy(tenant, modules.get((int) (round / 10 % modules.size())));
+      if (round % FORKS_PER_GUEST == 0) {
+        realms.deploy(tenant, modules.get((int) (round / FORKS_PER_GUEST % modules.size())));
       }
       generate(realms, tenant, round, "{\"max_tokens\":16,\"n\":4,\"depth\":2,\"branch\":4}");
     };

@@ -21,7 +21,7 @@ final class SoakTest {
     Path guests = SampleModel.repositoryRoot().resolve("guests/built");
     Soak.Settings settings =
         new Soak.Settings(
-            Duration.ofSeconds(8), 2, Duration.ofSeconds(1), 20, SampleModel.path(), guests);
+            Duration.ofSeconds(8), 2, Duration.ofSeconds(1), 20, 20, SampleModel.path(), guests);
     SoakReport report =
         Soak.run(
             settings,
