@@ -90,7 +90,13 @@ final class RuntimeOptions {
                     ? Map.of()
                     : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)))
             .withSavedSequences(new SequenceStorage(savedBytes, savedFolder));
-    ResourceLimits taken = ResourceLimits.builder().guest(limits).savedKvBytes(savedBytes).build();
+    // One user: layers are bounded by what the host has for them.
+    ResourceLimits taken =
+        ResourceLimits.builder()
+            .guest(limits)
+            .savedKvBytes(savedBytes)
+            .layerBytes(Long.MAX_VALUE)
+            .build();
     return new RealmRuntime(config, taken, GuestTools.NONE, isolation);
   }
 
