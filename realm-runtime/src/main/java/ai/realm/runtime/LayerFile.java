@@ -53,14 +53,18 @@ final class LayerFile {
   }
 
   /// Writes `count` bytes of a layer, `source` filling each piece.
-  void write(
-      List<Extent> extents, long offset, long count, Bytes source, Interruption interruption)
+  void write(List<Extent> extents, long offset, long count, Bytes source, Interruption interruption)
       throws IOException {
     LayerDisk to = disk();
-    each(extents, offset, count, interruption, (at, from, piece, n) -> {
-      source.move(from, piece, n);
-      to.write(at, piece, n);
-    });
+    each(
+        extents,
+        offset,
+        count,
+        interruption,
+        (at, from, piece, n) -> {
+          source.move(from, piece, n);
+          to.write(at, piece, n);
+        });
   }
 
   /// Reads `count` bytes of a layer, `target` taking each piece. What was reserved and never written reads as
@@ -69,12 +73,17 @@ final class LayerFile {
       throws IOException {
     LayerDisk from = disk();
     long length = from.length();
-    each(extents, offset, count, interruption, (at, to, piece, n) -> {
-      int there = (int) Math.clamp(length - at, 0, n);
-      from.read(at, piece, there);
-      Arrays.fill(piece, there, n, (byte) 0);
-      target.move(to, piece, n);
-    });
+    each(
+        extents,
+        offset,
+        count,
+        interruption,
+        (at, to, piece, n) -> {
+          int there = (int) Math.clamp(length - at, 0, n);
+          from.read(at, piece, there);
+          Arrays.fill(piece, there, n, (byte) 0);
+          target.move(to, piece, n);
+        });
   }
 
   /// Makes a layer read as zeros; only what others wrote is touched.

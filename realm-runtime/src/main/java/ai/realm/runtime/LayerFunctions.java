@@ -133,7 +133,8 @@ final class LayerFunctions {
       if (isCancelled(e)) {
         return Errno.ECANCELED;
       }
-      // Most likely the disk is full; the layer before is still there, and the caller learns the reason.
+      // Most likely the disk is full; the layer before is still there, and the caller learns the
+      // reason.
       call.refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
     }

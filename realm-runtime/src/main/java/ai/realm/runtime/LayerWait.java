@@ -15,8 +15,7 @@ record LayerWait(long untilNanos, BooleanSupplier over) {
   /// As long as the call may last.
   static LayerWait of(Call call) {
     return new LayerWait(
-        call.deadlineNanos(),
-        () -> call.isCancelled() || Thread.currentThread().isInterrupted());
+        call.deadlineNanos(), () -> call.isCancelled() || Thread.currentThread().isInterrupted());
   }
 
   /// Whether the lock was taken; an interrupt that ended the wait is still there.
@@ -26,8 +25,7 @@ record LayerWait(long untilNanos, BooleanSupplier over) {
       return true;
     }
     try {
-      return lock.tryLock()
-          || lock.tryLock(untilNanos - System.nanoTime(), TimeUnit.NANOSECONDS);
+      return lock.tryLock() || lock.tryLock(untilNanos - System.nanoTime(), TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       return false;

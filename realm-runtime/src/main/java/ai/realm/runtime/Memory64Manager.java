@@ -29,8 +29,7 @@ public final class Memory64Manager implements AutoCloseable {
           "expected bounds of at least 0, found " + capacityBytes + ", " + maxBytes);
     }
     host =
-        new TenantLayers.Host(
-            new MemoryBudget(capacityBytes), new MemoryBudget(maxBytes), opener);
+        new TenantLayers.Host(new MemoryBudget(capacityBytes), new MemoryBudget(maxBytes), opener);
     own = new TenantLayers("memory64", Long.MAX_VALUE, host);
   }
 

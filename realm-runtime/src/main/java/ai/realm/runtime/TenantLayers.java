@@ -194,8 +194,7 @@ final class TenantLayers implements AutoCloseable {
           source,
           offset,
           to.byteSize(),
-          (at, piece, n) ->
-              MemorySegment.copy(piece, 0, to, ValueLayout.JAVA_BYTE, at - offset, n),
+          (at, piece, n) -> MemorySegment.copy(piece, 0, to, ValueLayout.JAVA_BYTE, at - offset, n),
           LayerWait.FOR_EVER);
     } finally {
       lock.unlock();

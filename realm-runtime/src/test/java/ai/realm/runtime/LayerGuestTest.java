@@ -80,7 +80,11 @@ final class LayerGuestTest {
   }
 
   private static Code layer(Code code, int number, int bytes, int function) {
-    return code.constant(NAME).constant(4).constant(number).constant(AT).constant(bytes)
+    return code.constant(NAME)
+        .constant(4)
+        .constant(number)
+        .constant(AT)
+        .constant(bytes)
         .call(function);
   }
 
@@ -104,8 +108,7 @@ final class LayerGuestTest {
   private int value(TenantId tenant, int number) {
     return run(
         tenant,
-        (store, load, stats) ->
-            layer(new Code(), number, 4, load).drop().constant(AT).load());
+        (store, load, stats) -> layer(new Code(), number, 4, load).drop().constant(AT).load());
   }
 
   private int stat(TenantId tenant, int index) {
@@ -135,8 +138,7 @@ final class LayerGuestTest {
   @MethodSource("isolations")
   void storingGuestThatIsInterruptedHarmsNobody(Isolation isolation) {
     GuestLimits brief = GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(700));
-    RealmPolicy storming =
-        policy(ResourceLimits.builder().guest(brief)).withIsolation(isolation);
+    RealmPolicy storming = policy(ResourceLimits.builder().guest(brief)).withIsolation(isolation);
     manager.create(A, storming.withBreaker(100, Duration.ofSeconds(1)));
     manager.create(B, policy(ResourceLimits.builder()));
     assertThat(store(B, 0, 5000, 11)).isZero();
@@ -169,9 +171,7 @@ final class LayerGuestTest {
     assertThat(value(B, 1)).isEqualTo(3);
     // A number that the guest does not hand on is EDQUOT and no more.
     int seen =
-        run(
-            A,
-            (store, load, stats) -> layer(new Code(), 1, 10_000, store).constant(-1).raw(0x6c));
+        run(A, (store, load, stats) -> layer(new Code(), 1, 10_000, store).constant(-1).raw(0x6c));
     assertThat(seen).isEqualTo(-Errno.EDQUOT);
   }
 

@@ -109,8 +109,7 @@ final class TenantLayersTest {
   private static void assertCode(Throwable failure, String code) {
     assertThat(failure)
         .isInstanceOfSatisfying(
-            RealmException.class,
-            e -> assertThat(e.code()).as(e.getMessage()).isEqualTo(code));
+            RealmException.class, e -> assertThat(e.code()).as(e.getMessage()).isEqualTo(code));
   }
 
   @Test
@@ -131,11 +130,12 @@ final class TenantLayersTest {
   void whoHasNoBoundMakesNoEndlessNumberOfLayersEither() {
     try (Memory64Manager manager = manager(0, 10 * TenantLayers.OVERHEAD);
         TenantLayers layers = manager.open(A, Long.MAX_VALUE)) {
-      assertThatThrownBy(() -> {
-            for (int i = 0; i < 11; i++) {
-              store(layers, "m", i, new byte[0]);
-            }
-          })
+      assertThatThrownBy(
+              () -> {
+                for (int i = 0; i < 11; i++) {
+                  store(layers, "m", i, new byte[0]);
+                }
+              })
           .satisfies(e -> assertCode(e, "LAYER_LIMIT"));
     }
   }
@@ -338,8 +338,7 @@ final class TenantLayersTest {
         TenantLayers a = manager.open(A, 8 * MIB);
         TenantLayers b = manager.open(B, 8 * MIB);
         ExecutorService threads = Executors.newSingleThreadExecutor()) {
-      Future<?> first =
-          threads.submit(() -> a.store("m", 0, 1000, slow, LayerWait.FOR_EVER));
+      Future<?> first = threads.submit(() -> a.store("m", 0, 1000, slow, LayerWait.FOR_EVER));
       try {
         assertThat(storing.await(60, TimeUnit.SECONDS)).isTrue();
         store(b, "m", 0, filled(1000, 4));
