@@ -161,7 +161,7 @@ final class BenchCommand implements Callable<Integer> {
         Backends.open(model.backend(), model.backendOptions(console::note));
     selection.passedOver().forEach(console::note);
     try (Backend backend = selection.backend();
-        GgufFile file = GgufFile.open(model.file());
+        GgufFile file = model.files(console::note).open(model.file());
         CausalLm lm = Architectures.load(file, backend)) {
       Optional<MachineLimits> limits = withoutLimits ? Optional.empty() : backend.measureLimits();
       BenchReport report = new BenchReport(console, format, limits);

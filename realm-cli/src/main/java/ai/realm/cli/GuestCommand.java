@@ -75,7 +75,8 @@ final class GuestCommand {
     ModelOptions chosen = options.model();
     BackendOptions opened = chosen.backendOptions(console::note);
     try (Backend backend = Backends.open(chosen.backend(), opened).backend();
-        RealmRuntime runtime = options.open(backend, SEQUENCES, GuestLimits.DEFAULT)) {
+        RealmRuntime runtime =
+            options.open(backend, SEQUENCES, GuestLimits.DEFAULT, console::note)) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
       long model =
           succeed("load_model", recorder.call("load_model", options.modelName(), "{}")).value();

@@ -55,7 +55,8 @@ final class GuestSession implements Session {
         Backends.open(chosen.backend(), chosen.backendOptions(notices::add));
     Backend backend = selection.backend();
     // One conversation at a time, as long as it takes.
-    RealmRuntime runtime = options.open(backend, 1, GuestLimits.DEFAULT.withDeadline(LONGEST_CALL));
+    RealmRuntime runtime =
+        options.open(backend, 1, GuestLimits.DEFAULT.withDeadline(LONGEST_CALL), notices::add);
     try {
       runtime.loadWasm(DefaultGuest.bytes());
       long model = runtime.callFunction("load_model", options.modelName(), "{}").value();

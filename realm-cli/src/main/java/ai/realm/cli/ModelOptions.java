@@ -1,6 +1,7 @@
 package ai.realm.cli;
 
 import ai.realm.compute.BackendOptions;
+import ai.realm.runtime.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
@@ -42,6 +43,13 @@ final class ModelOptions {
       description = "Most tokens of prompt and answer (default: the model's own, at most 8192).")
   private int context;
 
+  @Option(
+      names = "--copy-model",
+      description =
+          "Copy the model into memory instead of mapping its file, which others may then change: takes the"
+              + " file's size in memory besides.")
+  private boolean copied;
+
   @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
 
   /// The model file.
@@ -69,6 +77,15 @@ final class ModelOptions {
   /// @param notices told what becomes of the packed weights on disk
   BackendOptions backendOptions(Consumer<String> notices) {
     return new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(notices));
+  }
+
+  /// How the model's file comes into the process.
+  ///
+  /// @param notices told where it is mapped and others may change it
+  ModelFiles files(Consumer<String> notices) {
+    return copied
+        ? ModelFiles.inMemory()
+        : ModelFiles.mapped(line -> notices.accept(line + " (--copy-model)"));
   }
 
   /// Whether packed weights of the model seem to be on disk, so that the model itself is hardly read.

@@ -5,6 +5,7 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.engine.LoadedModel;
 import ai.realm.model.Perplexity;
+import ai.realm.runtime.ModelFiles;
 import ai.realm.tokenizer.Vocabulary;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -68,7 +69,7 @@ final class PerplexityCommand implements Callable<Integer> {
     BackendOptions options =
         new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(console::note));
     try (Backend backend = Backends.open(backendName, options).backend();
-        LoadedModel model = LoadedModel.open(file, backend);
+        LoadedModel model = LoadedModel.open(ModelFiles.mapped(console::note).open(file), backend);
         ProgressLine line = new ProgressLine(console);
         Interruption _ = new Interruption(() -> stopped.set(true))) {
       Vocabulary vocabulary = model.tokenizer().vocabulary();

@@ -12,6 +12,7 @@ import ai.realm.runtime.RuntimeConfig;
 import ai.realm.runtime.SequenceStorage;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -75,7 +76,8 @@ final class RuntimeOptions {
   /// A runtime for one call at a time.
   ///
   /// @param sequences how many sequences of the greatest length the KV store has room for
-  RealmRuntime open(Backend backend, int sequences, GuestLimits limits) {
+  /// @param notices told of what the user must see once
+  RealmRuntime open(Backend backend, int sequences, GuestLimits limits, Consumer<String> notices) {
     RuntimeConfig config =
         new RuntimeConfig(
                 Map.of(MODEL, model.file()),
@@ -89,8 +91,15 @@ final class RuntimeOptions {
                 adapter == null
                     ? Map.of()
                     : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)))
+            .withModelFiles(model.files(notices))
             .withSavedSequences(new SequenceStorage(savedBytes, savedFolder));
-    ResourceLimits taken = ResourceLimits.builder().guest(limits).savedKvBytes(savedBytes).build();
+    // One user: layers are bounded by what the host has for them.
+    ResourceLimits taken =
+        ResourceLimits.builder()
+            .guest(limits)
+            .savedKvBytes(savedBytes)
+            .layerBytes(Long.MAX_VALUE)
+            .build();
     return new RealmRuntime(config, taken, GuestTools.NONE, isolation);
   }
 

@@ -69,7 +69,8 @@ public final class GgufFile implements AutoCloseable {
   }
 
   /// The same over a copy in memory: for a file that somebody may shorten or rewrite while it is used.
-  /// A mapped file that is cut takes the process down where native or vector code reads it.
+  /// A mapped file that is cut is an `InternalError` for who reads it, and takes the process down where native
+  /// or vector code does.
   ///
   /// @throws GgufFormatException when it is no regular readable file, malformed, or changes meanwhile
   public static GgufFile openCopied(Path path) {
@@ -87,7 +88,7 @@ public final class GgufFile implements AutoCloseable {
 
   private static MemorySegment copy(FileChannel channel, long size, Arena arena)
       throws IOException {
-    MemorySegment memory = arena.allocate(size, COPY_ALIGNMENT);
+    MemorySegment memory = allocate(size, arena);
     for (long at = 0; at < size; ) {
       ByteBuffer piece = memory.asSlice(at, Math.min(COPY_BYTES, size - at)).asByteBuffer();
       int n = channel.read(piece, at);
@@ -98,6 +99,15 @@ public final class GgufFile implements AutoCloseable {
       at += n;
     }
     return memory.asReadOnly();
+  }
+
+  private static MemorySegment allocate(long size, Arena arena) {
+    try {
+      return arena.allocate(size, COPY_ALIGNMENT);
+    } catch (OutOfMemoryError e) {
+      throw new GgufFormatException(
+          "expected memory for a copy of %d bytes, found too little".formatted(size), e);
+    }
   }
 
   private static GgufFile open(Path path, Source source) {
@@ -135,6 +145,10 @@ public final class GgufFile implements AutoCloseable {
       return read(path, part, source, arena, parts, files, FileStamp.of(path));
     } catch (GgufFormatException e) {
       throw new GgufFormatException("model file " + path + ": " + e.getMessage(), e);
+    } catch (InternalError e) {
+      // A page of the mapped file is not there any more.
+      throw new GgufFormatException(
+          "model file " + path + ": expected a file that stays as it is, found it shortened", e);
     } catch (IOException e) {
       throw new GgufFormatException(
           "model file " + path + ": expected a readable file, found: " + e.getMessage(), e);

@@ -5,6 +5,7 @@ import ai.realm.compute.Backend;
 import ai.realm.error.RealmException;
 import ai.realm.gguf.GgufFile;
 import ai.realm.gguf.GgufFingerprint;
+import ai.realm.gguf.GgufFormatException;
 import ai.realm.gguf.GgufMetadata;
 import ai.realm.model.Architectures;
 import ai.realm.model.CausalLm;
@@ -54,10 +55,22 @@ public final class LoadedModel implements AutoCloseable {
     try {
       Tokenizer tokenizer = Tokenizer.of(file.metadata());
       return new LoadedModel(file, tokenizer, backend, Architectures.load(file, backend));
-    } catch (RuntimeException e) {
+    } catch (InternalError e) {
+      file.close();
+      throw cut(file, e);
+    } catch (RuntimeException | Error e) {
       file.close();
       throw e;
     }
+  }
+
+  /// A page of a mapped file is not there any more: the JVM says so by an `InternalError`, which nobody above
+  /// must take for a failure of its own.
+  private static GgufFormatException cut(GgufFile file, InternalError e) {
+    return new GgufFormatException(
+        "model file %s: expected a file that stays as it is while it is mapped, found it shortened"
+            .formatted(file.path()),
+        e);
   }
 
   /// The file's metadata.
@@ -97,7 +110,11 @@ public final class LoadedModel implements AutoCloseable {
   /// @param strength factor on what the adapter adds, 1 for what it was trained for
   /// @throws RealmException when the file is malformed or does not fit this model
   public Adapter loadAdapter(Path path, float strength) {
-    GgufFile adapterFile = GgufFile.open(path);
+    return loadAdapter(GgufFile.open(path), strength);
+  }
+
+  /// The same from an open file, which goes with the model; where it does not fit it is closed.
+  public Adapter loadAdapter(GgufFile adapterFile, float strength) {
     lock.lock();
     try {
       if (closed) {
@@ -106,7 +123,10 @@ public final class LoadedModel implements AutoCloseable {
       Adapter adapter = model.loadAdapter(adapterFile, strength);
       adapters.add(new AdapterFile(adapterFile, adapter, strength));
       return adapter;
-    } catch (RuntimeException e) {
+    } catch (InternalError e) {
+      adapterFile.close();
+      throw cut(adapterFile, e);
+    } catch (RuntimeException | Error e) {
       adapterFile.close();
       throw e;
     } finally {
@@ -118,6 +138,7 @@ public final class LoadedModel implements AutoCloseable {
   /// files and the adapter's strength.
   ///
   /// @param adapter one of [#loadAdapter]; null for none
+  /// @throws GgufFormatException when a mapped file was shortened
   public byte[] fingerprint(@Nullable Adapter adapter) {
     lock.lock();
     try {
@@ -133,6 +154,8 @@ public final class LoadedModel implements AutoCloseable {
         }
       }
       return both.array();
+    } catch (InternalError e) {
+      throw cut(file, e);
     } finally {
       lock.unlock();
     }

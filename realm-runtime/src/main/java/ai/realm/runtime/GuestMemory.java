@@ -58,6 +58,13 @@ final class GuestMemory {
     return memory.readBytes(pointer, length);
   }
 
+  /// The same into an array that is there already.
+  void bytes(int pointer, int length, byte[] to) {
+    check(pointer, length);
+    MemorySegment.copy(
+        memory.segment((long) pointer + length), ValueLayout.JAVA_BYTE, pointer, to, 0, length);
+  }
+
   /// Writes at most `capacity` bytes and returns how many there are.
   int put(byte[] bytes, int pointer, int capacity) {
     check(pointer, capacity);

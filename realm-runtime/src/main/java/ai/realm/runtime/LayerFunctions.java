@@ -1,6 +1,5 @@
 package ai.realm.runtime;
 
-import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
@@ -111,14 +110,32 @@ final class LayerFunctions {
   /// `(model_ptr, model_len, layer, ptr, len)`.
   int storeLayer(GuestMemory memory, int[] a) {
     String model = layerName(memory, a);
+    memory.check(a[3], a[4]);
     if (model == null) {
       return Errno.EINVAL;
     }
-    byte[] data = memory.bytes(a[3], a[4]);
+    Call call = state.call();
     try {
-      state.realm().memory64().store(model, a[2], MemorySegment.ofArray(data));
+      state
+          .realm()
+          .layers()
+          .store(
+              model,
+              a[2],
+              a[4],
+              (offset, piece, n) -> memory.bytes(a[3] + (int) offset, n, piece),
+              LayerWait.of(call));
       return 0;
-    } catch (IllegalStateException e) {
+    } catch (LimitException e) {
+      call.refuse(Errno.EDQUOT, e);
+      return Errno.EDQUOT;
+    } catch (LayerException e) {
+      if (isCancelled(e)) {
+        return Errno.ECANCELED;
+      }
+      // Most likely the disk is full; the layer before is still there, and the caller learns the
+      // reason.
+      call.refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
     }
   }
@@ -130,27 +147,41 @@ final class LayerFunctions {
     if (model == null) {
       return Errno.EINVAL;
     }
-    long size = state.realm().memory64().size(model, a[2]);
-    if (size < 0 || size > Integer.MAX_VALUE) {
-      return size < 0 ? Errno.ENOENT : Errno.EMSGSIZE;
+    try {
+      long size =
+          state
+              .realm()
+              .layers()
+              .load(
+                  model,
+                  a[2],
+                  a[4],
+                  (offset, piece, n) -> memory.put(piece, a[3] + (int) offset, n),
+                  LayerWait.of(state.call()));
+      return size < 0 ? Errno.ENOENT : Math.toIntExact(size);
+    } catch (LayerException e) {
+      if (isCancelled(e)) {
+        return Errno.ECANCELED;
+      }
+      throw e;
     }
-    byte[] data = new byte[(int) Math.min(size, a[4])];
-    state.realm().memory64().read(model, a[2], 0, MemorySegment.ofArray(data));
-    memory.put(data, a[3], a[4]);
-    return (int) size;
   }
 
-  /// Layers are a realm's own: the name of another realm cannot be said.
-  private @Nullable String layerName(GuestMemory memory, int[] a) {
-    byte[] name = memory.bytes(a[0], Math.min(a[1], MAX_NAME_BYTES + 1));
-    return name.length > MAX_NAME_BYTES
+  private static boolean isCancelled(LayerException e) {
+    return e.code().equals("LAYER_CANCELLED");
+  }
+
+  /// A name byte by byte, whatever text it is; null for one that is too long.
+  private static @Nullable String layerName(GuestMemory memory, int[] a) {
+    memory.check(a[0], a[1]);
+    return a[1] > MAX_NAME_BYTES
         ? null
-        : state.realm().tenant().name() + '\0' + new String(name, StandardCharsets.UTF_8);
+        : new String(memory.bytes(a[0], a[1]), StandardCharsets.ISO_8859_1);
   }
 
   int cacheStats(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
-    Memory64Stats stats = state.realm().memory64().stats();
+    Memory64Stats stats = state.realm().layers().stats();
     long[] values = {
       stats.residentBytes(),
       stats.layers(),

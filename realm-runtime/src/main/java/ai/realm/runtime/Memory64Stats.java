@@ -1,12 +1,12 @@
 package ai.realm.runtime;
 
-/// What a [Memory64Manager] holds and has done.
+/// What one owner's layers in a [Memory64Manager] are and have done, whatever others do.
 ///
-/// @param residentBytes bytes of layers that are in memory
+/// @param residentBytes bytes of the layers that count as in memory: those used last within the owner's share
 /// @param layers number of layers, resident or not
-/// @param hits reads that found their layer in memory
-/// @param misses reads that fetched it from the backing file
+/// @param hits reads of a resident layer
+/// @param misses reads of another one
 /// @param evictions layers that left memory for others
-/// @param capacityBytes the most bytes that may be resident
+/// @param capacityBytes the owner's share: the most of its bytes that may be resident
 public record Memory64Stats(
     long residentBytes, long layers, long hits, long misses, long evictions, long capacityBytes) {}

@@ -45,7 +45,7 @@ final class ModelCatalog implements AutoCloseable {
       }
       Adapter adapter = adapters.get(name);
       if (adapter == null && adapted != null) {
-        adapter = host.loadAdapter(adapted.adapter(), adapted.strength());
+        adapter = host.loadAdapter(config.modelFiles().open(adapted.adapter()), adapted.strength());
         adapters.put(name, adapter);
       }
       return new Entry(host, adapter);
@@ -58,7 +58,9 @@ final class ModelCatalog implements AutoCloseable {
     ModelHost present = loaded.get(name);
     Path path = config.models().get(name);
     if (present == null && path != null) {
-      present = ModelHost.start(LoadedModel.open(path, config.backend()), config);
+      present =
+          ModelHost.start(
+              LoadedModel.open(config.modelFiles().open(path), config.backend()), config);
       loaded.put(name, present);
     }
     return present;

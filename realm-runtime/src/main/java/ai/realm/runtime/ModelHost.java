@@ -6,12 +6,12 @@ import ai.realm.engine.EngineConfig;
 import ai.realm.engine.LoadedModel;
 import ai.realm.engine.TokenConstraint;
 import ai.realm.engine.grammar.TokenTrie;
+import ai.realm.gguf.GgufFile;
 import ai.realm.model.Pooling;
 import ai.realm.template.ChatMessage;
 import ai.realm.template.ChatTemplate;
 import ai.realm.tokenizer.Tokenizer;
 import ai.realm.tokenizer.Vocabulary;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -112,8 +112,8 @@ final class ModelHost implements AutoCloseable {
     return engine;
   }
 
-  /// An adapter of this model; it goes with the model.
-  Adapter loadAdapter(Path file, float strength) {
+  /// An adapter of this model; it and its file go with the model.
+  Adapter loadAdapter(GgufFile file, float strength) {
     return model.loadAdapter(file, strength);
   }
 

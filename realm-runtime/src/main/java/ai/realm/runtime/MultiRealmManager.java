@@ -60,7 +60,7 @@ public final class MultiRealmManager implements AutoCloseable {
     }
   }
 
-  /// Ends a tenant's realm and the calls in it; without one nothing happens.
+  /// Ends a tenant's realm and the calls in it, and forgets its layers; without one nothing happens.
   public void remove(TenantId tenant) {
     TenantRealm gone = realms.remove(tenant);
     if (gone != null) {
@@ -99,8 +99,13 @@ public final class MultiRealmManager implements AutoCloseable {
     return entry;
   }
 
-  /// Forgets the sequences that a tenant's guests saved: they outlive its realm otherwise.
+  /// Forgets the sequences that a tenant's guests saved, which outlive its realm otherwise, and the layers of
+  /// the realm that it has.
   public void forget(TenantId tenant) {
+    TenantRealm present = realms.get(tenant);
+    if (present != null) {
+      present.forgetLayers();
+    }
     models.saved().forget(tenant);
   }
 

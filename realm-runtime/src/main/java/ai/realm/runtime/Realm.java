@@ -18,7 +18,7 @@ final class Realm implements AutoCloseable {
   private final TenantId tenant;
   private final ResourceLimits limits;
   private final ModelCatalog models;
-  private final Memory64Manager memory64;
+  private final TenantLayers layers;
   private final GuestTools tools;
   private final UsageMeter meter = new UsageMeter();
   private final Quota quota;
@@ -37,7 +37,7 @@ final class Realm implements AutoCloseable {
     this.tenant = tenant;
     this.limits = limits;
     this.models = models;
-    this.memory64 = memory64;
+    this.layers = memory64.open(tenant, limits.layerBytes());
     this.tools = tools;
     this.quota = new Quota(tenant, limits, meter, System::nanoTime);
     this.memory = new MemoryBudget(limits.memoryBytes());
@@ -56,8 +56,9 @@ final class Realm implements AutoCloseable {
     return models;
   }
 
-  Memory64Manager memory64() {
-    return memory64;
+  /// What the tenant's guests keep in host memory; it goes with the realm.
+  TenantLayers layers() {
+    return layers;
   }
 
   GuestTools tools() {
@@ -109,9 +110,11 @@ final class Realm implements AutoCloseable {
     }
   }
 
-  /// Leaves the engines; the guests must have ended. Steps in flight are waited for.
+  /// Leaves the engines and forgets the tenant's layers; the guests must have ended. Steps in flight are waited
+  /// for.
   @Override
   public void close() {
+    layers.close();
     lock.lock();
     try {
       engineTenants.forEach(Realm::leave);

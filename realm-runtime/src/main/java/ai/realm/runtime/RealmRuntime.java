@@ -109,7 +109,7 @@ public final class RealmRuntime implements AutoCloseable {
     return Errno.describe(result);
   }
 
-  /// Host memory of the guests' private layers.
+  /// Host memory for layers of the embedding program's own; the guest has its own beside them.
   public Memory64Manager memory64() {
     return memory64;
   }

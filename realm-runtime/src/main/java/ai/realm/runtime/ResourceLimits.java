@@ -17,6 +17,7 @@ import ai.realm.engine.Priority;
 /// | `cpuMillisPerSecond` | `CPU_RATE` |
 /// | `maxSequences`, `maxKvBlocks`, `maxQueuedSteps` | `SEQUENCE_LIMIT`, `KV_LIMIT`, `QUEUE_FULL` |
 /// | `savedKvBytes` | `SAVED_KV_LIMIT` |
+/// | `layerBytes` | `LAYER_LIMIT`; the guest gets `EDQUOT` |
 ///
 /// @param guest what each call may take
 /// @param memoryBytes linear memory of all instances
@@ -31,6 +32,7 @@ import ai.realm.engine.Priority;
 /// @param maxQueuedSteps steps that wait per model
 /// @param storeBytes what its guests keep between calls
 /// @param savedKvBytes sequences that its guests saved
+/// @param layerBytes layers that its guests keep in host memory, 4 KiB more for each
 /// @param priority who goes first when tenants compete
 /// @param weight share of the engine among tenants of one priority
 public record ResourceLimits(
@@ -47,6 +49,7 @@ public record ResourceLimits(
     int maxQueuedSteps,
     long storeBytes,
     long savedKvBytes,
+    long layerBytes,
     Priority priority,
     double weight) {
   public ResourceLimits {
@@ -62,18 +65,21 @@ public record ResourceLimits(
         || maxQueuedSteps < 1
         || storeBytes < 0
         || savedKvBytes < 0
+        || layerBytes < 0
         || !(weight > 0)) {
       throw new IllegalArgumentException(
           "resource limits: expected positive bounds, found one that is not");
     }
   }
 
-  /// Only what each call may take is bounded: for a single user.
+  /// Only what each call may take is bounded, and what guests keep as [#builder] says, layers by the host alone:
+  /// for a single user.
   public static ResourceLimits unbounded(GuestLimits guest) {
-    return builder().guest(guest).build();
+    return builder().guest(guest).layerBytes(Long.MAX_VALUE).build();
   }
 
-  /// Limits that are unbounded until set.
+  /// Limits that are unbounded until set, but for what guests keep: 1 MiB of values, 64 MiB of saved sequences,
+  /// 64 MiB of layers.
   public static Builder builder() {
     return new Builder();
   }
@@ -93,6 +99,7 @@ public record ResourceLimits(
     private int maxQueuedSteps = Integer.MAX_VALUE;
     private long storeBytes = 1 << 20;
     private long savedKvBytes = 64 << 20;
+    private long layerBytes = 64 << 20;
     private Priority priority = Priority.NORMAL;
     private double weight = 1;
 
@@ -176,6 +183,12 @@ public record ResourceLimits(
       return this;
     }
 
+    /// Layers that guests keep in host memory, 4 KiB more for each.
+    public Builder layerBytes(long value) {
+      layerBytes = value;
+      return this;
+    }
+
     /// Who goes first when tenants compete.
     public Builder priority(Priority value) {
       priority = value;
@@ -204,6 +217,7 @@ public record ResourceLimits(
           maxQueuedSteps,
           storeBytes,
           savedKvBytes,
+          layerBytes,
           priority,
           weight);
     }

@@ -17,6 +17,7 @@ import java.util.Map;
 /// @param maxBatch the most sequences of one forward step; 1 turns batching off
 /// @param adapted models with an adapter, by the names that guests open them by
 /// @param savedSequences where sequences lie that guests save
+/// @param modelFiles how model files come into the process
 public record RuntimeConfig(
     Map<String, Path> models,
     Backend backend,
@@ -27,7 +28,8 @@ public record RuntimeConfig(
     GuestLimits limits,
     int maxBatch,
     Map<String, AdaptedModel> adapted,
-    SequenceStorage savedSequences) {
+    SequenceStorage savedSequences,
+    ModelFiles modelFiles) {
   /// Sequences of one forward step where nothing else is said.
   private static final int MAX_BATCH = 64;
 
@@ -67,7 +69,8 @@ public record RuntimeConfig(
         limits,
         MAX_BATCH,
         Map.of(),
-        SequenceStorage.inMemory());
+        SequenceStorage.inMemory(),
+        ModelFiles.logged());
   }
 
   /// The same with sequences that guests save in memory.
@@ -91,7 +94,34 @@ public record RuntimeConfig(
         limits,
         maxBatch,
         adapted,
-        SequenceStorage.inMemory());
+        SequenceStorage.inMemory(),
+        ModelFiles.logged());
+  }
+
+  /// The same with files that are mapped, and a line in the JVM's log where one might change.
+  public RuntimeConfig(
+      Map<String, Path> models,
+      Backend backend,
+      int maxContext,
+      int sequences,
+      KvType kvType,
+      long memory64Bytes,
+      GuestLimits limits,
+      int maxBatch,
+      Map<String, AdaptedModel> adapted,
+      SequenceStorage savedSequences) {
+    this(
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        maxBatch,
+        adapted,
+        savedSequences,
+        ModelFiles.logged());
   }
 
   /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
@@ -112,7 +142,8 @@ public record RuntimeConfig(
         other,
         maxBatch,
         adapted,
-        savedSequences);
+        savedSequences,
+        modelFiles);
   }
 
   /// The same with another bound on sequences.
@@ -127,7 +158,8 @@ public record RuntimeConfig(
         limits,
         maxBatch,
         adapted,
-        savedSequences);
+        savedSequences,
+        modelFiles);
   }
 
   /// The same with another bound on the sequences of one forward step.
@@ -142,7 +174,8 @@ public record RuntimeConfig(
         limits,
         most,
         adapted,
-        savedSequences);
+        savedSequences,
+        modelFiles);
   }
 
   /// The same with models that have adapters.
@@ -157,7 +190,8 @@ public record RuntimeConfig(
         limits,
         maxBatch,
         others,
-        savedSequences);
+        savedSequences,
+        modelFiles);
   }
 
   /// The same with sequences that guests save elsewhere.
@@ -172,6 +206,29 @@ public record RuntimeConfig(
         limits,
         maxBatch,
         adapted,
-        storage);
+        storage,
+        modelFiles);
+  }
+
+  /// The same with model files that come into the process in another way.
+  public RuntimeConfig withModelFiles(ModelFiles files) {
+    return new RuntimeConfig(
+        models,
+        backend,
+        maxContext,
+        sequences,
+        kvType,
+        memory64Bytes,
+        limits,
+        maxBatch,
+        adapted,
+        savedSequences,
+        files);
+  }
+
+  /// The same with model files and adapters that are copied into memory, so that whatever happens to the files
+  /// afterwards is of no concern: for files that others may change.
+  public RuntimeConfig withCopiedModels() {
+    return withModelFiles(ModelFiles.inMemory());
   }
 }

@@ -181,6 +181,10 @@ final class TenantRealm implements AutoCloseable {
     }
   }
 
+  void forgetLayers() {
+    realm.layers().clear();
+  }
+
   /// Ends the calls in progress and leaves the engines.
   @Override
   public void close() {

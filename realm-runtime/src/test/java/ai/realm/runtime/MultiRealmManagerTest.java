@@ -337,17 +337,23 @@ final class MultiRealmManagerTest {
     WasmModuleBuilder module = new WasmModuleBuilder();
     int put = module.importFunction("realm_host", "kvs_put", 4);
     int get = module.importFunction("realm_host", "kvs_get", 4);
+    int store = module.importFunction("realm_host", "memory64_store_layer", 5);
+    int load = module.importFunction("realm_host", "memory64_load_layer", 5);
     module.memory(1, 1);
     module.function("load_model", 0, 0, new Code().constant(1));
+    // 1000 * bytes of the layer that was there + bytes of the value; then both are stored.
     Code code = new Code().constant(0).constant(1).constant(8).constant(4).call(get).set(1);
-    code.constant(0).constant(1).constant(0).constant(4).call(put).drop().get(1);
+    code.constant(0).constant(1).constant(0).constant(4).call(put).drop();
+    code.constant(0).constant(1).constant(7).constant(8).constant(4).call(load);
+    code.constant(1000).raw(0x6c).get(1).raw(0x6a).set(1);
+    code.constant(0).constant(1).constant(7).constant(0).constant(9).call(store).drop().get(1);
     module.function("generate", 1, 1, code);
     byte[] guest = module.build();
     for (TenantId tenant : List.of(A, B)) {
       manager.create(tenant, FREE);
       manager.deploy(tenant, guest);
-      assertThat(ask(tenant).value()).isEqualTo(Errno.ENOENT);
-      assertThat(ask(tenant).value()).isEqualTo(4);
+      assertThat(ask(tenant).value()).isEqualTo(1000L * Errno.ENOENT + Errno.ENOENT);
+      assertThat(ask(tenant).value()).isEqualTo(9004);
     }
   }
 

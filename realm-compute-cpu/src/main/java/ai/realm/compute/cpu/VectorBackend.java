@@ -19,15 +19,15 @@ import java.util.StringJoiner;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/// Computes with the Vector API on all cores. On Linux weights are brought into
-/// huge pages of our own, rearranged where that pays; elsewhere they stay in the mapped file. Activations stay
+/// Computes with the Vector API on all cores. On Linux weights are brought into memory of our own, in huge pages
+/// and rearranged where that pays; elsewhere they stay in the mapped file. Activations stay
 /// float32. What runs without our
 /// native library.
 final class VectorBackend extends CpuBackend {
   /// A table of this name is looked up in: copied when it is first multiplied with (tied embeddings).
   private static final String LOOKED_UP = "token_embd.weight";
 
-  private static final long COPIED_FROM = 1 << 21;
+  private static final long REARRANGED_FROM = 1 << 21;
 
   /// Floats below which row operations stay on the caller's thread.
   private static final long ALONE_BELOW = 1 << 15;
@@ -135,14 +135,19 @@ final class VectorBackend extends CpuBackend {
     return weights;
   }
 
-  /// Small matrices stay in the cache of the processor anyway; memory of the JVM would be no faster.
+  /// Vector loads must not read a mapped file, which somebody may shorten: that ends the process. So small
+  /// matrices are brought as well, as they are: rearranged or in huge pages they would be no faster, being in
+  /// the cache of the processor anyway.
   private void bring(VectorWeights weights) {
-    boolean pays =
-        weights.isMapped()
-            && memory() != OffHeap.JVM
-            && weights.rows() * weights.rowBytes() >= COPIED_FROM;
-    if (!weights.isBrought() && (pays || bringAll)) {
+    if (weights.isBrought()) {
+      return;
+    }
+    boolean apart = weights.isMapped() && memory() != OffHeap.JVM;
+    boolean large = weights.rows() * weights.rowBytes() >= REARRANGED_FROM;
+    if (bringAll || (apart && large)) {
       weights.bring(memory(), pool);
+    } else if (apart) {
+      weights.copy(memory(), pool);
     }
   }
 

@@ -41,8 +41,16 @@ final class VectorWeights implements WeightMatrix {
   /// else the file does (being truncated, for one) is then of no concern to the kernels. Rows of rearranged
   /// weights are still looked up in the tensor.
   void bring(OffHeap memory, WorkerPool pool) {
+    bring(memory, pool, VectorKernel.READS_ROWS ? kernel.interleaved() : null);
+  }
+
+  /// The same as they are, in the file's order.
+  void copy(OffHeap memory, WorkerPool pool) {
+    bring(memory, pool, null);
+  }
+
+  private void bring(OffHeap memory, WorkerPool pool, @Nullable Interleaved kind) {
     MemorySegment from = tensor.data();
-    Interleaved kind = VectorKernel.READS_ROWS ? kernel.interleaved() : null;
     Arena arena = Arena.ofShared();
     try {
       if (kind == null) {
