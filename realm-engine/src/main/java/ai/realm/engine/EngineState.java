@@ -419,6 +419,7 @@ final class EngineState {
         scheduler.preemptions,
         scheduler.prefixBlocks,
         queued.get(),
+        tenants.size(),
         sequences.size(),
         pool.freeBlocks(),
         cachedBlocks,
