@@ -444,6 +444,7 @@ final class EngineState {
         scheduler.preemptions,
         scheduler.prefixBlocks,
         queued.get(),
+        tenants.size(),
         sequences.size(),
         pool.freeBlocks(),
         cachedBlocks,

@@ -8,6 +8,7 @@ package ai.realm.engine;
 /// @param preemptions sequences whose blocks were taken
 /// @param prefixBlocks blocks found in a prefix cache instead of being computed
 /// @param queued requests that wait or are in a step
+/// @param tenants that are registered
 /// @param openSequences sequences that are open
 /// @param freeBlocks KV blocks that nobody holds
 /// @param cachedBlocks KV blocks that only prefix caches hold, or that they share with sequences
@@ -20,6 +21,7 @@ public record EngineStats(
     long preemptions,
     long prefixBlocks,
     int queued,
+    int tenants,
     int openSequences,
     int freeBlocks,
     int cachedBlocks,

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.Arrays;
@@ -165,7 +166,7 @@ final class CallFunctions {
       return Errno.EMSGSIZE;
     }
     long cpuBefore = Call.threadCpuNanos();
-    String answer = tool.apply(new String(text, StandardCharsets.UTF_8));
+    String answer = answer(name, tool, new String(text, StandardCharsets.UTF_8));
     state.call().excuseSince(cpuBefore);
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_TOOL_BYTES) {
@@ -177,6 +178,17 @@ final class CallFunctions {
             .exceeded(
                 "BLOB_LIMIT", "at most " + MAX_BLOB_BYTES + " bytes of tools' answers not freed")
         : keep(bytes);
+  }
+
+  /// What a tool answers. Its failure is not the guest's, whatever guests it called itself.
+  private static String answer(String name, UnaryOperator<String> tool, String text) {
+    try {
+      return tool.apply(text);
+    } catch (LimitException | UncheckedIOException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw new GuestTrapException("TOOL_FAILED", "guest: the tool " + name + " failed", e);
+    }
   }
 
   private int keep(byte[] bytes) {

@@ -3,9 +3,12 @@ package ai.realm.runtime;
 import java.time.Duration;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /// Keeps a tenant's failing guest from being tried again and again: after so many failures in a row it
-/// opens for a while, then lets one call through as a probe, and closes when that succeeds.
+/// opens for a while, then lets one call through as a probe, and closes when that succeeds. What a call
+/// says counts only while the breaker is as it was when the call began: a late end of one from before it
+/// opened neither closes it nor lets another probe through.
 final class CircuitBreaker {
   private enum State {
     CLOSED,
@@ -18,6 +21,7 @@ final class CircuitBreaker {
   private final LongSupplier nanoClock;
   private final ReentrantLock lock = new ReentrantLock();
   private State state = State.CLOSED;
+  private long changes;
   private int failures;
   private long openedNanos;
 
@@ -27,17 +31,40 @@ final class CircuitBreaker {
     this.nanoClock = nanoClock;
   }
 
-  /// Whether a call may be made now; each that may must end in [#succeeded], [#failed] or [#ended].
-  boolean tryPass() {
+  /// A call that was let through, which must [#end].
+  final class Pass {
+    private final long change;
+
+    private Pass(long change) {
+      this.change = change;
+    }
+
+    /// Says what the call's end says about the guest.
+    void end(GuestVerdict verdict) {
+      lock.lock();
+      try {
+        if (change == changes) {
+          count(verdict);
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  /// Lets a call through, or returns null when none may be made now.
+  @Nullable Pass tryPass() {
     lock.lock();
     try {
       return switch (state) {
-        case CLOSED -> true;
-        case PROBING -> false;
+        case CLOSED -> new Pass(changes);
+        case PROBING -> null;
         case OPEN -> {
-          boolean due = nanoClock.getAsLong() - openedNanos >= openNanos;
-          state = due ? State.PROBING : State.OPEN;
-          yield due;
+          if (nanoClock.getAsLong() - openedNanos < openNanos) {
+            yield null;
+          }
+          become(State.PROBING);
+          yield new Pass(changes);
         }
       };
     } finally {
@@ -45,39 +72,33 @@ final class CircuitBreaker {
     }
   }
 
-  void succeeded() {
-    lock.lock();
-    try {
-      failures = 0;
-      state = State.CLOSED;
-    } finally {
-      lock.unlock();
+  private void count(GuestVerdict verdict) {
+    switch (verdict) {
+      case WORKS -> {
+        failures = 0;
+        if (state == State.PROBING) {
+          become(State.CLOSED);
+        }
+      }
+      case FAILED -> {
+        failures++;
+        if (state == State.PROBING || failures >= failuresToOpen) {
+          become(State.OPEN);
+          openedNanos = nanoClock.getAsLong();
+        }
+      }
+      case NEITHER -> {
+        if (state == State.PROBING) {
+          // The next call may probe at once.
+          become(State.OPEN);
+        }
+      }
     }
   }
 
-  void failed() {
-    lock.lock();
-    try {
-      failures++;
-      if (state == State.PROBING || failures >= failuresToOpen) {
-        state = State.OPEN;
-        openedNanos = nanoClock.getAsLong();
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /// The call ended for a reason that says nothing about the guest.
-  void ended() {
-    lock.lock();
-    try {
-      if (state == State.PROBING) {
-        state = State.OPEN;
-      }
-    } finally {
-      lock.unlock();
-    }
+  private void become(State next) {
+    state = next;
+    changes++;
   }
 
   boolean isOpen() {

@@ -73,7 +73,7 @@ final class GuestModules {
     }
   }
 
-  private static void checkSize(byte[] wasm, GuestLimits limits) {
+  static void checkSize(byte[] wasm, GuestLimits limits) {
     if (wasm.length > limits.maxModuleBytes()) {
       throw new GuestFormatException(
           "guest: expected at most %d bytes, found %d"

@@ -1,14 +1,17 @@
 package ai.realm.runtime;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /// Running guests of one realm and one guest version. A call borrows one that idles, or a new one; retired,
 /// the pool lends no more and what comes back ends, so that calls in progress finish on the version they
 /// began with.
-final class GuestPool implements AutoCloseable {
+final class GuestPool {
   private static final int MAX_IDLE = 4;
 
   private final Realm realm;
@@ -36,9 +39,13 @@ final class GuestPool implements AutoCloseable {
     }
   }
 
-  LoadedGuest borrow() {
+  /// A running guest, to be given back, or null when the pool is retired.
+  @Nullable LoadedGuest borrow() {
     lock.lock();
     try {
+      if (retired) {
+        return null;
+      }
       LoadedGuest present = idle.poll();
       LoadedGuest one =
           present == null ? new LoadedGuest(new GuestSession(realm, guest.module())) : present;
@@ -62,7 +69,7 @@ final class GuestPool implements AutoCloseable {
       lock.unlock();
     }
     if (!keep) {
-      one.close();
+      one.session().close();
     }
   }
 
@@ -78,29 +85,30 @@ final class GuestPool implements AutoCloseable {
 
   /// Ends what idles and lends no more.
   void retire() {
-    ArrayDeque<LoadedGuest> ending;
+    List<GuestSession> ending = new ArrayList<>();
     lock.lock();
     try {
       retired = true;
-      ending = new ArrayDeque<>(idle);
+      idle.forEach(one -> ending.add(one.session()));
       idle.clear();
     } finally {
       lock.unlock();
     }
-    ending.forEach(LoadedGuest::close);
+    GuestSession.closeAll(ending);
   }
 
-  /// Ends calls in progress too, within one step each.
-  @Override
-  public void close() {
-    retire();
-    Set<LoadedGuest> ending;
+  /// Lends no more; what idles and what is lent is the caller's to close.
+  List<GuestSession> retireAll() {
     lock.lock();
     try {
-      ending = new HashSet<>(lent);
+      retired = true;
+      List<GuestSession> all = new ArrayList<>();
+      idle.forEach(one -> all.add(one.session()));
+      lent.forEach(one -> all.add(one.session()));
+      idle.clear();
+      return all;
     } finally {
       lock.unlock();
     }
-    ending.forEach(LoadedGuest::close);
   }
 }

@@ -2,40 +2,43 @@ package ai.realm.runtime;
 
 import ai.realm.error.RealmException;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// One running guest: an instance of a module with what it has open. Calls are made one at a time;
-/// [#cancel] may come from any thread.
+/// One running guest: an instance of a module with what it has open, and another after a call that ended
+/// badly. Calls are made one at a time; [#cancel] and [#close] may come from any thread.
 final class GuestSession implements AutoCloseable {
-  /// How long a closing session waits for its guest to end by itself.
+  /// How long a closing session waits for its guest to end by itself, and then for it to be interrupted.
   private static final Duration COOPERATION = Duration.ofMillis(300);
+
+  private static final Duration GRACE = Duration.ofSeconds(1);
 
   private final Realm realm;
   private final GuestEngine.Module module;
-  private final GuestState state;
-  private final HostFunctions hostFunctions;
   private final GuestThread thread;
   private final ReentrantLock lock = new ReentrantLock();
-  private GuestEngine.@Nullable Instance instance;
+  private volatile @Nullable GuestInstance instance;
+  private volatile @Nullable HostTrace trace;
   private volatile @Nullable Call current;
-  private boolean closed;
+  private volatile boolean closed;
 
   GuestSession(Realm realm, GuestEngine.Module module) {
     this.realm = realm;
     this.module = module;
-    this.state = new GuestState(realm);
-    this.hostFunctions = new HostFunctions(state);
     this.thread =
         new GuestThread("realm-" + realm.tenant().name(), realm.limits().guest().stackBytes());
   }
 
   /// Hands every host call to a trace.
   void trace(@Nullable HostTrace next) {
-    hostFunctions.trace(next);
+    trace = next;
+    GuestInstance present = instance;
+    if (present != null) {
+      present.trace(next);
+    }
   }
 
   GuestEngine.Module module() {
@@ -44,19 +47,32 @@ final class GuestSession implements AutoCloseable {
 
   /// Calls an exported function; the caller has been admitted by the realm's quota.
   ///
-  /// @throws GuestTrapException when the guest traps, or exceeds a limit
+  /// @throws GuestTrapException when the guest traps, exceeds a limit or is closed
   /// @throws GuestFormatException when it exports no such function
+  /// @throws LimitException `GUEST_BUSY` when other calls, or the one whose tool this is, keep it for longer
+  ///     than a call may take; `CALL_DEPTH`
   CallResult call(String name, GuestOutput output, Object... arguments) {
-    lock.lock();
-    Call call = new Call(List.of(arguments), output, realm);
+    NestedCalls nested = NestedCalls.into(this, realm.tenant());
+    lockWithin(realm.limits().guest().deadline());
+    try {
+      return call(nested, new Call(List.of(arguments), output, realm), name, arguments);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private CallResult call(NestedCalls nested, Call call, String name, Object... arguments) {
+    GuestInstance guest = present();
     RealmException refusal;
     try {
-      if (closed) {
-        throw new IllegalStateException("the guest is closed");
-      }
       current = call;
-      state.begin(call);
-      long value = thread.run(() -> invoke(name, arguments), call, realm.quota());
+      // Whoever closes it says so before looking for a call to end.
+      if (closed) {
+        throw new GuestTrapException("GUEST_CANCELLED", "guest: ended before the call began");
+      }
+      guest.begin(call);
+      long value =
+          thread.run(() -> nested.run(() -> guest.call(name, arguments)), call, realm.quota());
       refusal = call.refusal(value);
       if (refusal == null) {
         return call.result(value);
@@ -71,56 +87,53 @@ final class GuestSession implements AutoCloseable {
       throw e;
     } finally {
       call.finish();
-      state.end();
+      guest.end();
       current = null;
-      lock.unlock();
+      if (closed) {
+        discardInstance();
+        thread.close();
+      }
     }
     // The guest gave up in good order.
     realm.meter().failed.increment();
     throw refusal;
   }
 
-  private long invoke(String name, Object... arguments) {
-    GuestEngine.Instance guest = instance;
-    if (guest == null) {
-      guest = module.instantiate(hostFunctions, realm);
-      instance = guest;
-    }
-    int parameters = guest.parameters(name);
-    if (parameters < 0) {
-      throw new GuestFormatException("guest: exports no function " + name);
-    }
-    List<Long> numbers = new ArrayList<>();
-    for (Object argument : arguments) {
-      if (argument instanceof Number number) {
-        numbers.add(number.longValue() & 0xffff_ffffL);
+  private void lockWithin(Duration time) {
+    try {
+      if (lock.tryLock(time.toNanos(), TimeUnit.NANOSECONDS)) {
+        return;
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new GuestTrapException("GUEST_CANCELLED", "guest: the caller was interrupted", e);
     }
-    if (numbers.size() != parameters) {
-      throw new GuestFormatException(
-          "guest function %s: expected %d numbers, found %d"
-              .formatted(name, parameters, numbers.size()));
+    throw new LimitException(
+        "GUEST_BUSY", realm.tenant() + ": other calls kept the guest for " + time, 0);
+  }
+
+  private GuestInstance present() {
+    GuestInstance present = instance;
+    if (present == null) {
+      present = new GuestInstance(realm, module);
+      present.trace(trace);
+      instance = present;
     }
-    return guest.call(name, numbers.stream().mapToLong(Long::longValue).toArray());
+    return present;
   }
 
   private void discardInstance() {
-    state.close();
-    GuestEngine.Instance present = instance;
+    GuestInstance present = instance;
+    instance = null;
     if (present != null) {
       present.close();
-      instance = null;
     }
   }
 
   /// Whether a call ended badly, so that what the guest had open is gone.
   boolean isFresh() {
-    lock.lock();
-    try {
-      return instance == null;
-    } finally {
-      lock.unlock();
-    }
+    GuestInstance present = instance;
+    return present == null || !present.isMade();
   }
 
   /// Ends the call in progress within one step: the guest's next host function answers `ECANCELED`.
@@ -136,31 +149,54 @@ final class GuestSession implements AutoCloseable {
   /// host any more.
   @Override
   public void close() {
+    closeAll(List.of(this));
+  }
+
+  /// Closes many within the time of one: about a second, whatever their guests do. Where a thread does not
+  /// stop by then, what its guest has open is closed under it, and the rest goes when it does stop.
+  static void closeAll(Collection<GuestSession> sessions) {
+    for (GuestSession session : sessions) {
+      session.closed = true;
+      session.cancel();
+    }
+    long until = System.nanoTime() + COOPERATION.toNanos();
+    List<GuestSession> busy = sessions.stream().filter(s -> !s.endWithin(until)).toList();
+    busy.forEach(GuestSession::interrupt);
+    long giveUp = System.nanoTime() + GRACE.toNanos();
+    for (GuestSession session : busy) {
+      if (!session.endWithin(giveUp)) {
+        session.discardInstance();
+      }
+    }
+  }
+
+  private void interrupt() {
     Call running = current;
-    cancel();
-    if (running != null && !isIdleWithin(COOPERATION)) {
+    if (running != null) {
       running.interrupt();
     }
-    lock.lock();
+  }
+
+  /// Ends the session where no call keeps it until then.
+  private boolean endWithin(long untilNanos) {
+    if (!isIdleWithin(untilNanos - System.nanoTime())) {
+      return false;
+    }
     try {
-      closed = true;
       discardInstance();
       thread.close();
+      return true;
     } finally {
       lock.unlock();
     }
   }
 
-  private boolean isIdleWithin(Duration time) {
+  private boolean isIdleWithin(long nanos) {
     try {
-      boolean idle = lock.tryLock(time.toNanos(), TimeUnit.NANOSECONDS);
-      if (idle) {
-        lock.unlock();
-      }
-      return idle;
+      return lock.tryLock(Math.max(0, nanos), TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      return false;
+      return lock.tryLock();
     }
   }
 }

@@ -8,9 +8,10 @@ import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.tokenizer.StreamingDecoder;
 import java.util.Arrays;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
-/// What one running guest has open, and its call in progress. Used by the guest's thread.
+/// What one instance of a guest has open, and its call in progress. Used by the guest's thread.
 final class GuestState implements AutoCloseable {
   /// An open model.
   record OpenModel(ModelHost host, EngineTenant tenant, @Nullable Adapter adapter)
@@ -77,7 +78,8 @@ final class GuestState implements AutoCloseable {
   private final Realm realm;
   private final HandleTable handles;
   private final MemoryBudget logits;
-  private @Nullable Call call;
+  private volatile @Nullable Call call;
+  private volatile boolean abandoned;
 
   GuestState(Realm realm) {
     this.realm = realm;
@@ -117,9 +119,19 @@ final class GuestState implements AutoCloseable {
     return handles.find(handle, OpenSequence.class);
   }
 
-  /// Opens a model, or returns null when there is none of that name.
+  /// Opens a model, or returns null when there is none of that name. Waits while it is loaded, at most
+  /// until the call's deadline.
   @Nullable OpenModel openModel(String modelName) {
-    ModelCatalog.Entry entry = realm.models().find(modelName);
+    ModelCatalog.Entry entry;
+    try {
+      entry = realm.models().find(modelName, call().deadlineNanos());
+    } catch (TimeoutException e) {
+      throw new GuestTrapException("GUEST_DEADLINE", "guest: a model was not loaded in time", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new GuestTrapException(
+          "GUEST_CANCELLED", "guest: interrupted while a model was loaded", e);
+    }
     return entry == null
         ? null
         : new OpenModel(entry.host(), realm.engineTenant(entry.host()), entry.adapter());
@@ -135,7 +147,12 @@ final class GuestState implements AutoCloseable {
   }
 
   /// The call in progress.
+  ///
+  /// @throws GuestTrapException `GUEST_CANCELLED` after [#abandon]
   Call call() {
+    if (abandoned) {
+      throw new GuestTrapException("GUEST_CANCELLED", "guest: it was ended during the call");
+    }
     Call present = call;
     if (present == null) {
       throw new IllegalStateException("no call is in progress");
@@ -151,6 +168,13 @@ final class GuestState implements AutoCloseable {
   @Override
   public void close() {
     handles.drain(GuestState::closeQuietly);
+  }
+
+  /// The same for good: what the guest's thread opens from now on is refused, and closed by whoever wanted
+  /// it. May come from any thread.
+  void abandon() {
+    abandoned = true;
+    handles.close(GuestState::closeQuietly);
   }
 
   private static void closeQuietly(AutoCloseable object) {

@@ -8,7 +8,8 @@ public final class GuestTrapException extends RealmException {
   private static final long serialVersionUID = 1L;
 
   /// @param code `GUEST_TRAP`, `GUEST_MEMORY`, `GUEST_DEADLINE`, `GUEST_CPU`, `GUEST_CANCELLED`,
-  ///     `OUTPUT_LIMIT` or another limit's, or `WORKER_LOST`
+  ///     `GUEST_STUCK`,
+  ///     `OUTPUT_LIMIT` or another limit's, `TOOL_FAILED` or `WORKER_LOST`
   /// @param message one sentence
   public GuestTrapException(String code, String message) {
     super(code, message);

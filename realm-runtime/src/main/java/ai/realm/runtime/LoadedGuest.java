@@ -5,7 +5,12 @@ import java.util.Map;
 
 /// A running guest with the models that it has loaded: `load_model` is called once per model and running
 /// guest. Used by one call at a time.
-final class LoadedGuest implements AutoCloseable {
+final class LoadedGuest {
+  /// How a guest answered.
+  ///
+  /// @param loaded whether it had the model, so that this is what its `generate` gave
+  record Answer(CallResult result, boolean loaded) {}
+
   private final GuestSession session;
   private final Map<String, Long> models = new HashMap<>();
 
@@ -18,7 +23,7 @@ final class LoadedGuest implements AutoCloseable {
   }
 
   /// `load_model` where necessary, then `generate`.
-  CallResult generate(String model, String prompt, String config, GuestOutput output) {
+  Answer generate(String model, String prompt, String config, GuestOutput output) {
     if (session.isFresh()) {
       models.clear();
     }
@@ -26,16 +31,11 @@ final class LoadedGuest implements AutoCloseable {
     if (handle == null) {
       CallResult loaded = session.call("load_model", GuestOutput.discard(), model, "{}");
       if (loaded.value() < 0) {
-        return loaded;
+        return new Answer(loaded, false);
       }
       handle = loaded.value();
       models.put(model, handle);
     }
-    return session.call("generate", output, handle, prompt, config);
-  }
-
-  @Override
-  public void close() {
-    session.close();
+    return new Answer(session.call("generate", output, handle, prompt, config), true);
   }
 }

@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -17,9 +18,9 @@ import org.jspecify.annotations.Nullable;
 /// ```
 /// Guests are compiled once each, however many realms run them. A new version serves new calls at once
 /// while calls in progress finish on the old one. A guest that fails several times in a row is not tried
-/// for a while; if the tenant allows it the default guest stands in. Safe for many threads.
+/// for a while; if the tenant's policy says so the default guest stands in. Safe for many threads.
 public final class MultiRealmManager implements AutoCloseable {
-  private final GuestModules modules = new GuestModules(new EndiveGuestEngine());
+  private final GuestModules modules;
   private final Workers workers = new Workers();
   private final Memory64Manager memory64;
   private final ModelCatalog models;
@@ -35,6 +36,12 @@ public final class MultiRealmManager implements AutoCloseable {
   }
 
   MultiRealmManager(RuntimeConfig config, byte[] defaultGuest, LongSupplier nanoClock) {
+    this(config, defaultGuest, nanoClock, new EndiveGuestEngine());
+  }
+
+  MultiRealmManager(
+      RuntimeConfig config, byte[] defaultGuest, LongSupplier nanoClock, GuestEngine guests) {
+    this.modules = new GuestModules(guests);
     this.models = new ModelCatalog(config);
     this.memory64 = RealmRuntime.newMemory64(config);
     this.nanoClock = nanoClock;
@@ -52,19 +59,28 @@ public final class MultiRealmManager implements AutoCloseable {
           case Isolation.Worker isolated -> workers.join(tenant, isolated);
         };
     TenantRealm made = new TenantRealm(realm, policy, defaultGuest, worker, nanoClock);
-    if (realms.putIfAbsent(tenant, made) != null) {
+    TenantRealm present = realms.putIfAbsent(tenant, made);
+    if (present != null) {
       if (worker != null) {
         worker.close();
       }
-      throw new IllegalStateException(tenant + ": has a realm already");
+      throw new IllegalStateException(
+          tenant + (present.isClosed() ? ": its realm is being removed" : ": has a realm already"));
     }
   }
 
-  /// Ends a tenant's realm and the calls in it, and forgets its layers; without one nothing happens.
+  /// Ends a tenant's realm and the calls in it, within seconds, and forgets its layers; without one nothing
+  /// happens. Calls in progress
+  /// end with `GUEST_CANCELLED` or what their guest makes of `ECANCELED`, those that begin meanwhile with
+  /// `NO_REALM`.
+  ///
+  /// @throws LimitException `REALM_BUSY` when a step of it did not end in time: calls find no realm, and
+  ///     this can be tried again
   public void remove(TenantId tenant) {
-    TenantRealm gone = realms.remove(tenant);
-    if (gone != null) {
-      gone.close();
+    TenantRealm going = realms.get(tenant);
+    if (going != null) {
+      going.close();
+      realms.remove(tenant, going);
     }
   }
 
@@ -77,22 +93,27 @@ public final class MultiRealmManager implements AutoCloseable {
   /// @throws InterruptedException when interrupted: nothing is published
   public PublishedPrefix publish(String model, int[] tokens, Duration within)
       throws InterruptedException {
-    ModelCatalog.Entry entry = model(model);
-    return entry
-        .host()
-        .engine()
-        .publish(entry.adapter(), tokens, System.nanoTime() + within.toNanos());
+    long deadlineNanos = System.nanoTime() + within.toNanos();
+    ModelCatalog.Entry entry = model(model, deadlineNanos);
+    return entry.host().engine().publish(entry.adapter(), tokens, deadlineNanos);
   }
 
   /// The same for what every conversation begins with that has this system prompt, as the model's chat
   /// template writes it.
   public PublishedPrefix publishSystemPrompt(String model, String system, Duration within)
       throws InterruptedException {
-    return publish(model, model(model).host().systemTokens(system), within);
+    long deadlineNanos = System.nanoTime() + within.toNanos();
+    int[] tokens = model(model, deadlineNanos).host().systemTokens(system);
+    return publish(model, tokens, Duration.ofNanos(deadlineNanos - System.nanoTime()));
   }
 
-  ModelCatalog.Entry model(String name) {
-    ModelCatalog.Entry entry = models.find(name);
+  ModelCatalog.Entry model(String name, long deadlineNanos) throws InterruptedException {
+    ModelCatalog.Entry entry;
+    try {
+      entry = models.find(name, deadlineNanos);
+    } catch (TimeoutException e) {
+      throw new LimitException("MODEL_LOADING", "model %s: not loaded in time".formatted(name), 0);
+    }
     if (entry == null) {
       throw new IllegalArgumentException("there is no model " + name);
     }
@@ -111,16 +132,17 @@ public final class MultiRealmManager implements AutoCloseable {
 
   /// Takes a guest for a tenant's new calls; those in progress finish on the one they began with.
   ///
-  /// @throws GuestFormatException when it cannot be a guest: the one before stays
-  /// @throws LimitException `COMPILER_BUSY`
+  /// @throws GuestFormatException when it cannot be a guest, imports what the host does not have, or lacks
+  ///     `load_model` or `generate`: the one before stays
+  /// @throws LimitException `DEPLOY_PENDING` while another deployment of the tenant is not done,
+  ///     `COMPILER_BUSY`
   public void deploy(TenantId tenant, byte[] wasm) {
-    TenantRealm realm = realm(tenant);
-    realm.deploy(realm.load(modules, wasm));
+    realm(tenant).deploy(modules, wasm);
   }
 
   /// Returns a tenant to the default guest.
   public void undeploy(TenantId tenant) {
-    realm(tenant).deploy(null);
+    realm(tenant).use(null);
   }
 
   /// Lets the tenant's guest generate: its `load_model` where that was not called, then its `generate`.
@@ -142,18 +164,22 @@ public final class MultiRealmManager implements AutoCloseable {
 
   /// All realms, in no order.
   public List<RealmStatus> status() {
-    return realms.values().stream().map(TenantRealm::status).toList();
+    return realms.values().stream()
+        .filter(realm -> !realm.isClosed())
+        .map(TenantRealm::status)
+        .toList();
   }
 
   /// Whether the tenant has a realm.
   public boolean has(TenantId tenant) {
-    return realms.containsKey(tenant);
+    TenantRealm present = realms.get(tenant);
+    return present != null && !present.isClosed();
   }
 
-  private TenantRealm realm(TenantId tenant) {
+  TenantRealm realm(TenantId tenant) {
     TenantRealm present = realms.get(tenant);
-    if (present == null) {
-      throw new LimitException("NO_REALM", tenant + ": has no realm", 0);
+    if (present == null || present.isClosed()) {
+      throw Realm.gone(tenant);
     }
     return present;
   }
@@ -167,12 +193,27 @@ public final class MultiRealmManager implements AutoCloseable {
     return modules.compilations();
   }
 
+  int modelLoads() {
+    return models.loads();
+  }
+
+  /// Ends all realms. Where a step of one does not end in time the rest ends all the same.
   @Override
   public void close() {
-    realms.values().forEach(TenantRealm::close);
+    RuntimeException failure = null;
+    for (TenantRealm realm : realms.values()) {
+      try {
+        realm.close();
+      } catch (RuntimeException e) {
+        failure = e;
+      }
+    }
     realms.clear();
     workers.close();
     models.close();
     memory64.close();
+    if (failure != null) {
+      throw failure;
+    }
   }
 }

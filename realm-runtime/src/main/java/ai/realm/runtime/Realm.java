@@ -27,6 +27,7 @@ final class Realm implements AutoCloseable {
   private final GrammarCache grammars = new GrammarCache(MAX_GRAMMARS);
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<ModelHost, EngineTenant> engineTenants = new HashMap<>();
+  private boolean closed;
 
   Realm(
       TenantId tenant,
@@ -90,9 +91,14 @@ final class Realm implements AutoCloseable {
   }
 
   /// The tenant's place in a model's engine.
+  ///
+  /// @throws LimitException `NO_REALM` after [#close]: nobody would give the place back
   EngineTenant engineTenant(ModelHost host) {
     lock.lock();
     try {
+      if (closed) {
+        throw gone(tenant);
+      }
       return engineTenants.computeIfAbsent(
           host,
           h ->
@@ -110,30 +116,55 @@ final class Realm implements AutoCloseable {
     }
   }
 
-  /// Leaves the engines and forgets the tenant's layers; the guests must have ended. Steps in flight are waited
-  /// for.
+  /// What calls of a tenant without a realm are told.
+  static LimitException gone(TenantId tenant) {
+    return new LimitException("NO_REALM", tenant + ": has no realm", 0);
+  }
+
+  /// Leaves the engines and forgets the tenant's layers; the guests must have ended. Steps in flight are waited for. Where that takes too
+  /// long it can be called again.
+  ///
+  /// @throws LimitException `REALM_BUSY` when a step did not end in time
   @Override
   public void close() {
     layers.close();
+    Map<ModelHost, EngineTenant> left;
     lock.lock();
     try {
-      engineTenants.forEach(Realm::leave);
-      engineTenants.clear();
+      closed = true;
+      left = Map.copyOf(engineTenants);
+    } finally {
+      lock.unlock();
+    }
+    long giveUp = System.nanoTime() + CLOSE_TIMEOUT_NANOS;
+    left.forEach((host, place) -> {
+      leave(host, place, giveUp);
+      forget(host);
+    });
+  }
+
+  private void forget(ModelHost host) {
+    lock.lock();
+    try {
+      engineTenants.remove(host);
     } finally {
       lock.unlock();
     }
   }
 
-  private static void leave(ModelHost host, EngineTenant tenant) {
-    long giveUp = System.nanoTime() + CLOSE_TIMEOUT_NANOS;
+  private void leave(ModelHost host, EngineTenant place, long giveUp) {
     while (true) {
       try {
-        host.engine().remove(tenant);
+        host.engine().remove(place);
         return;
       } catch (IllegalStateException e) {
         // A cancelled step holds its sequence until the engine has passed it.
         if (System.nanoTime() - giveUp > 0) {
-          throw e;
+          throw new LimitException(
+              "REALM_BUSY",
+              "%s: a step did not end within %d s"
+                  .formatted(tenant, TimeUnit.NANOSECONDS.toSeconds(CLOSE_TIMEOUT_NANOS)),
+              CLOSE_TIMEOUT_NANOS);
         }
         LockSupport.parkNanos(1_000_000);
       }

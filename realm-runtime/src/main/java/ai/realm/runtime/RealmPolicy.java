@@ -6,7 +6,9 @@ import java.time.Duration;
 ///
 /// @param limits what it may take
 /// @param tools functions of the embedding program that its guests may call
-/// @param fallback whether the default guest stands in while the tenant's own fails
+/// @param fallback whether the default guest stands in while the tenant's own fails: not for a tenant whose
+///     guest checks, redacts or constrains what comes out, since the default guest does not, and whoever can
+///     make the tenant's guest fail chooses which of them answers
 /// @param failuresToOpen failures in a row that open the circuit breaker
 /// @param openFor how long it stays open before the guest is tried again
 /// @param isolation where its own guest runs; the default guest always runs in the host's process
@@ -25,10 +27,11 @@ public record RealmPolicy(
     }
   }
 
-  /// No tools, the default guest stands in after three failures in a row, for 30 seconds.
+  /// No tools and nothing that stands in: after three failures in a row the tenant's own guest is not tried
+  /// for 30 seconds.
   public static RealmPolicy of(ResourceLimits limits) {
     return new RealmPolicy(
-        limits, GuestTools.NONE, true, 3, Duration.ofSeconds(30), Isolation.inProcess());
+        limits, GuestTools.NONE, false, 3, Duration.ofSeconds(30), Isolation.inProcess());
   }
 
   /// The same with or without the default guest to stand in.

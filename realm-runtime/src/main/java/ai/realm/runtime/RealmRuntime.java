@@ -146,9 +146,12 @@ public final class RealmRuntime implements AutoCloseable {
       closeSession();
       session = null;
       workers.close();
-      realm.close();
-      models.close();
-      memory64.close();
+      try {
+        realm.close();
+      } finally {
+        models.close();
+        memory64.close();
+      }
     } finally {
       lock.unlock();
     }

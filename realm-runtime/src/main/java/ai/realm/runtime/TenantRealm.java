@@ -1,28 +1,47 @@
 package ai.realm.runtime;
 
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// One tenant's realm under a [MultiRealmManager]: the guest that new calls run, the default guest behind
-/// it, the circuit breaker between them.
+/// it, the circuit breaker between them. A call takes its guest under the same lock under which another is
+/// deployed and the realm is closed, so that none runs on what is gone.
 final class TenantRealm implements AutoCloseable {
   private final Realm realm;
   private final RealmPolicy policy;
   private final LongSupplier nanoClock;
   private final GuestPool fallback;
   private final Workers.@Nullable Slot worker;
-  private final Set<GuestPool> retired = ConcurrentHashMap.newKeySet();
+  private final Semaphore deploying = new Semaphore(1);
   private final ReentrantLock lock = new ReentrantLock();
+  private final Set<GuestPool> retired = new HashSet<>();
   private @Nullable Version own;
   private boolean closed;
+  private boolean workerLeft;
 
   /// A deployed guest. Each has a breaker of its own: calls of the one before that fail still say nothing
   /// about the next.
   private record Version(GuestPool pool, CircuitBreaker breaker) {}
+
+  /// A running guest that a call has borrowed.
+  ///
+  /// @param pass what the breaker of the tenant's own guest wants to know the end of; null for the default
+  ///     guest
+  private record Turn(GuestPool pool, LoadedGuest guest, CircuitBreaker.@Nullable Pass pass) {
+    LoadedGuest.Answer run(String model, String prompt, String config, GuestOutput output) {
+      try {
+        return guest.generate(model, prompt, config, output);
+      } finally {
+        pool.giveBack(guest);
+      }
+    }
+  }
 
   /// @param worker where the tenant's own guests run; null for in this process
   TenantRealm(
@@ -38,17 +57,32 @@ final class TenantRealm implements AutoCloseable {
     this.nanoClock = nanoClock;
   }
 
-  GuestLimits guestLimits() {
-    return policy.limits().guest();
+  /// Checks, reads and compiles a guest where the tenant's guests run, and lets new calls run it. Calls in
+  /// progress finish on theirs. One at a time: who deploys a lot waits in line once, as others do.
+  ///
+  /// @throws LimitException `DEPLOY_PENDING` while another of the tenant is not done
+  void deploy(GuestModules modules, byte[] wasm) {
+    if (!deploying.tryAcquire()) {
+      throw new LimitException(
+          "DEPLOY_PENDING", realm.tenant() + ": at most one deployment at a time", 0);
+    }
+    try {
+      use(load(modules, wasm));
+    } finally {
+      deploying.release();
+    }
   }
 
-  /// Reads and compiles a guest where the tenant's guests run.
-  GuestModules.Guest load(GuestModules modules, byte[] wasm) {
-    if (worker == null) {
-      return modules.get(wasm, guestLimits());
+  private GuestModules.Guest load(GuestModules modules, byte[] wasm) {
+    GuestLimits limits = policy.limits().guest();
+    GuestModules.checkSize(wasm, limits);
+    HostFunctions functions = new HostFunctions(new GuestState(realm));
+    if (!EndiveGuestEngine.isBuiltIn(wasm)) {
+      GuestInterface.check(wasm, functions::find);
     }
-    List<HostFunction> functions = new HostFunctions(new GuestState(realm)).all();
-    return modules.getFrom(new WorkerGuestEngine(worker, functions), wasm, guestLimits());
+    return worker == null
+        ? modules.get(wasm, limits)
+        : modules.getFrom(new WorkerGuestEngine(worker, functions.all()), wasm, limits);
   }
 
   Workers.@Nullable Slot worker() {
@@ -56,19 +90,21 @@ final class TenantRealm implements AutoCloseable {
   }
 
   /// New calls run this guest; null for the default one. Calls in progress finish on theirs.
-  void deploy(GuestModules.@Nullable Guest guest) {
+  void use(GuestModules.@Nullable Guest guest) {
     Version before;
     lock.lock();
     try {
       checkOpen();
       before = own;
       own = guest == null ? null : version(guest);
+      retired.removeIf(GuestPool::isOver);
+      if (before != null) {
+        retired.add(before.pool());
+      }
     } finally {
       lock.unlock();
     }
     if (before != null) {
-      retired.removeIf(GuestPool::isOver);
-      retired.add(before.pool());
       before.pool().retire();
     }
   }
@@ -81,85 +117,108 @@ final class TenantRealm implements AutoCloseable {
 
   private void checkOpen() {
     if (closed) {
-      throw new IllegalStateException(realm.tenant() + ": the realm was removed");
+      throw Realm.gone(realm.tenant());
+    }
+  }
+
+  boolean isClosed() {
+    lock.lock();
+    try {
+      return closed;
+    } finally {
+      lock.unlock();
     }
   }
 
   CallResult generate(String model, String prompt, String config, GuestOutput output) {
     realm.quota().begin();
     try {
-      Version tried = current();
-      if (tried == null) {
-        return run(fallback, model, prompt, config, output);
-      }
-      if (tried.breaker().tryPass()) {
-        return tryOwn(tried, model, prompt, config, output);
-      }
-      if (policy.fallback()) {
-        return run(fallback, model, prompt, config, output);
-      }
-      realm.meter().refusedAfterItBegan();
-      throw new LimitException(
-          "GUEST_UNAVAILABLE",
-          realm.tenant() + ": its guest failed too often and is not tried for a while",
-          tried.breaker().retryAfterNanos());
+      Turn turn = take();
+      CircuitBreaker.Pass pass = turn.pass();
+      return pass == null
+          ? turn.run(model, prompt, config, output).result()
+          : tryOwn(turn, pass, model, prompt, config, output);
     } finally {
       realm.quota().end();
     }
   }
 
-  private @Nullable Version current() {
+  /// Borrows what the call is to run.
+  ///
+  /// @throws LimitException `NO_REALM` when the realm is closed, `GUEST_UNAVAILABLE`
+  private Turn take() {
     lock.lock();
     try {
       checkOpen();
-      return own;
+      Version version = own;
+      if (version == null) {
+        return turn(fallback, null);
+      }
+      CircuitBreaker.Pass pass = version.breaker().tryPass();
+      if (pass != null) {
+        return turn(version.pool(), pass);
+      }
+      if (policy.fallback()) {
+        return turn(fallback, null);
+      }
+      realm.meter().refusedAfterItBegan();
+      throw new LimitException(
+          "GUEST_UNAVAILABLE",
+          realm.tenant() + ": its guest failed too often and is not tried for a while",
+          version.breaker().retryAfterNanos());
     } finally {
       lock.unlock();
     }
   }
 
+  private Turn takeDefault() {
+    lock.lock();
+    try {
+      checkOpen();
+      return turn(fallback, null);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Turn turn(GuestPool pool, CircuitBreaker.@Nullable Pass pass) {
+    LoadedGuest guest = pool.borrow();
+    if (guest == null) {
+      throw Realm.gone(realm.tenant());
+    }
+    return new Turn(pool, guest, pass);
+  }
+
   /// Runs the tenant's own guest. Where it fails before anything was emitted and the tenant allows it,
   /// the default guest answers this call already.
   private CallResult tryOwn(
-      Version tried, String model, String prompt, String config, GuestOutput output) {
-    CircuitBreaker breaker = tried.breaker();
+      Turn turn,
+      CircuitBreaker.Pass pass,
+      String model,
+      String prompt,
+      String config,
+      GuestOutput output) {
     Emitted emitted = new Emitted(output);
-    boolean decided = false;
+    GuestVerdict verdict = GuestVerdict.NEITHER;
     try {
-      CallResult result = run(tried.pool(), model, prompt, config, emitted);
-      breaker.succeeded();
-      decided = true;
-      return result;
-    } catch (GuestTrapException | GuestFormatException e) {
-      decided = true;
-      if (isCancelled(e)) {
-        breaker.ended();
+      LoadedGuest.Answer answer = turn.run(model, prompt, config, emitted);
+      verdict = GuestVerdict.of(answer, realm.models().has(model));
+      if (verdict != GuestVerdict.FAILED || !standsIn(emitted)) {
+        return answer.result();
+      }
+    } catch (RuntimeException e) {
+      verdict = emitted.broken ? GuestVerdict.NEITHER : GuestVerdict.of(e);
+      if (verdict != GuestVerdict.FAILED || !standsIn(emitted)) {
         throw e;
       }
-      breaker.failed();
-      if (policy.fallback() && !emitted.any) {
-        return run(fallback, model, prompt, config, output);
-      }
-      throw e;
     } finally {
-      if (!decided) {
-        breaker.ended();
-      }
+      pass.end(verdict);
     }
+    return takeDefault().run(model, prompt, config, output).result();
   }
 
-  private static boolean isCancelled(RuntimeException e) {
-    return e instanceof GuestTrapException trap && trap.code().equals("GUEST_CANCELLED");
-  }
-
-  private static CallResult run(
-      GuestPool pool, String model, String prompt, String config, GuestOutput output) {
-    LoadedGuest guest = pool.borrow();
-    try {
-      return guest.generate(model, prompt, config, output);
-    } finally {
-      pool.giveBack(guest);
-    }
+  private boolean standsIn(Emitted emitted) {
+    return policy.fallback() && !emitted.any;
   }
 
   RealmStatus status() {
@@ -185,33 +244,40 @@ final class TenantRealm implements AutoCloseable {
     realm.layers().clear();
   }
 
-  /// Ends the calls in progress and leaves the engines.
+  /// Ends the calls in progress and leaves the engines, in bounded time: calls that begin from now on find no
+  /// realm. It may be called again where it threw.
+  ///
+  /// @throws LimitException `REALM_BUSY` when a step did not end in time
   @Override
   public void close() {
-    Version present;
+    List<GuestSession> ending = new ArrayList<>();
+    boolean leavesWorker;
     lock.lock();
     try {
       closed = true;
-      present = own;
-      own = null;
+      if (own != null) {
+        retired.add(own.pool());
+        own = null;
+      }
+      retired.forEach(pool -> ending.addAll(pool.retireAll()));
+      ending.addAll(fallback.retireAll());
+      leavesWorker = !workerLeft;
+      workerLeft = true;
     } finally {
       lock.unlock();
     }
-    retired.forEach(GuestPool::close);
-    if (present != null) {
-      present.pool().close();
-    }
-    fallback.close();
-    if (worker != null) {
+    GuestSession.closeAll(ending);
+    if (worker != null && leavesWorker) {
       worker.close();
     }
     realm.close();
   }
 
-  /// Passes output on and remembers that there was some.
+  /// Passes output on and remembers that there was some, and whether its receiver failed.
   private static final class Emitted implements GuestOutput {
     private final GuestOutput output;
-    private boolean any;
+    private volatile boolean any;
+    private volatile boolean broken;
 
     Emitted(GuestOutput output) {
       this.output = output;
@@ -220,24 +286,33 @@ final class TenantRealm implements AutoCloseable {
     @Override
     public void text(String text) {
       any = true;
-      output.text(text);
+      pass(() -> output.text(text));
     }
 
     @Override
     public void token(int id) {
       any = true;
-      output.token(id);
+      pass(() -> output.token(id));
     }
 
     @Override
     public void event(int kind, byte[] data) {
       any = true;
-      output.event(kind, data);
+      pass(() -> output.event(kind, data));
     }
 
     @Override
     public void log(int level, String line) {
-      output.log(level, line);
+      pass(() -> output.log(level, line));
+    }
+
+    private void pass(Runnable call) {
+      try {
+        call.run();
+      } catch (RuntimeException e) {
+        broken = true;
+        throw e;
+      }
     }
   }
 }

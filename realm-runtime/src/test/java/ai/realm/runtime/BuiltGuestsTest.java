@@ -6,6 +6,7 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
+import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,6 +35,21 @@ final class BuiltGuestsTest {
       String digest = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(wasm));
       assertThat(lines).contains(digest + "  " + file.getFileName());
       assertThat(new EndiveGuestEngine().load(wasm, GuestLimits.DEFAULT)).isNotNull();
+    }
+  }
+
+  @Test
+  void eachCanBeDeployed() throws Exception {
+    TenantId tenant = new TenantId("a");
+    try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+        MultiRealmManager manager =
+            new MultiRealmManager(
+                RuntimeConfig.of("sample", SampleModel.path(), backend), DefaultGuest.bytes())) {
+      manager.create(tenant, RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT)));
+      for (Path file : built()) {
+        manager.deploy(tenant, Files.readAllBytes(file));
+        assertThat(manager.status(tenant).ownGuest()).isTrue();
+      }
     }
   }
 

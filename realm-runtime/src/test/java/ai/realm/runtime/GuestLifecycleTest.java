@@ -243,9 +243,7 @@ final class GuestLifecycleTest {
         ExecutorService callers = Executors.newFixedThreadPool(1)) {
       manager.create(
           A,
-          RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT))
-              .withIsolation(isolation)
-              .withFallback(false));
+          RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT)).withIsolation(isolation));
       manager.deploy(A, DefaultGuest.bytes());
       CountDownLatch begun = new CountDownLatch(2);
       Future<CallResult> generating =

@@ -7,6 +7,7 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
+import ai.realm.engine.EngineStats;
 import ai.realm.engine.PublishedPrefix;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
@@ -131,7 +132,7 @@ final class MultiRealmManagerTest {
       assertThat(after.promptTokens()).isEqualTo(before.promptTokens());
       assertThat(manager.status(B).usage())
           .satisfies(usage -> assertThat(usage.promptTokens()).isEqualTo(before.promptTokens()));
-      assertThat(manager.model("sample").host().engine().stats().prefixBlocks())
+      assertThat(manager.model("sample", System.nanoTime()).host().engine().stats().prefixBlocks())
           .isEqualTo(prefix.length() / 32);
     }
     assertThatThrownBy(() -> manager.publish("other", new int[64], Duration.ofSeconds(1)))
@@ -215,7 +216,7 @@ final class MultiRealmManagerTest {
 
   @Test
   void defaultGuestStandsInForOneThatFails() {
-    manager.create(A, FREE.withBreaker(2, Duration.ofSeconds(30)));
+    manager.create(A, FREE.withFallback(true).withBreaker(2, Duration.ofSeconds(30)));
     manager.deploy(A, crashing());
     assertThat(ask(A).text()).contains("Paris");
     assertThat(manager.status(A).breakerOpen()).isFalse();
@@ -237,7 +238,7 @@ final class MultiRealmManagerTest {
 
   @Test
   void withoutFallbackAnOpenBreakerRefusesAndSaysWhenToRetry() {
-    manager.create(A, FREE.withFallback(false).withBreaker(1, Duration.ofSeconds(30)));
+    manager.create(A, FREE.withBreaker(1, Duration.ofSeconds(30)));
     manager.create(B, FREE);
     manager.deploy(A, crashing());
     assertThatThrownBy(() -> ask(A)).isInstanceOf(GuestTrapException.class);
@@ -273,7 +274,7 @@ final class MultiRealmManagerTest {
   }
 
   private void refuses(ResourceLimits.Builder limits, String code, int goodCalls) {
-    manager.create(A, RealmPolicy.of(limits.build()).withFallback(false));
+    manager.create(A, RealmPolicy.of(limits.build()));
     for (int i = 0; i < goodCalls; i++) {
       assertThat(ask(A).text()).contains("Paris");
     }
@@ -327,15 +328,30 @@ final class MultiRealmManagerTest {
   void removedRealmIsGoneAndItsMemoryGivenBack() {
     manager.create(A, FREE);
     ask(A);
-    assertThat(manager.status(A).memoryBytes()).isPositive();
+    TenantRealm realm = manager.realm(A);
+    assertThat(realm.status().memoryBytes()).isPositive();
+    assertThat(stats().tenants()).isEqualTo(1);
     assertThatThrownBy(() -> manager.create(A, FREE)).isInstanceOf(IllegalStateException.class);
     manager.remove(A);
+    assertThat(realm.status().memoryBytes()).isZero();
+    assertThat(stats().tenants()).isZero();
+    assertThat(stats().openSequences()).isZero();
+    assertThat(stats().freeBlocks()).isEqualTo(stats().blocks());
     assertThat(manager.has(A)).isFalse();
+    assertThat(manager.status()).isEmpty();
     assertThatThrownBy(() -> ask(A))
         .isInstanceOfSatisfying(
             LimitException.class, e -> assertThat(e.code()).isEqualTo("NO_REALM"));
     manager.create(A, FREE);
     assertThat(ask(A).text()).contains("Paris");
+  }
+
+  private EngineStats stats() {
+    try {
+      return manager.model("sample", System.nanoTime()).host().engine().stats();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @Test
@@ -364,15 +380,16 @@ final class MultiRealmManagerTest {
   }
 
   @Test
-  void warmRealmIsMadeInAMillisecond() {
-    manager.create(A, FREE);
-    ask(A);
-    long best = Long.MAX_VALUE;
+  void realmsOfACompiledGuestAreMadeWithoutCompilingOrLoading() {
+    byte[] guest = saying('g');
     for (int i = 0; i < 50; i++) {
-      long started = System.nanoTime();
-      manager.create(new TenantId("warm-" + i), FREE);
-      best = Math.min(best, System.nanoTime() - started);
+      TenantId tenant = new TenantId("warm-" + i);
+      manager.create(tenant, FREE);
+      assertThat(ask(tenant).text()).contains("Paris");
+      manager.deploy(tenant, guest);
+      assertThat(ask(tenant).text()).isEqualTo("g");
     }
-    assertThat(Duration.ofNanos(best)).isLessThan(Duration.ofMillis(1));
+    assertThat(manager.compilations()).as("the default guest and the other").isEqualTo(2);
+    assertThat(manager.modelLoads()).isEqualTo(1);
   }
 }

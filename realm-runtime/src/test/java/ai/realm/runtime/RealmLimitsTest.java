@@ -64,7 +64,7 @@ final class RealmLimitsTest {
   void aStepThatTheEngineRefusesCostsNoTokens() {
     ResourceLimits limits =
         ResourceLimits.builder().maxKvBlocks(1).promptTokensPerMinute(200).build();
-    manager.create(A, RealmPolicy.of(limits).withFallback(false));
+    manager.create(A, RealmPolicy.of(limits));
     for (int i = 0; i < 5; i++) {
       refused(() -> ask("word ".repeat(40), "{\"raw\": true}"), "KV_LIMIT");
     }
@@ -75,14 +75,12 @@ final class RealmLimitsTest {
   void sequencesAndWaitingStepsAreBoundedThroughTheRuntime() throws IOException {
     byte[] bestOfN = ExampleGuest.bytes("best_of_n");
     String six = "{\"n\":6,\"temperature\":1,\"seed\":1}";
-    manager.create(
-        A, RealmPolicy.of(ResourceLimits.builder().maxSequences(3).build()).withFallback(false));
+    manager.create(A, RealmPolicy.of(ResourceLimits.builder().maxSequences(3).build()));
     manager.deploy(A, bestOfN);
     refused(() -> ask(FRANCE, six), "SEQUENCE_LIMIT");
     manager.remove(A);
     // Six steps at once, of sequences that have begun: twice the limit may wait.
-    manager.create(
-        A, RealmPolicy.of(ResourceLimits.builder().maxQueuedSteps(2).build()).withFallback(false));
+    manager.create(A, RealmPolicy.of(ResourceLimits.builder().maxQueuedSteps(2).build()));
     manager.deploy(A, bestOfN);
     refused(() -> ask(FRANCE, six), "QUEUE_FULL");
     assertThat(ask(FRANCE, "{\"n\":2,\"temperature\":1,\"seed\":1}").text()).isNotBlank();
@@ -118,7 +116,7 @@ final class RealmLimitsTest {
 
   @Test
   void aLateFailureOfTheVersionBeforeDoesNotOpenTheBreakerOfTheNext() throws Exception {
-    manager.create(A, FREE.withBreaker(1, Duration.ofHours(1)).withFallback(false));
+    manager.create(A, FREE.withBreaker(1, Duration.ofHours(1)));
     manager.deploy(A, failing());
     CountDownLatch started = new CountDownLatch(1);
     CountDownLatch deployed = new CountDownLatch(1);

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -100,7 +101,11 @@ final class SavedSequenceGuestTest {
     }
 
     long rows(String tenant) {
-      return models.find("sample").host().engine().stats().rows();
+      try {
+        return models.find("sample", System.nanoTime()).host().engine().stats().rows();
+      } catch (InterruptedException | TimeoutException e) {
+        throw new AssertionError("the model is loaded", e);
+      }
     }
 
     @Override

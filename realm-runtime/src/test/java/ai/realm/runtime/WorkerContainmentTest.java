@@ -82,7 +82,6 @@ final class WorkerContainmentTest {
   private static RealmPolicy policy(Isolation isolation, GuestLimits limits) {
     return RealmPolicy.of(ResourceLimits.unbounded(limits))
         .withIsolation(isolation)
-        .withFallback(false)
         .withBreaker(100, Duration.ofSeconds(30));
   }
 
