@@ -27,6 +27,11 @@ final class EngineState {
   private final List<Sequence> sequences = new ArrayList<>();
   private final List<PublishedPrefix> published = new ArrayList<>();
   private @Nullable EngineTenant publisher;
+  private final BlockDemand demand;
+
+  /// Whether more is published than when the waiting requests were admitted.
+  private boolean morePublished;
+
   private long tenantNumbers;
   private long sequenceNumbers;
 
@@ -37,14 +42,16 @@ final class EngineState {
 
   EngineState(EngineConfig config, KvStore kv, ModelConfig model, LongSupplier nanoClock) {
     this.config = config;
-    this.contextLength = model.contextLength();
+    this.contextLength = Math.min(config.maxContext(), model.contextLength());
     this.vocabulary = model.vocabularySize();
     this.generates = model.generates();
     this.nanoClock = nanoClock;
     this.kv = kv;
     this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
-    this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, published, nanoClock);
+    this.demand = new BlockDemand(config, pool, sequences, published, nanoClock);
+    this.scheduler =
+        new Scheduler(config, pool, kv, tenants, sequences, published, generates, nanoClock);
   }
 
   // ---- tenants and sequences
@@ -112,6 +119,7 @@ final class EngineState {
         new PublishedPrefix(
             engine, s.adapter, Arrays.copyOf(s.tokens, count * config.blockSize()), blocks);
     published.add(prefix);
+    morePublished = true;
     return prefix;
   }
 
@@ -148,11 +156,11 @@ final class EngineState {
     copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
     copy.length = s.length;
     copy.cached = s.cached;
+    copy.history = s.history.fork();
     for (int i = 0; i < s.blockCount; i++) {
       pool.retain(s.blocks[i]);
       copy.addBlock(s.blocks[i]);
     }
-    s.tenant.kvBlocks += s.blockCount;
     return copy;
   }
 
@@ -218,6 +226,7 @@ final class EngineState {
           "truncate: expected 0 to %d tokens, found %d".formatted(s.length, newLength));
     }
     s.length = newLength;
+    s.history.truncate(newLength);
     trim(s);
   }
 
@@ -240,10 +249,33 @@ final class EngineState {
   // ---- requests
   // -----------------------------------------------------------------------------------
 
+  /// Queues requests of different sequences: all of them or none.
+  ///
+  /// @throws RuntimeException when one is refused
+  void submit(List<StepRequest> requests) {
+    int admitted = 0;
+    try {
+      for (; admitted < requests.size(); admitted++) {
+        StepRequest r = requests.get(admitted);
+        admit(r, admitted);
+        // Now, so that the next one is measured against what is left.
+        r.sequence().promise(config.blocksFor(r.sequence().length + r.count));
+      }
+    } catch (RuntimeException e) {
+      for (int i = 0; i < admitted; i++) {
+        requests.get(i).sequence().promise(0);
+      }
+      throw e;
+    }
+    for (int i = 0; i < requests.size(); i++) {
+      enqueue(requests.get(i));
+    }
+  }
+
   /// Checks a request against every limit before anything changes.
   ///
   /// @param ahead how many requests of the same submission were admitted before it
-  void admit(StepRequest request, int ahead) {
+  private void admit(StepRequest request, int ahead) {
     Sequence s = request.sequence();
     checkIdle(s);
     request.checkReady(vocabulary, generates, config.maxRows());
@@ -254,11 +286,35 @@ final class EngineState {
           "context of %d tokens: the sequence has %d, %d more do not fit"
               .formatted(contextLength, s.length, request.count));
     }
-    int held = s.tenant.kvBlocks - s.blockCount + config.blocksFor(total);
-    if (config.blocksFor(total) > pool.blocks() || held > s.tenant.share().maxKvBlocks()) {
+    int held = s.tenant.kvBlocks - s.charged() + config.blocksFor(total);
+    if (held > s.tenant.share().maxKvBlocks()) {
       throw kvLimit(s.tenant, "this step", held);
     }
+    s.stage(request.tokens, request.count);
+    if (!canEverRun(request, s.length)) {
+      throw poolLimit(s.tenant, config.blocksFor(total));
+    }
     checkQueue(s, ahead);
+  }
+
+  /// Whether a request would have its blocks if it were alone.
+  private boolean canEverRun(StepRequest r, int start) {
+    Sequence s = r.sequence();
+    int end = start + r.count;
+    int needed = config.blocksFor(end);
+    if (published.isEmpty()) {
+      return needed <= pool.blocks();
+    }
+    int shared = demand.published(s, Math.min(r.firstWanted(start), end - 1));
+    return demand.fits(needed, shared);
+  }
+
+  private AdmissionException poolLimit(EngineTenant tenant, int needed) {
+    return new AdmissionException(
+        "KV_LIMIT",
+        "%s: this step needs %d KV blocks of %d positions, of %d there are of which %d hold published prompts"
+            .formatted(
+                tenant, needed, config.blockSize(), pool.blocks(), demand.publishedBlocks()));
   }
 
   /// Sequences that have begun may still wait where new ones are refused: under overload, tokens of
@@ -295,9 +351,8 @@ final class EngineState {
             + " steps may wait, twice as many of sequences that have begun");
   }
 
-  void enqueue(StepRequest request) {
+  private void enqueue(StepRequest request) {
     Sequence s = request.sequence();
-    s.stage(request.tokens, request.count);
     s.stepping = true;
     request.submitted(s.length);
     if (s.tenant.waiting.isEmpty()) {
@@ -318,6 +373,7 @@ final class EngineState {
     s.inBatch = false;
     s.lastUsedNanos = nanoClock.getAsLong();
     if (error != null) {
+      dropUnfinishedState(s);
       end(r);
       return false;
     }
@@ -338,7 +394,10 @@ final class EngineState {
     return true;
   }
 
-  void dropCancelled() {
+  /// Ends what was cancelled, and what can never run since more was published.
+  void dropHopeless() {
+    boolean check = morePublished;
+    morePublished = false;
     for (int t = 0; t < tenants.size(); t++) {
       ArrayList<StepRequest> waiting = tenants.get(t).waiting;
       for (int i = waiting.size() - 1; i >= 0; i--) {
@@ -346,6 +405,10 @@ final class EngineState {
         if (r.isCancelled()) {
           end(r);
           r.fail(new EngineException("CANCELLED", "the step was cancelled"));
+        } else if (check && !canEverRun(r, r.start)) {
+          int needed = config.blocksFor(r.start + r.count);
+          end(r);
+          r.fail(poolLimit(r.sequence().tenant, needed));
         }
       }
     }
@@ -368,6 +431,7 @@ final class EngineState {
     s.tenant.waiting.remove(r);
     queued.decrementAndGet();
     s.stepping = false;
+    s.promise(0);
     trim(s);
     if (s.closed) {
       dispose(s);
@@ -381,6 +445,14 @@ final class EngineState {
       s.cached = recurrent ? s.length / config.blockSize() * config.blockSize() : s.length;
     }
     scheduler.releaseFrom(s, config.blocksFor(s.cached));
+  }
+
+  /// After a failed step running state may be that of positions which are not counted: only full blocks
+  /// are what they were.
+  private void dropUnfinishedState(Sequence s) {
+    if (recurrent) {
+      s.cached = s.cached / config.blockSize() * config.blockSize();
+    }
   }
 
   private void dispose(Sequence s) {

@@ -1,5 +1,7 @@
 package ai.realm.engine;
 
+import ai.realm.engine.sampling.Candidates;
+import ai.realm.engine.sampling.History;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.error.RealmException;
 import ai.realm.model.Pooling;
@@ -83,6 +85,7 @@ public final class StepRequest {
     this.tokens = tokens;
     this.count = count;
     this.outputs = outputs;
+    this.produced = 0;
     this.sampler = sampler;
     this.constraint = null;
     this.keepLogits = false;
@@ -142,6 +145,11 @@ public final class StepRequest {
   /// The first position that must be computed whether or not a cache has it: what is wanted of it is no
   /// key or value.
   int firstWanted() {
+    return firstWanted(start);
+  }
+
+  /// The same for a sequence of length `start`.
+  int firstWanted(int start) {
     int end = start + count;
     EmbeddingPool rows = pool;
     return rows == null ? end - outputs + produced : rows.firstWanted(start, end);
@@ -284,7 +292,9 @@ public final class StepRequest {
   }
 
   /// Called by the engine thread for each output row, in order.
-  void produce(float[] row, int vocabulary) {
+  ///
+  /// @param candidates memory to choose with
+  void produce(float[] row, int vocabulary, Candidates candidates) {
     this.vocabulary = vocabulary;
     if (keepLogits) {
       if (logits.length < outputs * vocabulary) {
@@ -294,12 +304,10 @@ public final class StepRequest {
     }
     Sampler chooser = sampler;
     if (chooser != null) {
-      if (produced == 0) {
-        for (int i = 0; i < count; i++) {
-          chooser.accept(tokens[i]);
-        }
-      }
-      sampled[produced] = chooser.sample(row, vocabulary);
+      Sequence s = sequence();
+      int place = start + count - outputs + produced + 1;
+      History history = s.history.show(s.tokens, place, start);
+      sampled[produced] = chooser.sample(row, vocabulary, history, candidates);
       logprobs[produced] =
           wantLogprobs ? Sampler.logprob(row, vocabulary, sampled[produced]) : Float.NaN;
     }

@@ -116,8 +116,7 @@ final class SimulatedEngine {
 
     private void send(int[] tokens) {
       request.set(sequence, tokens, tokens.length, 1, Sampler.of(SamplingParams.GREEDY));
-      state.admit(request, 0);
-      state.enqueue(request);
+      state.submit(List.of(request));
     }
 
     /// Asks nothing more once what it waits for is there.
@@ -126,7 +125,6 @@ final class SimulatedEngine {
     }
 
     private void answered() {
-      request.complete();
       waiting = false;
       if (tokensLeft == newTokens) {
         firstTokenNanos.add(now - askedAt);
@@ -157,17 +155,36 @@ final class SimulatedEngine {
     StepRequest request = new StepRequest();
     request.set(s, prompt, prompt.length, 1, Sampler.of(SamplingParams.GREEDY));
     long asked = now;
-    state.admit(request, 0);
-    state.enqueue(request);
+    state.submit(List.of(request));
     while (true) {
       boolean answered = step(request);
       if (answered) {
-        request.complete();
         long nanos = now - asked;
         state.close(s);
         return nanos;
       }
     }
+  }
+
+  /// Sends a prompt beside whatever the clients do.
+  StepRequest send(EngineTenant tenant, int[] prompt) {
+    StepRequest request = new StepRequest();
+    request.set(
+        state.newSequence(null, tenant, null),
+        prompt,
+        prompt.length,
+        1,
+        Sampler.of(SamplingParams.GREEDY));
+    state.submit(List.of(request));
+    return request;
+  }
+
+  /// Takes up to so many steps; whether a request ends in them.
+  boolean settles(StepRequest request, int most) {
+    for (int i = 0; i < most && request.state() == StepRequest.State.QUEUED; i++) {
+      step(null);
+    }
+    return request.state() != StepRequest.State.QUEUED;
   }
 
   /// Runs the traffic for `seconds` of simulated time.
@@ -185,6 +202,7 @@ final class SimulatedEngine {
     for (int i = 0; i < clients.size(); i++) {
       clients.get((i + steps) % clients.size()).act();
     }
+    state.dropHopeless();
     state.plan(batch);
     if (batch.rows() == 0) {
       now += 1_000_000;
@@ -199,6 +217,7 @@ final class SimulatedEngine {
       StepRequest r = state.scheduler.planned.get(i);
       if (state.finish(r, batch.rows(i), null)) {
         finished |= r == asked;
+        r.complete();
         for (Client c : clients) {
           if (c.request == r) {
             c.answered();
@@ -207,6 +226,11 @@ final class SimulatedEngine {
       }
     }
     return finished;
+  }
+
+  /// No more traffic.
+  void stopAll() {
+    stop(clients);
   }
 
   /// No more traffic of these.

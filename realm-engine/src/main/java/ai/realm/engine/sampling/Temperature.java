@@ -5,7 +5,7 @@ package ai.realm.engine.sampling;
 /// `value + range` where it is not (dynamic temperature).
 record Temperature(float value, float range, float exponent) implements Stage {
   @Override
-  public void apply(Candidates c) {
+  public void apply(Candidates c, History history) {
     float t = range > 0 && c.size > 1 ? dynamic(c) : value;
     if (t <= 0) {
       c.sort(1);

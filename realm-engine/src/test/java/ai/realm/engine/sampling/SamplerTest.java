@@ -14,10 +14,12 @@ final class SamplerTest {
 
   private static int[] draw(SamplingParams params, int n) {
     Sampler sampler = Sampler.of(params);
+    History history = new History();
+    Candidates candidates = new Candidates();
     int[] tokens = new int[n];
     for (int i = 0; i < n; i++) {
-      tokens[i] = sampler.sample(LOGITS.clone(), LOGITS.length);
-      sampler.accept(tokens[i]);
+      history.show(tokens, i, i);
+      tokens[i] = sampler.sample(LOGITS.clone(), LOGITS.length, history, candidates);
     }
     return tokens;
   }
@@ -25,8 +27,13 @@ final class SamplerTest {
   private static List<Integer> kept(SamplingParams params) {
     Candidates c = new Candidates();
     c.load(LOGITS.clone(), LOGITS.length);
-    Sampler.of(params).narrow(c);
+    c.draws.begin(params.seed(), 0);
+    Sampler.of(params).narrow(c, new History());
     return Arrays.stream(c.ids, 0, c.size).sorted().boxed().toList();
+  }
+
+  private static int sample(SamplingParams params, float[] logits) {
+    return Sampler.of(params).sample(logits, logits.length, new History(), new Candidates());
   }
 
   @Test
@@ -90,10 +97,9 @@ final class SamplerTest {
   void dryBreaksALoop() {
     SamplingParams.DryParams dry = new SamplingParams.DryParams(5, 2, 2, -1, DryBreakers.NONE);
     Sampler sampler = Sampler.of(SamplingParams.builder().temperature(0).dry(dry).build());
-    for (int token : new int[] {3, 4, 0, 3, 4}) {
-      sampler.accept(token);
-    }
-    assertThat(sampler.sample(LOGITS.clone(), LOGITS.length)).isEqualTo(1);
+    History history = new History().show(new int[] {3, 4, 0, 3, 4}, 5, 5);
+    assertThat(sampler.sample(LOGITS.clone(), LOGITS.length, history, new Candidates()))
+        .isEqualTo(1);
   }
 
   @Test
@@ -131,13 +137,13 @@ final class SamplerTest {
       float[] logits = {1, bad, 0};
       for (SamplingParams params :
           List.of(SamplingParams.GREEDY, SamplingParams.builder().build())) {
-        assertThatThrownBy(() -> Sampler.of(params).sample(logits.clone(), 3))
+        assertThatThrownBy(() -> sample(params, logits.clone()))
             .isInstanceOf(IllegalArgumentException.class)
             .hasMessageContaining("logits");
       }
     }
     float[] none = {Float.NEGATIVE_INFINITY, Float.NEGATIVE_INFINITY};
-    assertThatThrownBy(() -> Sampler.of(SamplingParams.GREEDY).sample(none, 2))
+    assertThatThrownBy(() -> sample(SamplingParams.GREEDY, none))
         .isInstanceOf(IllegalArgumentException.class);
   }
 
