@@ -229,7 +229,7 @@ public final class Engine implements AutoCloseable {
     lock.lock();
     try {
       checkOpen();
-      state.submit(List.of(request));
+      state.submit(request);
       work.signal();
     } finally {
       lock.unlock();

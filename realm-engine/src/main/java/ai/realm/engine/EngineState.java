@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 /// kernels: [Engine] calls it under its lock, the fairness tests on a clock of their own.
 final class EngineState {
   private final EngineConfig config;
-  private final int contextLength;
   private final int vocabulary;
   private final KvStore kv;
   private final BlockPool pool;
@@ -27,7 +26,7 @@ final class EngineState {
   private final List<Sequence> sequences = new ArrayList<>();
   private final List<PublishedPrefix> published = new ArrayList<>();
   private @Nullable EngineTenant publisher;
-  private final BlockDemand demand;
+  private final StepAdmission admission;
 
   /// Whether more is published than when the waiting requests were admitted.
   private boolean morePublished;
@@ -42,16 +41,16 @@ final class EngineState {
 
   EngineState(EngineConfig config, KvStore kv, ModelConfig model, LongSupplier nanoClock) {
     this.config = config;
-    this.contextLength = Math.min(config.maxContext(), model.contextLength());
     this.vocabulary = model.vocabularySize();
     this.generates = model.generates();
     this.nanoClock = nanoClock;
     this.kv = kv;
     this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
-    this.demand = new BlockDemand(config, pool, sequences, published, nanoClock);
+    BlockDemand demand = new BlockDemand(config, pool, sequences, published, nanoClock);
+    this.admission = new StepAdmission(config, model, pool, demand, queued, nanoClock);
     this.scheduler =
-        new Scheduler(config, pool, kv, tenants, sequences, published, generates, nanoClock);
+        new Scheduler(config, pool, kv, tenants, sequences, published, demand, generates, nanoClock);
   }
 
   // ---- tenants and sequences
@@ -150,7 +149,7 @@ final class EngineState {
     checkIdle(s);
     int held = s.tenant.kvBlocks + s.blockCount;
     if (held > s.tenant.share().maxKvBlocks()) {
-      throw kvLimit(s.tenant, "this fork", held);
+      throw admission.kvLimit(s.tenant, "this fork", held);
     }
     Sequence copy = newSequence(engine, s.tenant, s.adapter);
     copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
@@ -195,15 +194,15 @@ final class EngineState {
             "saved sequence: expected token ids below %d, found %d".formatted(vocabulary, token));
       }
     }
-    if (saved.tokens().length > contextLength) {
+    if (saved.tokens().length > admission.contextLength()) {
       throw new AdmissionException(
           "CONTEXT_FULL",
           "context of %d tokens: the saved sequence has %d"
-              .formatted(contextLength, saved.tokens().length));
+              .formatted(admission.contextLength(), saved.tokens().length));
     }
     int held = tenant.kvBlocks + saved.blocks().length;
     if (saved.blocks().length > pool.blocks() || held > tenant.share().maxKvBlocks()) {
-      throw kvLimit(tenant, "the saved sequence", held);
+      throw admission.kvLimit(tenant, "the saved sequence", held);
     }
     Sequence s = newSequence(engine, tenant, adapter);
     s.tokens = Arrays.copyOf(saved.tokens(), Math.max(1, saved.tokens().length));
@@ -249,6 +248,22 @@ final class EngineState {
   // ---- requests
   // -----------------------------------------------------------------------------------
 
+  /// Queues a request.
+  ///
+  /// @throws RuntimeException when it is refused
+  void submit(StepRequest request) {
+    admit(request, 0);
+    enqueue(request);
+  }
+
+  /// Admits a request and promises it its blocks, so that the next one is measured against what is left.
+  private void admit(StepRequest request, int ahead) {
+    Sequence s = request.sequence();
+    checkIdle(s);
+    admission.admit(request, ahead);
+    s.promise(config.blocksFor(s.length + request.count));
+  }
+
   /// Queues requests of different sequences: all of them or none.
   ///
   /// @throws RuntimeException when one is refused
@@ -256,10 +271,7 @@ final class EngineState {
     int admitted = 0;
     try {
       for (; admitted < requests.size(); admitted++) {
-        StepRequest r = requests.get(admitted);
-        admit(r, admitted);
-        // Now, so that the next one is measured against what is left.
-        r.sequence().promise(config.blocksFor(r.sequence().length + r.count));
+        admit(requests.get(admitted), admitted);
       }
     } catch (RuntimeException e) {
       for (int i = 0; i < admitted; i++) {
@@ -270,85 +282,6 @@ final class EngineState {
     for (int i = 0; i < requests.size(); i++) {
       enqueue(requests.get(i));
     }
-  }
-
-  /// Checks a request against every limit before anything changes.
-  ///
-  /// @param ahead how many requests of the same submission were admitted before it
-  private void admit(StepRequest request, int ahead) {
-    Sequence s = request.sequence();
-    checkIdle(s);
-    request.checkReady(vocabulary, generates, config.maxRows());
-    int total = s.length + request.count;
-    if (total > contextLength || total < 0) {
-      throw new AdmissionException(
-          "CONTEXT_FULL",
-          "context of %d tokens: the sequence has %d, %d more do not fit"
-              .formatted(contextLength, s.length, request.count));
-    }
-    int held = s.tenant.kvBlocks - s.charged() + config.blocksFor(total);
-    if (held > s.tenant.share().maxKvBlocks()) {
-      throw kvLimit(s.tenant, "this step", held);
-    }
-    s.stage(request.tokens, request.count);
-    if (!canEverRun(request, s.length)) {
-      throw poolLimit(s.tenant, config.blocksFor(total));
-    }
-    checkQueue(s, ahead);
-  }
-
-  /// Whether a request would have its blocks if it were alone.
-  private boolean canEverRun(StepRequest r, int start) {
-    Sequence s = r.sequence();
-    int end = start + r.count;
-    int needed = config.blocksFor(end);
-    if (published.isEmpty()) {
-      return needed <= pool.blocks();
-    }
-    int shared = demand.published(s, Math.min(r.firstWanted(start), end - 1));
-    return demand.fits(needed, shared);
-  }
-
-  private AdmissionException poolLimit(EngineTenant tenant, int needed) {
-    return new AdmissionException(
-        "KV_LIMIT",
-        "%s: this step needs %d KV blocks of %d positions, of %d there are of which %d hold published prompts"
-            .formatted(
-                tenant, needed, config.blockSize(), pool.blocks(), demand.publishedBlocks()));
-  }
-
-  /// Sequences that have begun may still wait where new ones are refused: under overload, tokens of
-  /// generations that are then given up would be lost work.
-  private void checkQueue(Sequence s, int ahead) {
-    int places = s.length == 0 ? 1 : 2;
-    int ownLimit = s.tenant.share().maxQueuedRequests();
-    if (s.tenant.waiting.size() + ahead >= (long) places * ownLimit) {
-      throw queueFull(s.tenant.toString(), ownLimit);
-    }
-    if (queued.get() + ahead >= (long) places * config.maxQueuedRequests()) {
-      throw queueFull("engine", config.maxQueuedRequests());
-    }
-  }
-
-  private AdmissionException kvLimit(EngineTenant tenant, String what, int needed) {
-    return new AdmissionException(
-        "KV_LIMIT",
-        "%s: at most %d KV blocks of %d positions, %s would need %d"
-            .formatted(
-                tenant,
-                Math.min(pool.blocks(), tenant.share().maxKvBlocks()),
-                config.blockSize(),
-                what,
-                needed));
-  }
-
-  private static AdmissionException queueFull(String whose, int limit) {
-    return new AdmissionException(
-        "QUEUE_FULL",
-        whose
-            + ": at most "
-            + limit
-            + " steps may wait, twice as many of sequences that have begun");
   }
 
   private void enqueue(StepRequest request) {
@@ -405,10 +338,10 @@ final class EngineState {
         if (r.isCancelled()) {
           end(r);
           r.fail(new EngineException("CANCELLED", "the step was cancelled"));
-        } else if (check && !canEverRun(r, r.start)) {
+        } else if (check && !admission.canEverRun(r, r.start)) {
           int needed = config.blocksFor(r.start + r.count);
           end(r);
-          r.fail(poolLimit(r.sequence().tenant, needed));
+          r.fail(admission.poolLimit(r.sequence().tenant, needed));
         }
       }
     }
@@ -430,6 +363,7 @@ final class EngineState {
     Sequence s = r.sequence();
     s.tenant.waiting.remove(r);
     queued.decrementAndGet();
+    admission.ended();
     s.stepping = false;
     s.promise(0);
     trim(s);

@@ -92,6 +92,7 @@ final class Scheduler {
       List<EngineTenant> tenants,
       List<Sequence> sequences,
       List<PublishedPrefix> published,
+      BlockDemand demand,
       boolean generates,
       LongSupplier nanoClock) {
     this.config = config;
@@ -101,7 +102,7 @@ final class Scheduler {
     this.sequences = sequences;
     this.published = published;
     this.generates = generates;
-    this.demand = new BlockDemand(config, pool, sequences, published, nanoClock);
+    this.demand = demand;
     this.nanoClock = nanoClock;
   }
 
@@ -422,7 +423,7 @@ final class Scheduler {
       if (block >= 0) {
         return block;
       }
-      if (!evictPrefix(s.tenant) && !preemptFor(s)) {
+      if (!evictPrefix(s.tenant) && !preemptFor(s) && !forgetPrefixes(s.tenant)) {
         return -1;
       }
     }
@@ -440,7 +441,29 @@ final class Scheduler {
         largest = tenant;
       }
     }
-    return largest != null && largest.prefixes.evictOne();
+    if (largest == null || largest.prefixes.evictOne()) {
+      return largest != null;
+    }
+    for (int t = 0; t < tenants.size(); t++) {
+      if (tenants.get(t).prefixes.evictOne()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Empties a prefix cache all of whose ends sequences have: there may be blocks before them that no sequence has, and
+  /// a block that a cache and a sequence have need not be copied then.
+  private boolean forgetPrefixes(EngineTenant own) {
+    EngineTenant some = own.prefixes.size() > 0 ? own : null;
+    for (int t = 0; some == null && t < tenants.size(); t++) {
+      some = tenants.get(t).prefixes.size() > 0 ? tenants.get(t) : null;
+    }
+    if (some == null) {
+      return false;
+    }
+    some.prefixes.clear();
+    return true;
   }
 
   /// Takes the blocks of the sequence that has been idle longest, else of the lowest in priority and then

@@ -198,6 +198,8 @@ public final class StepRequest {
   /// Waits for the results until `deadlineNanos` ([System#nanoTime]); past it the request is cancelled.
   ///
   /// @throws EngineException when the step failed, was cancelled or missed the deadline
+  /// @throws AdmissionException `KV_LIMIT` when so much was published since it was admitted that it can
+  ///     never run
   /// @throws InterruptedException when interrupted; the request is cancelled
   public void await(long deadlineNanos) throws InterruptedException {
     long started = System.nanoTime();
@@ -306,7 +308,7 @@ public final class StepRequest {
     if (chooser != null) {
       Sequence s = sequence();
       int place = start + count - outputs + produced + 1;
-      History history = s.history.show(s.tokens, place, start);
+      History history = s.history.show(s.tokens, place);
       sampled[produced] = chooser.sample(row, vocabulary, history, candidates);
       logprobs[produced] =
           wantLogprobs ? Sampler.logprob(row, vocabulary, sampled[produced]) : Float.NaN;

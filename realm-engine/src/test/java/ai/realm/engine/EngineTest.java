@@ -334,7 +334,11 @@ final class EngineTest {
                 }
               })
           .isInstanceOfSatisfying(
-              AdmissionException.class, e -> assertThat(e.code()).isEqualTo("QUEUE_FULL"));
+              AdmissionException.class,
+              e -> {
+                assertThat(e.code()).isEqualTo("QUEUE_FULL");
+                assertThat(e.retryAfter()).isPositive();
+              });
       assertThat(sent.size()).isBetween(2, 4);
       for (StepRequest r : sent) {
         r.await(System.nanoTime() + 10 * SECOND);

@@ -116,7 +116,7 @@ final class SimulatedEngine {
 
     private void send(int[] tokens) {
       request.set(sequence, tokens, tokens.length, 1, Sampler.of(SamplingParams.GREEDY));
-      state.submit(List.of(request));
+      state.submit(request);
     }
 
     /// Asks nothing more once what it waits for is there.
@@ -155,7 +155,7 @@ final class SimulatedEngine {
     StepRequest request = new StepRequest();
     request.set(s, prompt, prompt.length, 1, Sampler.of(SamplingParams.GREEDY));
     long asked = now;
-    state.submit(List.of(request));
+    state.submit(request);
     while (true) {
       boolean answered = step(request);
       if (answered) {
@@ -175,7 +175,7 @@ final class SimulatedEngine {
         prompt.length,
         1,
         Sampler.of(SamplingParams.GREEDY));
-    state.submit(List.of(request));
+    state.submit(request);
     return request;
   }
 

@@ -7,12 +7,20 @@ import java.util.Arrays;
 /// `sorted` of them are the most probable ones in order; equal logits are ordered by id, so that a
 /// result does not depend on how it was computed.
 public final class Candidates {
+  /// So many are selected by looking once at each candidate.
+  private static final int FEW = 256;
+
   int[] ids = new int[0];
   float[] logits = new float[0];
   int size;
 
   /// How many at the front are in order and not less probable than any behind them.
   int sorted;
+
+  /// The greatest logit, where it is known.
+  private float max;
+
+  private boolean maxKnown;
 
   /// Random numbers of the choice at hand.
   final Draws draws = new Draws();
@@ -58,6 +66,7 @@ public final class Candidates {
       throw new IllegalArgumentException(
           "logits: expected a finite value for at least one token, found none");
     }
+    maxKnown = false;
     if (max() == Float.POSITIVE_INFINITY) {
       throw new IllegalArgumentException("logits: expected finite values, found infinity");
     }
@@ -89,6 +98,15 @@ public final class Candidates {
   /// Takes note that logits have changed.
   void unordered() {
     sorted = 0;
+    maxKnown = false;
+  }
+
+  /// Divides all logits, which leaves them in order.
+  void divide(float by) {
+    max = max() / by;
+    for (int i = 0; i < size; i++) {
+      logits[i] /= by;
+    }
   }
 
   /// Room for a number of each candidate.
@@ -111,9 +129,13 @@ public final class Candidates {
     if (sorted > 0) {
       return logits[0];
     }
-    float max = logits[0];
-    for (int i = 1; i < size; i++) {
-      max = Math.max(max, logits[i]);
+    if (!maxKnown) {
+      float best = logits[0];
+      for (int i = 1; i < size; i++) {
+        best = Math.max(best, logits[i]);
+      }
+      max = best;
+      maxKnown = true;
     }
     return max;
   }
@@ -122,7 +144,7 @@ public final class Candidates {
   double expSum(float max) {
     double sum = 0;
     for (int i = 0; i < size; i++) {
-      sum += Math.exp(logits[i] - max);
+      sum += Exp.of(logits[i] - max);
     }
     return sum;
   }
@@ -143,7 +165,7 @@ public final class Candidates {
   /// first; the first `from` are there already.
   void nearest(int from, int count) {
     byId = false;
-    sorted = 0;
+    unordered();
     byDistance = true;
     select(from, size, count);
     heapSort(from, count);
@@ -162,6 +184,7 @@ public final class Candidates {
     System.arraycopy(logits, count, logits, 0, size - count);
     size -= count;
     sorted -= count;
+    maxKnown = false;
   }
 
   /// Whether candidate `a` comes before `b`, in the order that is being made.
@@ -189,8 +212,60 @@ public final class Candidates {
     }
   }
 
-  /// Quickselect: moves the best candidates of `[from, to)` before index `end`.
+  /// Moves the best candidates of `[from, to)` before index `end`.
   private void select(int from, int to, int end) {
+    if (end - from <= FEW && to - from > 4 * FEW) {
+      selectFew(from, to, end - from);
+    } else {
+      quickselect(from, to, end);
+    }
+  }
+
+  /// Looks once at each, beside a heap of the best so far with the worst of them on top.
+  private void selectFew(int from, int to, int count) {
+    int[] heap = scratch(count);
+    for (int i = 0; i < count; i++) {
+      heap[i] = from + i;
+    }
+    for (int i = count / 2 - 1; i >= 0; i--) {
+      sink(heap, i, count);
+    }
+    float[] keys = byDistance ? distances : logits;
+    float bound = keys[heap[0]];
+    for (int i = from + count; i < to; i++) {
+      if (byDistance ? keys[i] > bound : keys[i] < bound) {
+        continue;
+      }
+      if (before(i, heap[0])) {
+        heap[0] = i;
+        sink(heap, 0, count);
+        bound = keys[heap[0]];
+      }
+    }
+    Arrays.sort(heap, 0, count);
+    for (int i = 0; i < count; i++) {
+      swap(from + i, heap[i]);
+    }
+  }
+
+  private void sink(int[] heap, int start, int count) {
+    int root = start;
+    while (2 * root + 1 < count) {
+      int child = 2 * root + 1;
+      if (child + 1 < count && before(heap[child], heap[child + 1])) {
+        child++;
+      }
+      if (!before(heap[root], heap[child])) {
+        return;
+      }
+      int worse = heap[child];
+      heap[child] = heap[root];
+      heap[root] = worse;
+      root = child;
+    }
+  }
+
+  private void quickselect(int from, int to, int end) {
     int low = from;
     int high = to - 1;
     while (low < high && end > low && end <= high) {

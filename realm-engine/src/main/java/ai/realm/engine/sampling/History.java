@@ -6,7 +6,6 @@ package ai.realm.engine.sampling;
 public final class History {
   private int[] tokens = new int[0];
   private int size;
-  private int committed;
   private final MirostatPath path;
 
   /// Of an empty sequence.
@@ -22,16 +21,13 @@ public final class History {
   ///
   /// @param ids the tokens, from index 0; not copied
   /// @param count how many precede what is sampled
-  /// @param kept how many of them were there before this step: those behind may be drafts
-  public History show(int[] ids, int count, int kept) {
-    if (count < 0 || count > ids.length || kept < 0 || kept > count) {
+  public History show(int[] ids, int count) {
+    if (count < 0 || count > ids.length) {
       throw new IllegalArgumentException(
-          "history: expected 0 to %d tokens, found %d, of which %d kept"
-              .formatted(ids.length, count, kept));
+          "history: expected 0 to %d tokens, found %d".formatted(ids.length, count));
     }
     tokens = ids;
     size = count;
-    committed = kept;
     return this;
   }
 
@@ -47,10 +43,6 @@ public final class History {
 
   int size() {
     return size;
-  }
-
-  int committed() {
-    return committed;
   }
 
   int token(int index) {

@@ -2,36 +2,44 @@ package ai.realm.engine.sampling;
 
 import java.util.Arrays;
 
-/// Mirostat's bound `mu` at each place of a sequence that was sampled with it, with the token that was chosen
-/// there. What a rejected draft taught is not counted: a bound holds only where the sequence has the
-/// tokens that led to it.
+/// Mirostat's bound `mu` at each place of a sequence since it was first sampled with it: before the token of a place
+/// is chosen, and what it would be after what was chosen there. Where the sequence has another token at a place, such as
+/// a draft or what the caller preferred, the bound stays as it was. So a rejected draft teaches nothing.
 final class MirostatPath {
+  private static final int NOTHING = -1;
+
   private double tau;
   private double eta;
 
-  /// How many tokens preceded the first sample.
+  /// How many tokens preceded the first sample: place 0 is behind them.
   private int first;
 
-  /// `bounds[i]` holds before the token behind `first + i` tokens is chosen, `chosen[i]` is what it led to.
-  private float[] bounds = new float[0];
-
-  private int[] chosen = new int[0];
+  /// How many places have a bound.
   private int size;
 
-  /// Bounds below this one are known to be of the sequence's own tokens.
-  private int checked;
+  private float[] bounds = new float[0];
 
-  /// Whether the place last asked about lies behind a draft that was not what was chosen.
-  private boolean aside;
+  /// What was sampled at a place, and the bound that follows where the sequence took it.
+  private int[] chosen = new int[0];
+
+  private float[] after = new float[0];
+
+  /// The sequence's tokens, by place, that the bounds behind them are of.
+  private int[] seen = new int[0];
+
+  /// Tokens of places below this one are known to be the same still.
+  private int checked;
 
   MirostatPath copy() {
     MirostatPath copy = new MirostatPath();
     copy.tau = tau;
     copy.eta = eta;
     copy.first = first;
+    copy.size = size;
     copy.bounds = bounds.clone();
     copy.chosen = chosen.clone();
-    copy.size = size;
+    copy.after = after.clone();
+    copy.seen = seen.clone();
     copy.checked = checked;
     return copy;
   }
@@ -42,61 +50,55 @@ final class MirostatPath {
 
   /// The bound for the token behind those of a history.
   float bound(Mirostat mirostat, History history) {
-    aside = false;
-    int n = history.size();
-    if (size == 0 || n < first || tau != mirostat.tau() || eta != mirostat.eta()) {
-      tau = mirostat.tau();
-      eta = mirostat.eta();
-      first = n;
-      size = 1;
-      checked = 0;
-      grow(1);
-      bounds[0] = (float) (2 * tau);
+    int place = history.size() - first;
+    if (size == 0 || place < 0 || tau != mirostat.tau() || eta != mirostat.eta()) {
+      begin(mirostat, history.size());
       return bounds[0];
     }
-    int known = follow(history);
-    int place = n - first;
-    if (known < Math.min(size - 1, place) && first + known >= history.committed()) {
-      // A draft that was not what was chosen: where it is rejected, what is known must still be there.
-      aside = true;
-      return bounds[known];
-    }
     grow(place + 1);
-    for (int i = known; i < place; i++) {
-      chosen[i] = history.token(first + i);
-      bounds[i + 1] = bounds[known];
+    for (int i = same(history, Math.min(size - 1, place)); i < place; i++) {
+      seen[i] = history.token(first + i);
+      bounds[i + 1] = seen[i] == chosen[i] ? after[i] : bounds[i];
+      chosen[i + 1] = NOTHING;
     }
     size = place + 1;
     checked = place;
     return bounds[place];
   }
 
-  /// The last bound up to the place that the history's own tokens led to.
-  private int follow(History history) {
-    int last = Math.min(size - 1, history.size() - first);
-    int known = Math.min(checked, last);
-    while (known < last && chosen[known] == history.token(first + known)) {
-      known++;
-    }
-    return known;
+  private void begin(Mirostat mirostat, int length) {
+    tau = mirostat.tau();
+    eta = mirostat.eta();
+    first = length;
+    size = 1;
+    checked = 0;
+    grow(1);
+    bounds[0] = (float) (2 * tau);
+    chosen[0] = NOTHING;
   }
 
-  /// Keeps the bound that a choice led to.
-  void chose(History history, int token, float next) {
-    if (aside) {
-      return;
+  /// The first place up to `last` whose token is another one than it was.
+  private int same(History history, int last) {
+    int place = Math.min(checked, last);
+    while (place < last && seen[place] == history.token(first + place)) {
+      place++;
     }
-    int place = history.size() - first;
-    grow(place + 2);
-    chosen[place] = token;
-    bounds[place + 1] = next;
-    size = place + 2;
+    return place;
+  }
+
+  /// Keeps what was sampled at the place last asked about, and the bound that it leads to.
+  void chose(int token, float next) {
+    chosen[size - 1] = token;
+    after[size - 1] = next;
   }
 
   private void grow(int count) {
     if (bounds.length < count) {
-      bounds = Arrays.copyOf(bounds, Math.max(count, bounds.length * 3 / 2 + 8));
-      chosen = Arrays.copyOf(chosen, bounds.length);
+      int capacity = Math.max(count, bounds.length * 3 / 2 + 8);
+      bounds = Arrays.copyOf(bounds, capacity);
+      chosen = Arrays.copyOf(chosen, capacity);
+      after = Arrays.copyOf(after, capacity);
+      seen = Arrays.copyOf(seen, capacity);
     }
   }
 }

@@ -108,7 +108,7 @@ public final class Sampler {
     narrow(c, history);
     bounded.apply(c, mu);
     int chosen = draw(c);
-    history.path().chose(history, c.ids[chosen], bounded.next(c, chosen, mu));
+    history.path().chose(c.ids[chosen], bounded.next(c, chosen, mu));
     return c.ids[chosen];
   }
 
@@ -126,7 +126,7 @@ public final class Sampler {
     float max = c.max();
     double target = c.draws.next() * c.expSum(max);
     for (int i = 0; i < c.size - 1; i++) {
-      target -= Math.exp(c.logits[i] - max);
+      target -= Exp.of(c.logits[i] - max);
       if (target < 0) {
         return i;
       }
@@ -162,7 +162,7 @@ public final class Sampler {
     }
     double sum = 0;
     for (int i = 0; i < vocabulary; i++) {
-      sum += Math.exp(logits[i] - max);
+      sum += Exp.of(logits[i] - max);
     }
     return (float) (logits[token] - max - Math.log(sum));
   }

@@ -12,9 +12,7 @@ record Temperature(float value, float range, float exponent) implements Stage {
       c.truncate(1);
       return;
     }
-    for (int i = 0; i < c.size; i++) {
-      c.logits[i] /= t;
-    }
+    c.divide(t);
   }
 
   private float dynamic(Candidates c) {
@@ -23,7 +21,7 @@ record Temperature(float value, float range, float exponent) implements Stage {
     double entropy = 0;
     for (int i = 0; i < c.size; i++) {
       double logp = c.logits[i] - max - logSum;
-      double p = Math.exp(logp);
+      double p = Exp.of(logp);
       entropy -= p > 0 ? p * logp : 0;
     }
     float least = Math.max(0, value - range);

@@ -30,7 +30,7 @@ final class Truncations {
         if (i >= c.sorted) {
           c.sort(Math.max(64, 2 * c.sorted));
         }
-        kept += Math.exp(c.logits[i] - max) / sum;
+        kept += Exp.of(c.logits[i] - max) / sum;
         if ((float) kept >= p && i + 1 >= minKeep) {
           c.truncate(i + 1);
           return;
@@ -65,13 +65,16 @@ final class Truncations {
         return;
       }
       float max = c.max();
-      double logSum = Math.log(c.expSum(max));
-      double entropy = 0;
+      double sum = 0;
+      double weighted = 0;
       for (int i = 0; i < c.size; i++) {
-        double logp = c.logits[i] - max - logSum;
-        double term = Math.exp(logp) * logp;
-        entropy -= Double.isNaN(term) ? 0 : term;
+        double below = c.logits[i] - max;
+        double e = Exp.of(below);
+        sum += e;
+        weighted += e > 0 ? e * below : 0;
       }
+      double logSum = Math.log(sum);
+      double entropy = logSum - weighted / sum;
       float[] distance = c.distances();
       for (int i = 0; i < c.size; i++) {
         distance[i] = (float) Math.abs(-(c.logits[i] - max - logSum) - entropy);
@@ -84,7 +87,7 @@ final class Truncations {
           c.nearest(near, more);
           near = more;
         }
-        kept += Math.exp(c.logits[i] - max - logSum);
+        kept += Exp.of(c.logits[i] - max - logSum);
         if (kept > p && (minKeep == 0 || i >= minKeep - 1)) {
           c.truncate(i + 1);
           break;
@@ -137,7 +140,7 @@ final class Truncations {
       int reach = 0;
       while (reach < c.size) {
         c.sort(reach + 1);
-        if ((float) (Math.exp(c.logits[reach] - max) / sum) < threshold) {
+        if ((float) (Exp.of(c.logits[reach] - max) / sum) < threshold) {
           break;
         }
         reach++;

@@ -116,7 +116,7 @@ final class SamplingReferenceTest {
     for (int i = 0; i < ids.length; i++) {
       ids[i] = tokens.get(i).intValue();
     }
-    return new History().show(ids, ids.length, ids.length);
+    return new History().show(ids, ids.length);
   }
 
   private static String checkStages(JsonNode c, SamplingParams params) {
