@@ -12,6 +12,7 @@ final class BlockPool {
   private final int[] references;
   private final long[] lastTenant;
   private int freeCount;
+  private long releases;
 
   BlockPool(KvStore store) {
     this.store = store;
@@ -58,9 +59,15 @@ final class BlockPool {
     if (references[block] <= 0) {
       throw new IllegalStateException("KV block " + block + " released more often than held");
     }
+    releases++;
     if (--references[block] == 0) {
       free[freeCount++] = block;
     }
+  }
+
+  /// How often a block was given back so far, by one of those that had it.
+  long releases() {
+    return releases;
   }
 
   boolean isShared(int block) {

@@ -6,6 +6,7 @@ import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.KvLayout;
 import ai.realm.compute.KvStore;
+import ai.realm.engine.sampling.Candidates;
 import ai.realm.error.RealmException;
 import ai.realm.model.CausalLm;
 import ai.realm.model.ForwardPass;
@@ -40,6 +41,7 @@ public final class Engine implements AutoCloseable {
   private final float[] logits;
   private final float[] hidden;
   private final long[] allowed;
+  private final Candidates candidates = new Candidates();
   private final Thread thread;
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -227,8 +229,7 @@ public final class Engine implements AutoCloseable {
     lock.lock();
     try {
       checkOpen();
-      state.admit(request, 0);
-      state.enqueue(request);
+      state.submit(request);
       work.signal();
     } finally {
       lock.unlock();
@@ -250,11 +251,8 @@ public final class Engine implements AutoCloseable {
                 "step: expected distinct sequences, found the same at %d and %d".formatted(j, i));
           }
         }
-        state.admit(requests.get(i), i);
       }
-      for (int i = 0; i < requests.size(); i++) {
-        state.enqueue(requests.get(i));
-      }
+      state.submit(requests);
       work.signal();
     } finally {
       lock.unlock();
@@ -311,7 +309,7 @@ public final class Engine implements AutoCloseable {
           state.scheduler.measured(batch.rows(), stepNanos);
           stepNanos = 0;
         }
-        state.dropCancelled();
+        state.dropHopeless();
         if (state.queued.get() > 0) {
           state.plan(batch);
           if (batch.rows() > 0) {
@@ -418,7 +416,7 @@ public final class Engine implements AutoCloseable {
           }
         }
       }
-      r.produce(logits, vocabulary);
+      r.produce(logits, vocabulary, candidates);
       if (constraint != null && r.sampler != null) {
         constraint.accept(r.lastToken());
       }

@@ -14,6 +14,7 @@ import ai.realm.compute.KvType;
 /// @param maxStallMillis how long the prompt rows of one step may take while somebody decodes or
 ///     several tenants wait
 /// @param decodeCost what a decoded token costs a tenant's share, in prompt tokens
+/// @param maxContext the most tokens of a sequence; the model's own bound holds as well
 public record EngineConfig(
     int maxRows,
     int maxSequences,
@@ -22,7 +23,8 @@ public record EngineConfig(
     KvType kvType,
     int maxQueuedRequests,
     int maxStallMillis,
-    double decodeCost) {
+    double decodeCost,
+    int maxContext) {
   public EngineConfig {
     if (maxRows < 1 || maxSequences < 1 || blockSize < 1 || maxQueuedRequests < 1) {
       throw new IllegalArgumentException(
@@ -34,11 +36,36 @@ public record EngineConfig(
           "kvPositions: expected at least a block of %d, found %d"
               .formatted(blockSize, kvPositions));
     }
+    if (maxContext < 1) {
+      throw new IllegalArgumentException("expected positive maxContext, found " + maxContext);
+    }
     if (maxStallMillis < 1 || !(decodeCost > 0)) {
       throw new IllegalArgumentException(
           "expected positive maxStallMillis and decodeCost, found %d, %s"
               .formatted(maxStallMillis, decodeCost));
     }
+  }
+
+  /// The same with sequences as long as the model allows.
+  public EngineConfig(
+      int maxRows,
+      int maxSequences,
+      int blockSize,
+      long kvPositions,
+      KvType kvType,
+      int maxQueuedRequests,
+      int maxStallMillis,
+      double decodeCost) {
+    this(
+        maxRows,
+        maxSequences,
+        blockSize,
+        kvPositions,
+        kvType,
+        maxQueuedRequests,
+        maxStallMillis,
+        decodeCost,
+        Integer.MAX_VALUE);
   }
 
   /// Room for `kvPositions` positions, F16 keys and values, steps of up to 512 rows.
@@ -56,7 +83,8 @@ public record EngineConfig(
         kvType,
         maxQueuedRequests,
         maxStallMillis,
-        decodeCost);
+        decodeCost,
+        maxContext);
   }
 
   /// The same with another KV type.
@@ -69,7 +97,8 @@ public record EngineConfig(
         type,
         maxQueuedRequests,
         maxStallMillis,
-        decodeCost);
+        decodeCost,
+        maxContext);
   }
 
   /// The same with other bounds on a step.
@@ -82,7 +111,22 @@ public record EngineConfig(
         kvType,
         maxQueuedRequests,
         maxStallMillis,
-        decodeCost);
+        decodeCost,
+        maxContext);
+  }
+
+  /// The same with another bound on a sequence's tokens.
+  public EngineConfig withMaxContext(int tokens) {
+    return new EngineConfig(
+        maxRows,
+        maxSequences,
+        blockSize,
+        kvPositions,
+        kvType,
+        maxQueuedRequests,
+        maxStallMillis,
+        decodeCost,
+        tokens);
   }
 
   /// Blocks that hold `positions` positions.

@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 /// kernels: [Engine] calls it under its lock, the fairness tests on a clock of their own.
 final class EngineState {
   private final EngineConfig config;
-  private final int contextLength;
   private final int vocabulary;
   private final KvStore kv;
   private final BlockPool pool;
@@ -27,6 +26,11 @@ final class EngineState {
   private final List<Sequence> sequences = new ArrayList<>();
   private final List<PublishedPrefix> published = new ArrayList<>();
   private @Nullable EngineTenant publisher;
+  private final StepAdmission admission;
+
+  /// Whether more is published than when the waiting requests were admitted.
+  private boolean morePublished;
+
   private long tenantNumbers;
   private long sequenceNumbers;
 
@@ -47,14 +51,16 @@ final class EngineState {
 
   EngineState(EngineConfig config, KvStore kv, ModelConfig model, LongSupplier nanoClock) {
     this.config = config;
-    this.contextLength = model.contextLength();
     this.vocabulary = model.vocabularySize();
     this.generates = model.generates();
     this.nanoClock = nanoClock;
     this.kv = kv;
     this.recurrent = kv.layout().stateFloats() > 0;
     this.pool = new BlockPool(kv);
-    this.scheduler = new Scheduler(config, pool, kv, tenants, sequences, published, nanoClock);
+    BlockDemand demand = new BlockDemand(config, pool, sequences, published, nanoClock);
+    this.admission = new StepAdmission(config, model, pool, demand, queued, nanoClock);
+    this.scheduler =
+        new Scheduler(config, pool, kv, tenants, sequences, published, demand, generates, nanoClock);
   }
 
   // ---- tenants and sequences
@@ -122,6 +128,7 @@ final class EngineState {
         new PublishedPrefix(
             engine, s.adapter, Arrays.copyOf(s.tokens, count * config.blockSize()), blocks);
     published.add(prefix);
+    morePublished = true;
     return prefix;
   }
 
@@ -152,17 +159,17 @@ final class EngineState {
     checkIdle(s);
     int held = s.tenant.kvBlocks + s.blockCount;
     if (held > s.tenant.share().maxKvBlocks()) {
-      throw kvLimit(s.tenant, "this fork", held);
+      throw admission.kvLimit(s.tenant, "this fork", held);
     }
     Sequence copy = newSequence(engine, s.tenant, s.adapter);
     copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
     copy.length = s.length;
     copy.cached = s.cached;
+    copy.history = s.history.fork();
     for (int i = 0; i < s.blockCount; i++) {
       pool.retain(s.blocks[i]);
       copy.addBlock(s.blocks[i]);
     }
-    s.tenant.kvBlocks += s.blockCount;
     return copy;
   }
 
@@ -197,15 +204,15 @@ final class EngineState {
             "saved sequence: expected token ids below %d, found %d".formatted(vocabulary, token));
       }
     }
-    if (saved.tokens().length > contextLength) {
+    if (saved.tokens().length > admission.contextLength()) {
       throw new AdmissionException(
           "CONTEXT_FULL",
           "context of %d tokens: the saved sequence has %d"
-              .formatted(contextLength, saved.tokens().length));
+              .formatted(admission.contextLength(), saved.tokens().length));
     }
     int held = tenant.kvBlocks + saved.blocks().length;
     if (saved.blocks().length > pool.blocks() || held > tenant.share().maxKvBlocks()) {
-      throw kvLimit(tenant, "the saved sequence", held);
+      throw admission.kvLimit(tenant, "the saved sequence", held);
     }
     Sequence s = newSequence(engine, tenant, adapter);
     s.tokens = Arrays.copyOf(saved.tokens(), Math.max(1, saved.tokens().length));
@@ -228,6 +235,7 @@ final class EngineState {
           "truncate: expected 0 to %d tokens, found %d".formatted(s.length, newLength));
     }
     s.length = newLength;
+    s.history.truncate(newLength);
     trim(s);
   }
 
@@ -250,64 +258,44 @@ final class EngineState {
   // ---- requests
   // -----------------------------------------------------------------------------------
 
-  /// Checks a request against every limit before anything changes.
+  /// Queues a request.
   ///
-  /// @param ahead how many requests of the same submission were admitted before it
-  void admit(StepRequest request, int ahead) {
+  /// @throws RuntimeException when it is refused
+  void submit(StepRequest request) {
+    admit(request, 0);
+    enqueue(request);
+  }
+
+  /// Admits a request and promises it its blocks, so that the next one is measured against what is left.
+  private void admit(StepRequest request, int ahead) {
     Sequence s = request.sequence();
     checkIdle(s);
-    request.checkReady(vocabulary, generates, config.maxRows());
-    int total = s.length + request.count;
-    if (total > contextLength || total < 0) {
-      throw new AdmissionException(
-          "CONTEXT_FULL",
-          "context of %d tokens: the sequence has %d, %d more do not fit"
-              .formatted(contextLength, s.length, request.count));
-    }
-    int held = s.tenant.kvBlocks - s.blockCount + config.blocksFor(total);
-    if (config.blocksFor(total) > pool.blocks() || held > s.tenant.share().maxKvBlocks()) {
-      throw kvLimit(s.tenant, "this step", held);
-    }
-    checkQueue(s, ahead);
+    admission.admit(request, ahead);
+    s.promise(config.blocksFor(s.length + request.count));
   }
 
-  /// Sequences that have begun may still wait where new ones are refused: under overload, tokens of
-  /// generations that are then given up would be lost work.
-  private void checkQueue(Sequence s, int ahead) {
-    int places = s.length == 0 ? 1 : 2;
-    int ownLimit = s.tenant.share().maxQueuedRequests();
-    if (s.tenant.waiting.size() + ahead >= (long) places * ownLimit) {
-      throw queueFull(s.tenant.toString(), ownLimit);
+  /// Queues requests of different sequences: all of them or none.
+  ///
+  /// @throws RuntimeException when one is refused
+  void submit(List<StepRequest> requests) {
+    int admitted = 0;
+    try {
+      for (; admitted < requests.size(); admitted++) {
+        admit(requests.get(admitted), admitted);
+      }
+    } catch (RuntimeException e) {
+      for (int i = 0; i < admitted; i++) {
+        requests.get(i).sequence().promise(0);
+      }
+      throw e;
     }
-    if (queued.get() + ahead >= (long) places * config.maxQueuedRequests()) {
-      throw queueFull("engine", config.maxQueuedRequests());
+    for (int i = 0; i < requests.size(); i++) {
+      enqueue(requests.get(i));
     }
   }
 
-  private AdmissionException kvLimit(EngineTenant tenant, String what, int needed) {
-    return new AdmissionException(
-        "KV_LIMIT",
-        "%s: at most %d KV blocks of %d positions, %s would need %d"
-            .formatted(
-                tenant,
-                Math.min(pool.blocks(), tenant.share().maxKvBlocks()),
-                config.blockSize(),
-                what,
-                needed));
-  }
-
-  private static AdmissionException queueFull(String whose, int limit) {
-    return new AdmissionException(
-        "QUEUE_FULL",
-        whose
-            + ": at most "
-            + limit
-            + " steps may wait, twice as many of sequences that have begun");
-  }
-
-  void enqueue(StepRequest request) {
+  private void enqueue(StepRequest request) {
     Sequence s = request.sequence();
-    s.stage(request.tokens, request.count);
     s.stepping = true;
     request.submitted(s.length);
     request.decodes = request.count == 1 && s.length > 0 && s.cached == s.length;
@@ -337,6 +325,7 @@ final class EngineState {
     s.lastUsedNanos = nanoClock.getAsLong();
     if (error != null) {
       s.hadOutput = false;
+      dropUnfinishedState(s);
       end(r);
       return false;
     }
@@ -359,7 +348,10 @@ final class EngineState {
     return true;
   }
 
-  void dropCancelled() {
+  /// Ends what was cancelled, and what can never run since more was published.
+  void dropHopeless() {
+    boolean check = morePublished;
+    morePublished = false;
     for (int t = 0; t < tenants.size(); t++) {
       ArrayList<StepRequest> waiting = tenants.get(t).waiting;
       for (int i = waiting.size() - 1; i >= 0; i--) {
@@ -367,6 +359,10 @@ final class EngineState {
         if (r.isCancelled()) {
           end(r);
           r.fail(new EngineException("CANCELLED", "the step was cancelled"));
+        } else if (check && !admission.canEverRun(r, r.start)) {
+          int needed = config.blocksFor(r.start + r.count);
+          end(r);
+          r.fail(admission.poolLimit(r.sequence().tenant, needed));
         }
       }
     }
@@ -392,7 +388,9 @@ final class EngineState {
       r.decodes = false;
       decoding.decrementAndGet();
     }
+    admission.ended();
     s.stepping = false;
+    s.promise(0);
     trim(s);
     if (s.closed) {
       dispose(s);
@@ -406,6 +404,14 @@ final class EngineState {
       s.cached = recurrent ? s.length / config.blockSize() * config.blockSize() : s.length;
     }
     scheduler.releaseFrom(s, config.blocksFor(s.cached));
+  }
+
+  /// After a failed step running state may be that of positions which are not counted: only full blocks
+  /// are what they were.
+  private void dropUnfinishedState(Sequence s) {
+    if (recurrent) {
+      s.cached = s.cached / config.blockSize() * config.blockSize();
+    }
   }
 
   private void dispose(Sequence s) {

@@ -35,7 +35,10 @@ public final class EngineTenant {
   long lastWorkNanos;
 
   int sequences;
+
+  /// KV blocks that its sequences have, and those that their admitted steps may still take.
   int kvBlocks;
+
   long promptTokens;
   long decodedTokens;
 

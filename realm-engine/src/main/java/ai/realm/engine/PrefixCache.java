@@ -1,7 +1,6 @@
 package ai.realm.engine;
 
 import ai.realm.compute.Adapter;
-import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
@@ -12,13 +11,24 @@ import org.jspecify.annotations.Nullable;
 /// node is reached only through the very tokens of all blocks before it, compared and not merely
 /// hashed. What an adapter changed has a tree of its own. Private to a tenant, so that neither contents nor timing tell another tenant anything
 /// (`reliability.md` S01, S02). Guarded by the engine's lock.
+///
+/// All nodes are in one list, least recently used first. Whoever is used goes to its end, a node before its
+/// parent: so every node comes before its parent, and the first one is a leaf, the least recently used one.
 final class PrefixCache {
   private final BlockPool pool;
   private final int blockSize;
   private final Node root = newRoot();
   private final Map<Adapter, Node> adapted = new IdentityHashMap<>();
-  private long clock;
   private int nodes;
+
+  /// Both ends of the list: before the first and behind the last node.
+  private final Node ends = newRoot();
+
+  /// As many blocks had been given back to the pool when last all nodes were looked at and others had all of their
+  /// blocks; −1 since the cache has changed.
+  private long releasesSeen = -1;
+
+  private long looked;
 
   PrefixCache(BlockPool pool, int blockSize) {
     this.pool = pool;
@@ -47,12 +57,25 @@ final class PrefixCache {
     final BlockTokens tokens;
     final int block;
     final Map<BlockTokens, Node> children = new HashMap<>();
-    long lastUsed;
+    Node older = this;
+    Node newer = this;
 
     Node(@Nullable Node parent, BlockTokens tokens, int block) {
       this.parent = parent;
       this.tokens = tokens;
       this.block = block;
+    }
+
+    void unlink() {
+      older.newer = newer;
+      newer.older = older;
+    }
+
+    void linkBefore(Node next) {
+      older = next.older;
+      newer = next;
+      older.newer = this;
+      next.older = this;
     }
   }
 
@@ -73,18 +96,25 @@ final class PrefixCache {
       return 0;
     }
     int found = 0;
-    clock++;
     while ((found + 1) * blockSize <= limit && !node.children.isEmpty()) {
       Node next = node.children.get(BlockTokens.of(tokens, found * blockSize, blockSize));
       if (next == null) {
         break;
       }
-      next.lastUsed = clock;
       pool.retain(next.block);
       blocks[found++] = next.block;
       node = next;
     }
+    use(node);
     return found;
+  }
+
+  /// Makes a node and those above it the most recently used.
+  private void use(Node last) {
+    for (Node n = last; n != null && n.parent != null; n = n.parent) {
+      n.unlink();
+      n.linkBefore(ends);
+    }
   }
 
   /// Remembers the first `count` full blocks of a sequence.
@@ -93,59 +123,74 @@ final class PrefixCache {
       return;
     }
     Node node = adapter == null ? root : adapted.computeIfAbsent(adapter, _ -> newRoot());
-    clock++;
+    releasesSeen = -1;
     for (int i = 0; i < count; i++) {
       BlockTokens key = BlockTokens.of(tokens, i * blockSize, blockSize);
       Node next = node.children.get(key);
       if (next == null) {
         next = new Node(node, key, blocks[i]);
+        next.linkBefore(ends);
         pool.retain(blocks[i]);
         node.children.put(key, next);
         nodes++;
       }
-      next.lastUsed = clock;
       node = next;
     }
+    use(node);
   }
 
-  /// Lets go of the least recently used block that no longer prefix leads through. Returns false when
-  /// the cache is empty.
+  /// Frees the least recently used block that no longer prefix leads through and that nobody else has. Returns
+  /// false when there is none. What others have counts as used: to let go of it would free nothing.
   boolean evictOne() {
-    Node victim = oldestLeaf();
-    if (victim == null || victim.parent == null) {
+    if (releasesSeen == pool.releases()) {
       return false;
     }
-    victim.parent.children.remove(victim.tokens);
-    if (victim.parent.parent == null && victim.parent.children.isEmpty()) {
-      adapted.values().remove(victim.parent);
+    for (int left = nodes; left > 0; left--) {
+      looked++;
+      Node oldest = ends.newer;
+      if (!pool.isShared(oldest.block)) {
+        remove(oldest);
+        return true;
+      }
+      use(oldest);
     }
-    pool.release(victim.block);
-    nodes--;
+    releasesSeen = pool.releases();
+    return false;
+  }
+
+  /// Lets go of a block that others have too, so that one of them may be alone with it. Returns false when the cache
+  /// is empty.
+  boolean forgetOne() {
+    if (nodes == 0) {
+      return false;
+    }
+    remove(ends.newer);
     return true;
   }
 
   /// Lets go of everything.
   void clear() {
-    while (evictOne()) {
+    while (forgetOne()) {
       // one block at a time, leaves first
     }
   }
 
-  private @Nullable Node oldestLeaf() {
-    Node oldest = null;
-    // Iterative: a long prompt makes a deep tree.
-    ArrayDeque<Node> open = new ArrayDeque<>(adapted.values());
-    open.push(root);
-    while (!open.isEmpty()) {
-      Node n = open.pop();
-      if (n.children.isEmpty()) {
-        if (n.parent != null && (oldest == null || n.lastUsed < oldest.lastUsed)) {
-          oldest = n;
-        }
-      } else {
-        n.children.values().forEach(open::push);
-      }
+  private void remove(Node leaf) {
+    Node parent = leaf.parent;
+    if (parent == null || !leaf.children.isEmpty()) {
+      throw new IllegalStateException("prefix cache: expected a leaf at the list's begin");
     }
-    return oldest;
+    leaf.unlink();
+    parent.children.remove(leaf.tokens);
+    if (parent.parent == null && parent.children.isEmpty()) {
+      adapted.values().remove(parent);
+    }
+    pool.release(leaf.block);
+    nodes--;
+  }
+
+  /// Nodes that evictions have looked at so far.
+  long looked() {
+    return looked;
   }
 }

@@ -67,9 +67,6 @@ final class Scheduler {
   /// How long a tenant counts as decoding after a token, besides the time of a step.
   private static final long MOMENT_NANOS = 5_000_000;
 
-  /// A sequence idle for less than this is about to step again: taking its blocks would only be undone.
-  private static final long IDLE_GRACE_NANOS = 50_000_000;
-
   /// Steps that are shorter leave a thread's core to others when tenants are in company: a guest that is
   /// woken on a core that computes waits for a time slice, of 2 to 4 ms on Linux.
   private static final long SHORT_STEP_NANOS = 2_000_000;
@@ -84,6 +81,11 @@ final class Scheduler {
   private final List<EngineTenant> tenants;
   private final List<Sequence> sequences;
   private final List<PublishedPrefix> published;
+  private final BlockDemand demand;
+
+  /// Whether finished prompts serve the next: not those of an encoder.
+  private final boolean generates;
+
   private final LongSupplier nanoClock;
   private final StepCost cost = new StepCost();
   private final FairClock clock;
@@ -127,6 +129,8 @@ final class Scheduler {
       List<EngineTenant> tenants,
       List<Sequence> sequences,
       List<PublishedPrefix> published,
+      BlockDemand demand,
+      boolean generates,
       LongSupplier nanoClock) {
     this.config = config;
     this.pool = pool;
@@ -134,6 +138,8 @@ final class Scheduler {
     this.tenants = tenants;
     this.sequences = sequences;
     this.published = published;
+    this.generates = generates;
+    this.demand = demand;
     this.nanoClock = nanoClock;
     this.clock = new FairClock(tenants, MOST_BEHIND_STEPS * config.maxRows());
   }
@@ -468,13 +474,17 @@ final class Scheduler {
     Sequence s = request.sequence();
     int end = request.start + request.count;
     int firstOutput = request.firstWanted();
-    if (s.cached == 0 && s.blockCount == 0) {
-      reusePrefix(s, Math.min(firstOutput, end - 1));
-    }
+    int limit = Math.min(firstOutput, end - 1);
+    int reused = s.cached == 0 && s.blockCount == 0 ? reusePrefix(s, limit) : 0;
     int take = Math.min(end - s.cached, room);
     if (!reserve(s, s.cached + take)) {
+      if (!demand.canBeMet(s) || demand.hasCopiesOfPublished(s, limit)) {
+        // It must wait for sequences that go first, or finds blocks that are published: till then it keeps none.
+        yieldBlocks(s);
+      }
       return false;
     }
+    prefixBlocks += reused;
     int outputs =
         request.pool != null ? 0 : Math.max(0, s.cached + take - Math.max(firstOutput, s.cached));
     int index = batch.add(s.tokens, s.cached, take, s.cached, s.blocks, outputs);
@@ -502,30 +512,51 @@ final class Scheduler {
 
   /// Starts an empty cache from blocks of the tenant's earlier prompts, and behind those from blocks that are
   /// published. Tokens from `limit` on, which
-  /// logits are wanted of, and the last one are always computed.
-  private void reusePrefix(Sequence s, int limit) {
+  /// logits are wanted of, and the last one are always computed. Returns the number of blocks.
+  private int reusePrefix(Sequence s, int limit) {
     int[] found = new int[Math.max(1, limit / config.blockSize())];
     int n = s.tenant.prefixes.find(s.adapter, s.tokens, limit, found);
     for (PublishedPrefix prefix : published) {
       int matching = prefix.match(s.adapter, s.tokens, limit);
-      for (; n < matching; n++) {
-        pool.retain(prefix.blocks[n]);
-        found[n] = prefix.blocks[n];
+      for (int i = 0; i < matching; i++) {
+        if (i < n) {
+          // Copies of one's own, from before it was published, are not needed any more.
+          pool.release(found[i]);
+        }
+        pool.retain(prefix.blocks[i]);
+        found[i] = prefix.blocks[i];
       }
+      n = Math.max(n, matching);
     }
     for (int i = 0; i < n; i++) {
       s.addBlock(found[i]);
     }
-    s.tenant.kvBlocks += n;
     s.cached = n * config.blockSize();
-    prefixBlocks += n;
+    return n;
+  }
+
+  /// Gives the blocks of a request that waits to its tenant's prefix cache: whoever needs them takes them, and what
+  /// nobody took is found again.
+  private void yieldBlocks(Sequence s) {
+    if (generates) {
+      s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
+    }
+    releaseFrom(s, 0);
+    s.cached = 0;
   }
 
   /// Makes positions `cached` to `end - 1` of a sequence writable.
   private boolean reserve(Sequence s, int end) {
     int needed = config.blocksFor(end);
     int last = s.cached / config.blockSize();
-    if (last < s.blockCount && pool.isShared(s.blocks[last])) {
+    boolean copies = last < s.blockCount && pool.isShared(s.blocks[last]);
+    int spare = pool.freeBlocks() - (copies ? 1 : 0);
+    if ((copies || needed > s.blockCount)
+        && s.promised() - s.blockCount > spare
+        && !demand.canBeMet(s)) {
+      return false;
+    }
+    if (copies) {
       int copy = obtain(s);
       if (copy < 0) {
         return false;
@@ -545,7 +576,6 @@ final class Scheduler {
         return false;
       }
       s.addBlock(block);
-      s.tenant.kvBlocks++;
     }
     return true;
   }
@@ -558,7 +588,7 @@ final class Scheduler {
       if (block >= 0) {
         return block;
       }
-      if (!evictPrefix(s.tenant) && !preemptFor(s)) {
+      if (!evictPrefix(s.tenant) && !preemptFor(s) && !forgetPrefixes(s.tenant)) {
         return -1;
       }
     }
@@ -576,7 +606,29 @@ final class Scheduler {
         largest = tenant;
       }
     }
-    return largest != null && largest.prefixes.evictOne();
+    if (largest == null || largest.prefixes.evictOne()) {
+      return largest != null;
+    }
+    for (int t = 0; t < tenants.size(); t++) {
+      if (tenants.get(t).prefixes.evictOne()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Empties a prefix cache all of whose ends sequences have: there may be blocks before them that no sequence has, and
+  /// a block that a cache and a sequence have need not be copied then.
+  private boolean forgetPrefixes(EngineTenant own) {
+    EngineTenant some = own.prefixes.size() > 0 ? own : null;
+    for (int t = 0; some == null && t < tenants.size(); t++) {
+      some = tenants.get(t).prefixes.size() > 0 ? tenants.get(t) : null;
+    }
+    if (some == null) {
+      return false;
+    }
+    some.prefixes.clear();
+    return true;
   }
 
   /// Takes the blocks of the sequence that has been idle longest, else of the lowest in priority and then
@@ -596,11 +648,12 @@ final class Scheduler {
         continue;
       }
       if (!other.stepping
-          && now - other.lastUsedNanos > IDLE_GRACE_NANOS
+          && now - other.lastUsedNanos > BlockDemand.IDLE_GRACE_NANOS
           && (idle == null || other.lastUsedNanos < idle.lastUsedNanos)) {
         idle = other;
       }
-      if (comesAfter(other, s) && (last == null || comesAfter(other, last))) {
+      if (BlockDemand.comesAfter(other, s)
+          && (last == null || BlockDemand.comesAfter(other, last))) {
         last = other;
       }
     }
@@ -619,17 +672,11 @@ final class Scheduler {
     return a.tenant.share().priority().compareTo(b.tenant.share().priority()) < 0;
   }
 
-  private static boolean comesAfter(Sequence a, Sequence b) {
-    int byPriority = a.tenant.share().priority().compareTo(b.tenant.share().priority());
-    return byPriority != 0 ? byPriority < 0 : a.number > b.number;
-  }
-
   /// Releases the blocks of a sequence from index `from` on.
   void releaseFrom(Sequence s, int from) {
     for (int i = from; i < s.blockCount; i++) {
       pool.release(s.blocks[i]);
     }
-    s.tenant.kvBlocks -= Math.max(0, s.blockCount - from);
-    s.blockCount = Math.min(s.blockCount, from);
+    s.dropBlocks(from);
   }
 }

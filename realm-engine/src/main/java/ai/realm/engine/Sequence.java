@@ -1,6 +1,7 @@
 package ai.realm.engine;
 
 import ai.realm.compute.Adapter;
+import ai.realm.engine.sampling.History;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -25,11 +26,18 @@ public final class Sequence implements AutoCloseable {
 
   int length;
 
+  /// What samplers look back on.
+  History history = new History();
+
   /// Positions whose keys and values are in the blocks; at most `length` between steps.
   int cached;
 
   int[] blocks = new int[4];
   int blockCount;
+
+  /// Blocks that its step in flight was admitted with: those that it has, and those that it may still take.
+  private int promised;
+
   boolean stepping;
   boolean inBatch;
   boolean closed;
@@ -92,12 +100,40 @@ public final class Sequence implements AutoCloseable {
       tokens = Arrays.copyOf(tokens, Math.max(length + count, tokens.length * 2));
     }
     System.arraycopy(ids, 0, tokens, length, count);
+    history.truncate(length);
   }
 
+  /// Blocks that count against the tenant's limit.
+  int charged() {
+    return Math.max(promised, blockCount);
+  }
+
+  /// Blocks that its step in flight needs in all.
+  int promised() {
+    return promised;
+  }
+
+  /// Charges the tenant for so many blocks until the step ends, whether or not it has them yet.
+  void promise(int count) {
+    int before = charged();
+    promised = count;
+    tenant.kvBlocks += charged() - before;
+  }
+
+  /// Takes a block that is held for it.
   void addBlock(int block) {
     if (blockCount == blocks.length) {
       blocks = Arrays.copyOf(blocks, blocks.length * 2);
     }
+    int before = charged();
     blocks[blockCount++] = block;
+    tenant.kvBlocks += charged() - before;
+  }
+
+  /// Forgets the blocks from index `from` on.
+  void dropBlocks(int from) {
+    int before = charged();
+    blockCount = Math.min(blockCount, from);
+    tenant.kvBlocks += charged() - before;
   }
 }

@@ -1,5 +1,7 @@
 package ai.realm.engine;
 
+import ai.realm.engine.sampling.Candidates;
+import ai.realm.engine.sampling.History;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.error.RealmException;
 import ai.realm.model.Pooling;
@@ -85,6 +87,7 @@ public final class StepRequest {
     this.tokens = tokens;
     this.count = count;
     this.outputs = outputs;
+    this.produced = 0;
     this.sampler = sampler;
     this.constraint = null;
     this.kept = null;
@@ -154,6 +157,11 @@ public final class StepRequest {
   /// The first position that must be computed whether or not a cache has it: what is wanted of it is no
   /// key or value.
   int firstWanted() {
+    return firstWanted(start);
+  }
+
+  /// The same for a sequence of length `start`.
+  int firstWanted(int start) {
     int end = start + count;
     EmbeddingPool rows = pool;
     return rows == null ? end - outputs + produced : rows.firstWanted(start, end);
@@ -208,6 +216,8 @@ public final class StepRequest {
   /// Waits for the results until `deadlineNanos` ([System#nanoTime]); past it the request is cancelled.
   ///
   /// @throws EngineException when the step failed, was cancelled or missed the deadline
+  /// @throws AdmissionException `KV_LIMIT` when so much was published since it was admitted that it can
+  ///     never run
   /// @throws InterruptedException when interrupted; the request is cancelled
   public void await(long deadlineNanos) throws InterruptedException {
     long started = System.nanoTime();
@@ -304,7 +314,9 @@ public final class StepRequest {
   }
 
   /// Called by the engine thread for each output row, in order.
-  void produce(float[] row, int vocabulary) {
+  ///
+  /// @param candidates memory to choose with
+  void produce(float[] row, int vocabulary, Candidates candidates) {
     this.vocabulary = vocabulary;
     float[] room = kept;
     if (room != null) {
@@ -312,12 +324,10 @@ public final class StepRequest {
     }
     Sampler chooser = sampler;
     if (chooser != null) {
-      if (produced == 0) {
-        for (int i = 0; i < count; i++) {
-          chooser.accept(tokens[i]);
-        }
-      }
-      sampled[produced] = chooser.sample(row, vocabulary);
+      Sequence s = sequence();
+      int place = start + count - outputs + produced + 1;
+      History history = s.history.show(s.tokens, place);
+      sampled[produced] = chooser.sample(row, vocabulary, history, candidates);
       logprobs[produced] =
           wantLogprobs ? Sampler.logprob(row, vocabulary, sampled[produced]) : Float.NaN;
     }

@@ -5,7 +5,7 @@ package ai.realm.engine;
 /// @param priority who goes first when tenants compete
 /// @param weight share of the compute among tenants of one priority, relative to the others' weights
 /// @param maxSequences the most open sequences
-/// @param maxKvBlocks the most KV blocks that its sequences hold
+/// @param maxKvBlocks the most KV blocks that its sequences hold, those of admitted steps included
 /// @param maxQueuedRequests the most step requests that wait; twice as many of sequences that have begun
 public record TenantShare(
     Priority priority, double weight, int maxSequences, int maxKvBlocks, int maxQueuedRequests) {

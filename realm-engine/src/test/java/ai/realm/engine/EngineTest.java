@@ -191,27 +191,6 @@ final class EngineTest {
   }
 
   @Test
-  void recurrentModelsGoOnFromTheEndOfABlockAfterTruncation() throws Exception {
-    FakeModel model = new FakeModel(1000);
-    model.stateFloats = 1;
-    try (Engine engine = start(model, config(64, 8, 4, 100))) {
-      EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
-      int[] prompt = prompt(4, 30);
-      try (Sequence s = engine.newSequence(tenant)) {
-        step(engine, s, prompt);
-        s.truncate(14);
-        int[] rest = Arrays.copyOf(prompt, 15);
-        rest[14] = 77;
-        assertThat(step(engine, s, 77)).isEqualTo(FakeModel.next(rest, 15));
-        // Blocks of 4: positions 12 and 13 are computed again, 14 is new.
-        synchronized (model.steps) {
-          assertThat(model.steps.getLast()).containsExactly(3);
-        }
-      }
-    }
-  }
-
-  @Test
   void samplesAllRowsForSpeculativeDecoding() throws Exception {
     FakeModel model = new FakeModel(1000);
     try (Engine engine = start(model, config(4, 8, 8, 100))) {
@@ -373,7 +352,11 @@ final class EngineTest {
                 }
               })
           .isInstanceOfSatisfying(
-              AdmissionException.class, e -> assertThat(e.code()).isEqualTo("QUEUE_FULL"));
+              AdmissionException.class,
+              e -> {
+                assertThat(e.code()).isEqualTo("QUEUE_FULL");
+                assertThat(e.retryAfter()).isPositive();
+              });
       assertThat(sent.size()).isBetween(2, 4);
       for (StepRequest r : sent) {
         r.await(System.nanoTime() + 10 * SECOND);

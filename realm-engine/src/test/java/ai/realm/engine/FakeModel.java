@@ -24,7 +24,8 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// A model whose next token is a hash of all tokens before it, read back from the KV blocks: any error
-/// in paging, sharing or copying changes the answer. Each row takes a fixed time, if one is set.
+/// in paging, sharing or copying changes the answer. With running state the hash goes from step to step through
+/// the blocks, as a recurrent model's state does. Each row takes a fixed time, if one is set.
 final class FakeModel implements CausalLm {
   static final int VOCABULARY = 100;
   static final int WIDTH = 5;
@@ -45,6 +46,12 @@ final class FakeModel implements CausalLm {
   volatile @Nullable RuntimeException failNext;
   volatile @Nullable Error errorNext;
 
+  /// Fails the next step when all of it is written.
+  volatile @Nullable RuntimeException failWritten;
+
+  /// Whether many tokens are likely, not one.
+  volatile boolean manyLikely;
+
   FakeModel(int contextLength) {
     this.contextLength = contextLength;
   }
@@ -62,6 +69,20 @@ final class FakeModel implements CausalLm {
   /// The token that follows `tokens[0, n)`.
   static int next(int[] tokens, int n) {
     return (Arrays.hashCode(Arrays.copyOf(tokens, n)) & 0x7fffffff) % VOCABULARY;
+  }
+
+  /// The token that follows `tokens[0, n)` in a model with running state.
+  static int nextByState(int[] tokens, int n) {
+    int state = 0;
+    for (int i = 0; i < n; i++) {
+      state = advance(state, tokens[i]);
+    }
+    return state % VOCABULARY;
+  }
+
+  /// Exact as a float.
+  private static int advance(int state, int token) {
+    return (state * 31 + token + 7) % 1_000_003;
   }
 
   @Override
@@ -151,22 +172,51 @@ final class FakeModel implements CausalLm {
     for (int s = 0; s < batch.sequences(); s++) {
       sizes[s] = batch.rows(s);
       int[] blocks = batch.blockTable(s);
+      int state = stateFloats > 0 ? stateBefore(batch, kv, s) : 0;
       for (int i = 0; i < batch.rows(s); i++) {
         int row = batch.firstRow(s) + i;
         int position = batch.positions()[row];
         kv.tokens[blocks[position / kv.blockSize]][position % kv.blockSize] =
             batch.tokens()[row] + FakeAdapter.shift(batch.adapter(s));
+        if (stateFloats > 0) {
+          state = advance(state, batch.tokens()[row]);
+          if (i == batch.rows(s) - 1 || (position + 1) % kv.blockSize == 0) {
+            kv.writeState(blocks[position / kv.blockSize], 0, new float[] {state}, 1);
+          }
+        }
         if (out < batch.outputs() && batch.outputRows()[out] == row) {
           int[] history = history(batch, kv, s, position);
-          logits[out * VOCABULARY + next(history, history.length)] = 10;
+          int next = stateFloats > 0 ? state % VOCABULARY : next(history, history.length);
+          putLogits(logits, out * VOCABULARY, next);
           out++;
         }
       }
+    }
+    failure = failWritten;
+    if (failure != null) {
+      failWritten = null;
+      throw failure;
     }
     synchronized (steps) {
       steps.add(sizes);
     }
     return new FakeBuffer(logits);
+  }
+
+  private static int stateBefore(Batch batch, FakeKv kv, int s) {
+    int position = batch.firstPosition(s);
+    float[] state = new float[1];
+    if (position > 0) {
+      kv.readState(batch.blockTable(s)[(position - 1) / kv.blockSize], 0, state, 1);
+    }
+    return (int) state[0];
+  }
+
+  private void putLogits(float[] logits, int at, int next) {
+    for (int t = 0; manyLikely && t < VOCABULARY; t++) {
+      logits[at + t] = Math.floorMod(t * 37 + next * 11, 53) / 8f;
+    }
+    logits[at + next] = 10;
   }
 
   @Override
@@ -191,12 +241,14 @@ final class FakeModel implements CausalLm {
     final KvLayout layout;
     final int blockSize;
     final int[][] tokens;
+    final float[][] states;
     int cleared;
 
     FakeKv(KvLayout layout, int blocks) {
       this.layout = layout;
       this.blockSize = layout.blockSize();
       this.tokens = new int[blocks][layout.blockSize()];
+      this.states = new float[blocks][layout.stateFloats()];
     }
 
     @Override
@@ -212,21 +264,37 @@ final class FakeModel implements CausalLm {
     @Override
     public void copyBlock(int from, int to) {
       tokens[to] = tokens[from].clone();
+      states[to] = states[from].clone();
+    }
+
+    @Override
+    public void readState(int block, int offset, float[] to, int count) {
+      System.arraycopy(states[block], offset, to, 0, count);
+    }
+
+    @Override
+    public void writeState(int block, int offset, float[] from, int count) {
+      System.arraycopy(from, 0, states[block], offset, count);
     }
 
     @Override
     public void readBlock(int block, byte[] to) {
-      ByteBuffer.wrap(to).asIntBuffer().put(tokens[block]);
+      ByteBuffer out = ByteBuffer.wrap(to);
+      out.asIntBuffer().put(tokens[block]);
+      out.position(Integer.BYTES * blockSize).slice().asFloatBuffer().put(states[block]);
     }
 
     @Override
     public void writeBlock(int block, byte[] from) {
-      ByteBuffer.wrap(from).asIntBuffer().get(tokens[block]);
+      ByteBuffer in = ByteBuffer.wrap(from);
+      in.asIntBuffer().get(tokens[block]);
+      in.position(Integer.BYTES * blockSize).slice().asFloatBuffer().get(states[block]);
     }
 
     @Override
     public void clearBlock(int block) {
       Arrays.fill(tokens[block], 0);
+      Arrays.fill(states[block], 0);
       cleared++;
     }
 

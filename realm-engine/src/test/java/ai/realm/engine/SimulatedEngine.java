@@ -139,8 +139,7 @@ final class SimulatedEngine {
     private void send(int[] tokens) {
       int outputs = allOutputs ? tokens.length : 1;
       request.set(sequence, tokens, tokens.length, outputs, Sampler.of(SamplingParams.GREEDY));
-      state.admit(request, 0);
-      state.enqueue(request);
+      state.submit(request);
     }
 
     /// Asks nothing more once what it waits for is there.
@@ -149,7 +148,6 @@ final class SimulatedEngine {
     }
 
     private void answered() {
-      request.complete();
       waiting = false;
       if (tokensLeft == newTokens) {
         firstTokenNanos.add(now - askedAt);
@@ -180,17 +178,36 @@ final class SimulatedEngine {
     StepRequest request = new StepRequest();
     request.set(s, prompt, prompt.length, 1, Sampler.of(SamplingParams.GREEDY));
     long asked = now;
-    state.admit(request, 0);
-    state.enqueue(request);
+    state.submit(request);
     while (true) {
       boolean answered = step(request);
       if (answered) {
-        request.complete();
         long nanos = now - asked;
         state.close(s);
         return nanos;
       }
     }
+  }
+
+  /// Sends a prompt beside whatever the clients do.
+  StepRequest send(EngineTenant tenant, int[] prompt) {
+    StepRequest request = new StepRequest();
+    request.set(
+        state.newSequence(null, tenant, null),
+        prompt,
+        prompt.length,
+        1,
+        Sampler.of(SamplingParams.GREEDY));
+    state.submit(request);
+    return request;
+  }
+
+  /// Takes up to so many steps; whether a request ends in them.
+  boolean settles(StepRequest request, int most) {
+    for (int i = 0; i < most && request.state() == StepRequest.State.QUEUED; i++) {
+      step(null);
+    }
+    return request.state() != StepRequest.State.QUEUED;
   }
 
   /// Runs the traffic for `seconds` of simulated time.
@@ -208,6 +225,7 @@ final class SimulatedEngine {
     for (int i = 0; i < clients.size(); i++) {
       clients.get((i + steps) % clients.size()).act();
     }
+    state.dropHopeless();
     state.plan(batch);
     if (batch.rows() == 0) {
       now += 1_000_000;
@@ -222,6 +240,7 @@ final class SimulatedEngine {
       StepRequest r = state.scheduler.planned.get(i);
       if (state.finish(r, batch.rows(i), null)) {
         finished |= r == asked;
+        r.complete();
         for (Client c : clients) {
           if (c.request == r) {
             c.answered();
@@ -248,6 +267,11 @@ final class SimulatedEngine {
       total += nanos;
     }
     return total;
+  }
+
+  /// No more traffic.
+  void stopAll() {
+    stop(clients);
   }
 
   /// No more traffic of these.

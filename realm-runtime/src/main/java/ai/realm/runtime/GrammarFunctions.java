@@ -34,12 +34,14 @@ final class GrammarFunctions {
   /// An open matcher, and the last step that used it.
   static final class OpenMatcher implements AutoCloseable {
     final Matcher matcher;
+    final ModelHost host;
     final int vocabulary;
     private @Nullable StepRequest user;
 
-    OpenMatcher(Matcher matcher, int vocabulary) {
+    OpenMatcher(Matcher matcher, ModelHost host) {
       this.matcher = matcher;
-      this.vocabulary = vocabulary;
+      this.host = host;
+      this.vocabulary = host.tokenizer().vocabulary().size();
     }
 
     /// Gives it to a step; false where another step that has not ended has it.
@@ -61,8 +63,8 @@ final class GrammarFunctions {
     public void close() {}
   }
 
-  /// An open sampler: its random sequence and history go on from step to step.
-  record OpenSampler(Sampler sampler) implements AutoCloseable {
+  /// An open sampler of a model.
+  record OpenSampler(Sampler sampler, ModelHost host) implements AutoCloseable {
     @Override
     public void close() {}
   }
@@ -100,8 +102,7 @@ final class GrammarFunctions {
     ModelHost host = model.host();
     return state.handle(
         new OpenMatcher(
-            Matcher.of(grammar.grammar(), host.tokenTrie(), host.tokenizer()),
-            host.tokenizer().vocabulary().size()));
+            Matcher.of(grammar.grammar(), host.tokenTrie(), host.tokenizer()), host));
   }
 
   int forkMatcher(GuestMemory memory, int[] a) {
@@ -110,7 +111,7 @@ final class GrammarFunctions {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
     try {
-      return state.handle(new OpenMatcher(open.matcher.fork(), open.vocabulary));
+      return state.handle(new OpenMatcher(open.matcher.fork(), open.host));
     } catch (GrammarException e) {
       return tooMuch(e);
     }
@@ -204,7 +205,7 @@ final class GrammarFunctions {
     try {
       return state.handle(
           new OpenSampler(
-              Sampler.of(SamplerConfig.read(memory.bytes(a[1], a[2]), model.host().tokenizer()))));
+              Sampler.of(SamplerConfig.read(memory.bytes(a[1], a[2]), model)), model.host()));
     } catch (SamplerConfig.InvalidException e) {
       state.call().refuse(Errno.EINVAL, e);
       return Errno.EINVAL;

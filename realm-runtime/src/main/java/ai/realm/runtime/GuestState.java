@@ -46,7 +46,7 @@ final class GuestState implements AutoCloseable {
       this.decoder = model.host().tokenizer().decoder();
     }
 
-    /// The sampler of the step before, when the fields are the same: its random sequence goes on.
+    /// The sampler of the step before, when the fields are the same.
     @Nullable Sampler sampler() {
       return Arrays.equals(sampling, samplerFields) ? sampler : null;
     }

@@ -28,6 +28,7 @@ final class ModelHost implements AutoCloseable {
   private final int context;
   private final List<String> controlTexts;
   private final WithoutEnd withoutEnd;
+  private final BreakerCache breakers;
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable TokenTrie tokenTrie;
 
@@ -37,6 +38,7 @@ final class ModelHost implements AutoCloseable {
     this.context = context;
     this.controlTexts = controlTexts(model.tokenizer().vocabulary());
     this.withoutEnd = WithoutEnd.of(model.tokenizer().vocabulary());
+    this.breakers = new BreakerCache(model.tokenizer());
   }
 
   static ModelHost start(LoadedModel model, RuntimeConfig config) {
@@ -45,7 +47,8 @@ final class ModelHost implements AutoCloseable {
       EngineConfig sizes =
           EngineConfig.of((context + 32L) * config.sequences())
               .withKvType(config.kvType())
-              .withMaxSequences(config.maxBatch());
+              .withMaxSequences(config.maxBatch())
+              .withMaxContext(context);
       Engine engine = Engine.start(model.model(), model.backend(), sizes);
       return new ModelHost(model, engine, context);
     } catch (RuntimeException e) {
@@ -85,8 +88,39 @@ final class ModelHost implements AutoCloseable {
     public void accept(int token) {}
   }
 
+  /// Every token but those that end generation.
   TokenConstraint withoutEnd() {
     return withoutEnd;
+  }
+
+  /// What another constraint allows without the tokens that end generation, where anything is left.
+  TokenConstraint withoutEnd(TokenConstraint other) {
+    return new Both(other, withoutEnd.words());
+  }
+
+  /// A constraint, less what is not in `words` where it allows anything else.
+  private record Both(TokenConstraint constraint, long[] words) implements TokenConstraint {
+    @Override
+    public void mask(long[] allowed) {
+      constraint.mask(allowed);
+      long rest = 0;
+      for (int i = 0; i < allowed.length; i++) {
+        rest |= allowed[i] & words[i];
+      }
+      for (int i = 0; rest != 0 && i < allowed.length; i++) {
+        allowed[i] &= words[i];
+      }
+    }
+
+    @Override
+    public void accept(int token) {
+      constraint.accept(token);
+    }
+  }
+
+  /// Sequence breakers in this model's vocabulary.
+  BreakerCache breakers() {
+    return breakers;
   }
 
   /// The vocabulary as grammars need it, made on first use.

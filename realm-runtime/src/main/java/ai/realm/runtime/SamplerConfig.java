@@ -1,6 +1,5 @@
 package ai.realm.runtime;
 
-import ai.realm.engine.sampling.DryBreakers;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.engine.sampling.SamplingParams.DryParams;
 import ai.realm.engine.sampling.SamplingParams.StageKind;
@@ -20,9 +19,11 @@ final class SamplerConfig {
   private static final int MAX_BREAKERS = 64;
 
   private final Map<?, ?> json;
+  private final GuestState.OpenModel model;
 
-  private SamplerConfig(Map<?, ?> json) {
+  private SamplerConfig(Map<?, ?> json, GuestState.OpenModel model) {
     this.json = json;
+    this.model = model;
   }
 
   /// `SAMPLER_INVALID`: a setting that is out of its range.
@@ -35,18 +36,19 @@ final class SamplerConfig {
   }
 
   /// @throws InvalidException naming the key, what was expected and what was found
-  static SamplingParams read(byte[] utf8, Tokenizer tokenizer) {
+  static SamplingParams read(byte[] utf8, GuestState.OpenModel model) {
     try {
       if (!(JsonText.parse(utf8) instanceof Map<?, ?> json)) {
         throw new IllegalArgumentException("sampler: expected a JSON object");
       }
-      return new SamplerConfig(json).params(tokenizer);
+      return new SamplerConfig(json, model).params();
     } catch (IllegalArgumentException e) {
       throw new InvalidException(String.valueOf(e.getMessage()), e);
     }
   }
 
-  private SamplingParams params(Tokenizer tokenizer) {
+  private SamplingParams params() {
+    Tokenizer tokenizer = model.host().tokenizer();
     SamplingParams.Builder builder =
         SamplingParams.builder()
             .temperature(number("temperature", 0))
@@ -62,7 +64,7 @@ final class SamplerConfig {
                 number("repeat_penalty", 1),
                 number("frequency_penalty", 0),
                 number("presence_penalty", 0))
-            .dry(dry(tokenizer))
+            .dry(dry())
             .logitBias(logitBias(tokenizer.vocabulary().size()))
             .minKeep((int) integer("min_keep", 1))
             .order(order())
@@ -71,7 +73,7 @@ final class SamplerConfig {
     return (tau > 0 ? builder.mirostat(tau, number("mirostat_eta", 0.1f)) : builder).build();
   }
 
-  private DryParams dry(Tokenizer tokenizer) {
+  private DryParams dry() {
     float multiplier = number("dry_multiplier", 0);
     if (multiplier == 0) {
       return DryParams.OFF;
@@ -81,13 +83,13 @@ final class SamplerConfig {
         number("dry_base", 1.75f),
         (int) integer("dry_allowed_length", 2),
         (int) integer("dry_penalty_last_n", -1),
-        DryBreakers.of(tokenizer, breakers()));
+        model.host().breakers().get(model.tenant(), breakers()));
   }
 
   private List<String> breakers() {
     Object value = json.get("dry_sequence_breakers");
     if (value == null) {
-      return List.of("\n", ":", "\"", "*");
+      return BreakerCache.USUAL;
     }
     return strings("dry_sequence_breakers", value, MAX_BREAKERS);
   }

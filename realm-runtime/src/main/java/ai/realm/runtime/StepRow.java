@@ -68,8 +68,11 @@ final class StepRow {
 
   /// Reads the rest of the record into the sequence's request; 0 or an error.
   int prepare(GuestMemory memory, GuestState state) {
-    if (count < 1 || count > sequence.model.host().context() || (flags & ~FLAGS) != 0) {
+    if (count < 1 || (flags & ~FLAGS) != 0) {
       return Errno.EINVAL;
+    }
+    if (count > sequence.model.host().context()) {
+      return Errno.EMSGSIZE;
     }
     if (sequence.isBusy()) {
       return Errno.EBUSY;
@@ -94,8 +97,8 @@ final class StepRow {
     } else {
       GrammarFunctions.OpenSampler open =
           state.handles().find(handle, GrammarFunctions.OpenSampler.class);
-      if (open == null) {
-        return Errno.EBADF;
+      if (open == null || open.host() != sequence.model.host()) {
+        return open == null ? Errno.EBADF : Errno.EINVAL;
       }
       sampler = open.sampler();
     }
@@ -126,17 +129,16 @@ final class StepRow {
     return known == null ? sequence.use(params()) : known;
   }
 
-  /// At most one of mask, matcher and `NO_END`, which needs exactly one output.
+  /// At most one of mask and matcher; `NO_END` alone or with a matcher. Any of them needs exactly one output.
   private int constrain(GuestMemory memory, GuestState state) {
     boolean noEnd = (flags & NO_END) != 0;
-    int constraints = (mask == 0 ? 0 : 1) + (matcher == 0 ? 0 : 1) + (noEnd ? 1 : 0);
-    if (constraints == 0) {
+    if (mask == 0 && matcher == 0 && !noEnd) {
       return 0;
     }
-    if (constraints > 1 || outputs() != 1) {
+    if ((mask != 0 && (matcher != 0 || noEnd)) || outputs() != 1) {
       return Errno.EINVAL;
     }
-    if (noEnd) {
+    if (noEnd && matcher == 0) {
       sequence.request.constrain(sequence.model.host().withoutEnd());
     } else if (mask != 0) {
       int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
@@ -144,6 +146,9 @@ final class StepRow {
     } else {
       GrammarFunctions.OpenMatcher open =
           state.handles().find(matcher, GrammarFunctions.OpenMatcher.class);
+      if (open != null && open.host != sequence.model.host()) {
+        return Errno.EINVAL;
+      }
       if (open == null || !open.lend(sequence.request)) {
         return open == null ? Errno.EBADF : Errno.EBUSY;
       }
@@ -153,7 +158,8 @@ final class StepRow {
         state.call().refuse(Errno.EDQUOT, e);
         return Errno.EDQUOT;
       }
-      sequence.request.constrain(open.matcher);
+      sequence.request.constrain(
+          noEnd ? sequence.model.host().withoutEnd(open.matcher) : open.matcher);
     }
     return 0;
   }

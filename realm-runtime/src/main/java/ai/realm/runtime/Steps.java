@@ -192,6 +192,11 @@ final class Steps {
         throw pastDeadline();
       }
       return HostFunctions.errno(e);
+    } catch (AdmissionException e) {
+      // Admitted, but since then so much was published that it can never run.
+      int error = HostFunctions.errno(e);
+      call.refuse(error, e);
+      return error;
     } catch (InterruptedException e) {
       // Whoever stops the guest interrupts it once: the flag must reach the guest's next
       // instruction.

@@ -208,12 +208,10 @@ public final class GuestProgram {
     int out = Arena.getInt(request + OUT);
     int flags = Arena.getInt(request + FLAGS);
     boolean emitted = (flags & Host.EMIT) != 0;
-    // A grammar decides itself when its output may end.
-    int least = config.grammar == null ? config.minTokens : 0;
     for (int produced = 0; produced < most; produced++) {
       Arena.putInt(request + TOKENS, produced == 0 ? tokens : out);
       Arena.putInt(request + COUNT, produced == 0 ? count : 1);
-      Arena.putInt(request + FLAGS, produced < least ? flags | Host.NO_END : flags);
+      Arena.putInt(request + FLAGS, produced < config.minTokens ? flags | Host.NO_END : flags);
       int error = Host.step(request, 1);
       if (error < 0) {
         return error;
@@ -231,7 +229,8 @@ public final class GuestProgram {
         }
       }
       if (!emitted) {
-        int result = emitUnlessStopped(sequence, Arena.getInt(out), stops, tokenText);
+        boolean mayStop = produced >= config.minTokens;
+        int result = emitUnlessStopped(sequence, Arena.getInt(out), stops, tokenText, mayStop);
         if (result != LENGTH) {
           return result;
         }
@@ -249,14 +248,19 @@ public final class GuestProgram {
     return false;
   }
 
-  /// Emits what is surely not part of a stop text. Returns `LENGTH` to go on, `STOPPED` at a stop text.
-  private static int emitUnlessStopped(int sequence, int token, StopTexts stops, int tokenText) {
+  /// Emits what is surely not part of a stop text. Returns `LENGTH` to go on, `STOPPED` at a stop text; before
+  /// `min_tokens` nothing is one.
+  private static int emitUnlessStopped(
+      int sequence, int token, StopTexts stops, int tokenText, boolean mayStop) {
     int bytes = Host.sequenceText(sequence, token, tokenText, TOKEN_TEXT_BYTES);
     if (bytes < 0) {
       return bytes;
     }
     for (int i = 0; i < Math.min(bytes, TOKEN_TEXT_BYTES); i++) {
       stops.append(Arena.getByte(tokenText + i));
+    }
+    if (!mayStop) {
+      return flush(stops, tokenText, stops.length(), LENGTH);
     }
     int stop = stops.find();
     return stop >= 0

@@ -1,20 +1,15 @@
 package ai.realm.engine.sampling;
 
 /// Mirostat 2 (Basu et al. 2021): keeps the candidates whose surprise stays below a bound `mu`, which
-/// follows the surprise of what is chosen toward `tau`.
-final class Mirostat {
-  private final double tau;
-  private final double eta;
-  private float mu;
-
-  Mirostat(double tau, double eta) {
-    this.tau = tau;
-    this.eta = eta;
-    this.mu = (float) (2 * tau);
+/// follows the surprise of what is chosen toward `tau`. The bound is the sequence's ([MirostatPath]).
+record Mirostat(double tau, double eta) {
+  /// The bound for the token behind a history.
+  float bound(History history) {
+    return history.path().bound(this, history);
   }
 
   /// Drops the candidates that are too surprising.
-  void apply(Candidates c) {
+  void apply(Candidates c, float mu) {
     float max = c.max();
     double logSum = Math.log(c.expSum(max));
     int kept = 0;
@@ -28,10 +23,10 @@ final class Mirostat {
     c.truncate(kept);
   }
 
-  /// Learns from the candidate at index `chosen`.
-  void chose(Candidates c, int chosen) {
+  /// The bound after the candidate at index `chosen`.
+  float next(Candidates c, int chosen, float mu) {
     float max = c.max();
     double surprise = -(c.logits[chosen] - max - Math.log(c.expSum(max))) / Math.log(2);
-    mu -= (float) (eta * (surprise - tau));
+    return mu - (float) (eta * (surprise - tau));
   }
 }

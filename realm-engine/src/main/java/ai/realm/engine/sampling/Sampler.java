@@ -3,23 +3,20 @@ package ai.realm.engine.sampling;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
-/// Chooses tokens by [SamplingParams]: biases, then the stages in their order, then a draw. One sampler
-/// belongs to one sequence and is used by one thread at a time.
+/// Chooses tokens by [SamplingParams]: biases, then the stages in their order, then a draw. Keeps nothing from
+/// token to token: what it looks back on is the sequence's [History], and its random numbers depend on the seed and
+/// the place in the sequence only. So it serves any number of sequences, and a fork, a truncated or speculative
+/// sequence gets the tokens that plain decoding gives.
 public final class Sampler {
   private final SamplingParams params;
-  private final SplittableRandom random;
-  private final History history = new History();
   private final List<Stage> stages = new ArrayList<>();
   private final @Nullable Mirostat mirostat;
   private final boolean greedy;
-  private final Candidates candidates = new Candidates();
 
   private Sampler(SamplingParams params) {
     this.params = params;
-    this.random = new SplittableRandom(params.seed());
     this.mirostat =
         params.mirostatTau() > 0 ? new Mirostat(params.mirostatTau(), params.mirostatEta()) : null;
     for (SamplingParams.StageKind kind : params.order()) {
@@ -37,7 +34,7 @@ public final class Sampler {
             && stages.stream().noneMatch(s -> s instanceof Penalties || s instanceof Dry);
   }
 
-  /// A sampler at the start of its random sequence.
+  /// A sampler of these parameters.
   public static Sampler of(SamplingParams params) {
     return new Sampler(params);
   }
@@ -55,10 +52,9 @@ public final class Sampler {
                   p.penaltyLastN(),
                   p.repeatPenalty(),
                   p.frequencyPenalty(),
-                  p.presencePenalty(),
-                  history)
+                  p.presencePenalty())
               : null;
-      case DRY -> p.dry().multiplier() > 0 ? new Dry(p.dry(), history) : null;
+      case DRY -> p.dry().multiplier() > 0 ? new Dry(p.dry()) : null;
       case TOP_N_SIGMA ->
           truncating && p.topNSigma() >= 0 ? new Truncations.TopNSigma(p.topNSigma()) : null;
       case TOP_K -> truncating && p.topK() > 0 ? new Truncations.TopK(p.topK()) : null;
@@ -70,7 +66,7 @@ public final class Sampler {
       case MIN_P -> truncating && p.minP() > 0 ? new Truncations.MinP(p.minP(), p.minKeep()) : null;
       case XTC ->
           truncating && p.xtcProbability() > 0
-              ? new Truncations.Xtc(p.xtcProbability(), p.xtcThreshold(), p.minKeep(), random)
+              ? new Truncations.Xtc(p.xtcProbability(), p.xtcThreshold(), p.minKeep())
               : null;
       case TEMPERATURE ->
           p.temperature() == 1 && p.temperatureRange() == 0
@@ -84,17 +80,14 @@ public final class Sampler {
     return params;
   }
 
-  /// Takes note of a token of the sequence, prompt or new, for the stages that look back.
-  public void accept(int token) {
-    history.add(token);
-  }
-
   /// Chooses a token.
   ///
   /// @param logits one per token; an excluded token has negative infinity; biases are added to them
   /// @param vocabulary how many of `logits` count
+  /// @param history what precedes the token
+  /// @param candidates memory to work with
   /// @throws IllegalArgumentException when no logit is finite, or one is NaN or infinite
-  public int sample(float[] logits, int vocabulary) {
+  public int sample(float[] logits, int vocabulary, History history, Candidates candidates) {
     for (Map.Entry<Integer, Float> bias : params.logitBias().entrySet()) {
       if (bias.getKey() >= 0 && bias.getKey() < vocabulary) {
         logits[bias.getKey()] += bias.getValue();
@@ -105,32 +98,35 @@ public final class Sampler {
     }
     Candidates c = candidates;
     c.load(logits, vocabulary);
-    narrow(c);
-    int chosen = draw(c);
-    if (mirostat != null) {
-      mirostat.chose(c, chosen);
+    c.draws.begin(params.seed(), history.size());
+    Mirostat bounded = mirostat;
+    if (bounded == null) {
+      narrow(c, history);
+      return c.ids[draw(c)];
     }
+    float mu = bounded.bound(history);
+    narrow(c, history);
+    bounded.apply(c, mu);
+    int chosen = draw(c);
+    history.path().chose(c.ids[chosen], bounded.next(c, chosen, mu));
     return c.ids[chosen];
   }
 
   /// Applies all stages.
-  void narrow(Candidates c) {
+  void narrow(Candidates c, History history) {
     for (int i = 0; i < stages.size(); i++) {
-      stages.get(i).apply(c);
-    }
-    if (mirostat != null) {
-      mirostat.apply(c);
+      stages.get(i).apply(c, history);
     }
   }
 
-  private int draw(Candidates c) {
+  private static int draw(Candidates c) {
     if (c.size == 1) {
       return 0;
     }
     float max = c.max();
-    double target = random.nextDouble() * c.expSum(max);
+    double target = c.draws.next() * c.expSum(max);
     for (int i = 0; i < c.size - 1; i++) {
-      target -= Math.exp(c.logits[i] - max);
+      target -= Exp.of(c.logits[i] - max);
       if (target < 0) {
         return i;
       }
@@ -166,7 +162,7 @@ public final class Sampler {
     }
     double sum = 0;
     for (int i = 0; i < vocabulary; i++) {
-      sum += Math.exp(logits[i] - max);
+      sum += Exp.of(logits[i] - max);
     }
     return (float) (logits[token] - max - Math.log(sum));
   }

@@ -28,7 +28,7 @@ import java.util.Objects;
 /// @param logitBias added to the logits of tokens by id; negative infinity excludes a token
 /// @param minKeep how many candidates truncations leave at least
 /// @param order the stages in their order; those left out are not applied
-/// @param seed the random sequence; the same seed gives the same tokens
+/// @param seed of the random numbers: the same seed gives the same token behind the same tokens
 public record SamplingParams(
     float temperature,
     float temperatureRange,

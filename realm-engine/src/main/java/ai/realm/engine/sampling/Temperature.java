@@ -5,16 +5,14 @@ package ai.realm.engine.sampling;
 /// `value + range` where it is not (dynamic temperature).
 record Temperature(float value, float range, float exponent) implements Stage {
   @Override
-  public void apply(Candidates c) {
+  public void apply(Candidates c, History history) {
     float t = range > 0 && c.size > 1 ? dynamic(c) : value;
     if (t <= 0) {
       c.sort(1);
       c.truncate(1);
       return;
     }
-    for (int i = 0; i < c.size; i++) {
-      c.logits[i] /= t;
-    }
+    c.divide(t);
   }
 
   private float dynamic(Candidates c) {
@@ -23,7 +21,7 @@ record Temperature(float value, float range, float exponent) implements Stage {
     double entropy = 0;
     for (int i = 0; i < c.size; i++) {
       double logp = c.logits[i] - max - logSum;
-      double p = Math.exp(logp);
+      double p = Exp.of(logp);
       entropy -= p > 0 ? p * logp : 0;
     }
     float least = Math.max(0, value - range);

@@ -1,7 +1,5 @@
 package ai.realm.engine.sampling;
 
-import java.util.SplittableRandom;
-
 /// Stages that drop candidates.
 final class Truncations {
   private Truncations() {}
@@ -9,7 +7,7 @@ final class Truncations {
   /// Keeps the k most probable candidates.
   record TopK(int k) implements Stage {
     @Override
-    public void apply(Candidates c) {
+    public void apply(Candidates c, History history) {
       if (k > 0 && k < c.size) {
         c.sort(k);
         c.truncate(k);
@@ -21,7 +19,7 @@ final class Truncations {
   /// probabilities sum to p.
   record TopP(float p, int minKeep) implements Stage {
     @Override
-    public void apply(Candidates c) {
+    public void apply(Candidates c, History history) {
       if (p >= 1) {
         return;
       }
@@ -32,7 +30,7 @@ final class Truncations {
         if (i >= c.sorted) {
           c.sort(Math.max(64, 2 * c.sorted));
         }
-        kept += Math.exp(c.logits[i] - max) / sum;
+        kept += Exp.of(c.logits[i] - max) / sum;
         if ((float) kept >= p && i + 1 >= minKeep) {
           c.truncate(i + 1);
           return;
@@ -44,7 +42,7 @@ final class Truncations {
   /// Drops candidates less probable than p times the best one.
   record MinP(float p, int minKeep) implements Stage {
     @Override
-    public void apply(Candidates c) {
+    public void apply(Candidates c, History history) {
       if (p <= 0) {
         return;
       }
@@ -60,68 +58,42 @@ final class Truncations {
 
   /// Locally typical sampling (Meister et al. 2023): keeps the candidates whose surprise is nearest to
   /// the expected one, until their probabilities sum to p.
-  static final class Typical implements Stage {
-    private final float p;
-    private final int minKeep;
-    private float[] distance = new float[0];
-    private int[] order = new int[0];
-
-    Typical(float p, int minKeep) {
-      this.p = p;
-      this.minKeep = minKeep;
-    }
-
+  record Typical(float p, int minKeep) implements Stage {
     @Override
-    public void apply(Candidates c) {
+    public void apply(Candidates c, History history) {
       if (p >= 1) {
         return;
       }
-      c.sort(c.size);
-      if (distance.length < c.size) {
-        distance = new float[c.size];
-        order = new int[c.size];
-      }
       float max = c.max();
-      double logSum = Math.log(c.expSum(max));
-      double entropy = 0;
+      double sum = 0;
+      double weighted = 0;
       for (int i = 0; i < c.size; i++) {
-        double logp = c.logits[i] - max - logSum;
-        double term = Math.exp(logp) * logp;
-        entropy -= Double.isNaN(term) ? 0 : term;
+        double below = c.logits[i] - max;
+        double e = Exp.of(below);
+        sum += e;
+        weighted += e > 0 ? e * below : 0;
       }
+      double logSum = Math.log(sum);
+      double entropy = logSum - weighted / sum;
+      float[] distance = c.distances();
       for (int i = 0; i < c.size; i++) {
         distance[i] = (float) Math.abs(-(c.logits[i] - max - logSum) - entropy);
-        order[i] = i;
       }
-      sortByDistance(c.size);
       double kept = 0;
-      int last = c.size;
+      int near = 0;
       for (int i = 0; i < c.size; i++) {
-        kept += Math.exp(c.logits[order[i]] - max - logSum);
+        if (i == near) {
+          int more = Math.min(c.size, Math.max(64, 2 * near));
+          c.nearest(near, more);
+          near = more;
+        }
+        kept += Exp.of(c.logits[i] - max - logSum);
         if (kept > p && (minKeep == 0 || i >= minKeep - 1)) {
-          last = i + 1;
+          c.truncate(i + 1);
           break;
         }
       }
-      java.util.Arrays.sort(order, 0, last);
-      for (int i = 0; i < last; i++) {
-        c.ids[i] = c.ids[order[i]];
-        c.logits[i] = c.logits[order[i]];
-      }
-      c.truncate(last);
-      c.sorted = last;
-    }
-
-    /// Merge sort by distance, stable, bottom-up, without allocation beyond its scratch.
-    private void sortByDistance(int n) {
-      long[] keys = new long[n];
-      for (int i = 0; i < n; i++) {
-        keys[i] = (long) Float.floatToIntBits(distance[i]) << 32 | i;
-      }
-      java.util.Arrays.sort(keys);
-      for (int i = 0; i < n; i++) {
-        order[i] = (int) keys[i];
-      }
+      c.sort(c.size);
     }
   }
 
@@ -129,7 +101,7 @@ final class Truncations {
   /// the best.
   record TopNSigma(float n) implements Stage {
     @Override
-    public void apply(Candidates c) {
+    public void apply(Candidates c, History history) {
       if (n < 0) {
         return;
       }
@@ -154,14 +126,13 @@ final class Truncations {
 
   /// Exclude top choices: with a probability, drops all but the least probable of the candidates whose
   /// probability reaches the threshold.
-  record Xtc(float probability, float threshold, int minKeep, SplittableRandom random)
-      implements Stage {
+  record Xtc(float probability, float threshold, int minKeep) implements Stage {
     @Override
-    public void apply(Candidates c) {
+    public void apply(Candidates c, History history) {
       if (probability <= 0 || threshold > 0.5f || c.size < 2) {
         return;
       }
-      if (random.nextDouble() > probability) {
+      if (c.draws.next() > probability) {
         return;
       }
       float max = c.max();
@@ -169,7 +140,7 @@ final class Truncations {
       int reach = 0;
       while (reach < c.size) {
         c.sort(reach + 1);
-        if ((float) (Math.exp(c.logits[reach] - max) / sum) < threshold) {
+        if ((float) (Exp.of(c.logits[reach] - max) / sum) < threshold) {
           break;
         }
         reach++;

@@ -2,6 +2,7 @@ package ai.realm.engine.sampling;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.util.Arrays;
 import java.util.List;
@@ -14,10 +15,12 @@ final class SamplerTest {
 
   private static int[] draw(SamplingParams params, int n) {
     Sampler sampler = Sampler.of(params);
+    History history = new History();
+    Candidates candidates = new Candidates();
     int[] tokens = new int[n];
     for (int i = 0; i < n; i++) {
-      tokens[i] = sampler.sample(LOGITS.clone(), LOGITS.length);
-      sampler.accept(tokens[i]);
+      history.show(tokens, i);
+      tokens[i] = sampler.sample(LOGITS.clone(), LOGITS.length, history, candidates);
     }
     return tokens;
   }
@@ -25,8 +28,13 @@ final class SamplerTest {
   private static List<Integer> kept(SamplingParams params) {
     Candidates c = new Candidates();
     c.load(LOGITS.clone(), LOGITS.length);
-    Sampler.of(params).narrow(c);
+    c.draws.begin(params.seed(), 0);
+    Sampler.of(params).narrow(c, new History());
     return Arrays.stream(c.ids, 0, c.size).sorted().boxed().toList();
+  }
+
+  private static int sample(SamplingParams params, float[] logits) {
+    return Sampler.of(params).sample(logits, logits.length, new History(), new Candidates());
   }
 
   @Test
@@ -90,10 +98,9 @@ final class SamplerTest {
   void dryBreaksALoop() {
     SamplingParams.DryParams dry = new SamplingParams.DryParams(5, 2, 2, -1, DryBreakers.NONE);
     Sampler sampler = Sampler.of(SamplingParams.builder().temperature(0).dry(dry).build());
-    for (int token : new int[] {3, 4, 0, 3, 4}) {
-      sampler.accept(token);
-    }
-    assertThat(sampler.sample(LOGITS.clone(), LOGITS.length)).isEqualTo(1);
+    History history = new History().show(new int[] {3, 4, 0, 3, 4}, 5);
+    assertThat(sampler.sample(LOGITS.clone(), LOGITS.length, history, new Candidates()))
+        .isEqualTo(1);
   }
 
   @Test
@@ -126,18 +133,109 @@ final class SamplerTest {
   }
 
   @Test
+  void selectingFewOfManyEqualsSorting() {
+    Random random = new Random(4);
+    for (int round = 0; round < 20; round++) {
+      int n = 1100 + random.nextInt(3000);
+      float[] logits = new float[n];
+      for (int i = 0; i < n; i++) {
+        logits[i] = round % 2 == 0 ? random.nextInt(300) : random.nextFloat();
+      }
+      Candidates whole = new Candidates();
+      whole.load(logits, n);
+      // More than are looked for one by one.
+      whole.sort(n);
+      Candidates parts = new Candidates();
+      parts.load(logits, n);
+      for (int k : new int[] {1, 40, 64, 128, 256, 300, 800}) {
+        parts.sort(k);
+        assertThat(Arrays.copyOf(parts.ids, k)).isEqualTo(Arrays.copyOf(whole.ids, k));
+      }
+      assertThat(Arrays.stream(parts.ids, 0, n).distinct().count()).isEqualTo(n);
+    }
+  }
+
+  /// Typical sampling as it is defined, with everything sorted.
+  @Test
+  void typicalKeepsWhatIsNearestToTheExpectedSurprise() {
+    Random random = new Random(5);
+    for (int round = 0; round < 50; round++) {
+      int n = round < 25 ? 1 + random.nextInt(100) : 2000;
+      float[] logits = new float[n];
+      for (int i = 0; i < n; i++) {
+        logits[i] = (float) (4 * random.nextGaussian());
+      }
+      float p = 0.1f + 0.8f * random.nextFloat();
+      double sum = 0;
+      for (float l : logits) {
+        sum += Math.exp(l);
+      }
+      double entropy = 0;
+      double[] surprise = new double[n];
+      for (int i = 0; i < n; i++) {
+        surprise[i] = Math.log(sum) - logits[i];
+        entropy += Math.exp(-surprise[i]) * surprise[i];
+      }
+      double expected = entropy;
+      Integer[] order = new Integer[n];
+      Arrays.setAll(order, i -> i);
+      Arrays.sort(
+          order,
+          java.util.Comparator.comparingDouble(i -> Math.abs(surprise[i] - expected)));
+      int kept = 0;
+      for (double mass = 0; kept < n && mass <= p; kept++) {
+        mass += Math.exp(-surprise[order[kept]]);
+      }
+      Candidates c = new Candidates();
+      c.load(logits, n);
+      Sampler.of(SamplingParams.builder().typicalP(p).build()).narrow(c, new History());
+      assertThat(Arrays.stream(c.ids, 0, c.size).boxed().toList())
+          .containsExactlyInAnyOrder(Arrays.copyOf(order, kept));
+    }
+  }
+
+  @Test
+  void penaltiesBehindATruncationTouchTheSameTokens() {
+    SamplingParams.Builder b =
+        SamplingParams.builder()
+            .topK(5)
+            .penalties(-1, 1.5f, 0.25f, 0.5f)
+            .order(List.of(SamplingParams.StageKind.TOP_K, SamplingParams.StageKind.PENALTIES));
+    Candidates c = new Candidates();
+    c.load(LOGITS.clone(), LOGITS.length);
+    Sampler.of(b.build()).narrow(c, new History().show(new int[] {1, 4, 7, 1, 99}, 5));
+    float[] found = new float[LOGITS.length];
+    for (int i = 0; i < c.size; i++) {
+      found[c.ids[i]] = c.logits[i];
+    }
+    assertThat(found)
+        .containsExactly(2, 1 / 1.5f - 1, 0.5f, 0.1f, -0.3f * 1.5f - 0.75f, 0, 0, 0);
+  }
+
+  @Test
+  void theFastExponentialIsThatOfTheLibrary() {
+    for (double x = 0; x > -690; x -= 0.0173) {
+      assertThat(Exp.of(x)).isCloseTo(Math.exp(x), withinPercentage(1e-13));
+    }
+    assertThat(Exp.of(0)).isEqualTo(1);
+    assertThat(Exp.of(-800)).isZero();
+    assertThat(Exp.of(Double.NEGATIVE_INFINITY)).isZero();
+    assertThat(Exp.of(Double.NaN)).isNaN();
+  }
+
+  @Test
   void refusesLogitsThatAreNoNumbers() {
     for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
       float[] logits = {1, bad, 0};
       for (SamplingParams params :
           List.of(SamplingParams.GREEDY, SamplingParams.builder().build())) {
-        assertThatThrownBy(() -> Sampler.of(params).sample(logits.clone(), 3))
+        assertThatThrownBy(() -> sample(params, logits.clone()))
             .isInstanceOf(IllegalArgumentException.class)
             .hasMessageContaining("logits");
       }
     }
     float[] none = {Float.NEGATIVE_INFINITY, Float.NEGATIVE_INFINITY};
-    assertThatThrownBy(() -> Sampler.of(SamplingParams.GREEDY).sample(none, 2))
+    assertThatThrownBy(() -> sample(SamplingParams.GREEDY, none))
         .isInstanceOf(IllegalArgumentException.class);
   }
 

@@ -111,14 +111,21 @@ final class SamplingReferenceTest {
     return logits;
   }
 
+  private static History history(JsonNode tokens) {
+    int[] ids = new int[tokens.size()];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = tokens.get(i).intValue();
+    }
+    return new History().show(ids, ids.length);
+  }
+
   private static String checkStages(JsonNode c, SamplingParams params) {
     Sampler sampler = Sampler.of(params);
     JsonNode history = c.has("history") ? c.path("history") : c.path("params").path("history");
-    history.forEach(token -> sampler.accept(token.intValue()));
     float[] logits = logits(c);
     Candidates candidates = new Candidates();
     candidates.load(logits, logits.length);
-    sampler.narrow(candidates);
+    sampler.narrow(candidates, history(history));
     double[] found = probabilities(candidates, logits.length);
     double[] expected = new double[logits.length];
     for (int i = 0; i < c.required("kept_ids").size(); i++) {
@@ -171,11 +178,10 @@ final class SamplingReferenceTest {
             p.required("penalty_last_n").intValue(),
             DryBreakers.of(tokenizer, breakers));
     Sampler sampler = Sampler.of(SamplingParams.builder().dry(dry).build());
-    c.required("history").forEach(token -> sampler.accept(token.intValue()));
     int n = tokenizer.vocabulary().size();
     Candidates candidates = new Candidates();
     candidates.load(new float[n], n);
-    sampler.narrow(candidates);
+    sampler.narrow(candidates, history(c.required("history")));
     for (int i = 0; i < n; i++) {
       double expected =
           c.required("changed_logits").path(Integer.toString(candidates.ids[i])).asDouble(0);
@@ -190,11 +196,12 @@ final class SamplingReferenceTest {
   private static String checkMirostat(JsonNode c) {
     JsonNode p = c.required("params");
     Mirostat mirostat = new Mirostat(number(p, "tau", 5), number(p, "eta", 0.1));
+    float mu = mirostat.bound(new History());
     for (JsonNode step : c.required("steps")) {
       float[] logits = logits(c);
       Candidates candidates = new Candidates();
       candidates.load(logits, logits.length);
-      mirostat.apply(candidates);
+      mirostat.apply(candidates, mu);
       int selected = step.required("selected").intValue();
       int chosen = -1;
       List<Integer> kept = new ArrayList<>();
@@ -207,7 +214,7 @@ final class SamplingReferenceTest {
       if (!java.util.Set.copyOf(kept).equals(java.util.Set.copyOf(expected))) {
         return "expected " + expected + ", found " + kept;
       }
-      mirostat.chose(candidates, chosen);
+      mu = mirostat.next(candidates, chosen, mu);
     }
     return "";
   }
