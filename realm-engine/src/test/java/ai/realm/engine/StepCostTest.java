@@ -31,7 +31,7 @@ final class StepCostTest {
     assertThat(cost.nanosPerRow()).isCloseTo(ROW, within(0.01 * ROW));
     assertThat(cost.of(1)).isCloseTo(FIXED + ROW, within(0.01 * FIXED));
     assertThat(cost.of(200)).isCloseTo(FIXED + 200.0 * ROW, within(0.01 * FIXED));
-    assertThat(cost.rowsIn(30e6, 512)).isEqualTo(75);
+    assertThat(cost.rowsIn(30.1e6, 512)).isEqualTo(75);
     assertThat(cost.rowsIn(30e9, 512)).isEqualTo(512);
   }
 
