@@ -3,7 +3,7 @@
  * tokens are computed anew behind them, at their new positions, in one step. So an answer may be as long as
  * one likes, at the cost of one such step every context - window tokens.
  *
- * Configuration: sinks (4), window (half the context), max_tokens (1000), end (0: never let the model end).
+ * Configuration: sinks (4), window (half the context, at most 16384), max_tokens (1000), end (0: never let the model end).
  * Event 1: i32[2], tokens emitted, how often the window moved.
  */
 #include "realm_guest.h"
@@ -11,13 +11,16 @@
 static int32_t prompt[RG_IDS], recent[RG_IDS], refill[RG_IDS];
 static realm_step request;
 
+static int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
+
 REALM_EXPORT(generate)(int32_t model) {
   realm_model_info info;
   int32_t error = model_info(model, &info, sizeof info), count = rg_begin(model, prompt, RG_IDS);
   if (error < 0 || count < 0) return error < 0 ? error : count;
-  int32_t sinks = rg_config_int("sinks", 4), window = rg_config_int("window", info.context / 2);
+  int32_t sinks = rg_config_int("sinks", 4), window = rg_config_int("window", min(info.context / 2, RG_IDS));
   int32_t most = rg_config_int("max_tokens", 1000), may_end = rg_config_int("end", 0);
-  if (sinks < 1 || sinks > count || window < 2 || sinks + window >= info.context || count >= info.context) {
+  if (sinks < 1 || sinks > count || window < 2 || window > RG_IDS) return REALM_EINVAL;
+  if (sinks + window >= info.context || count >= info.context) {
     return REALM_EINVAL;
   }
   int32_t kv = kv_new(model);

@@ -6,26 +6,55 @@
  */
 #include "realm_guest.h"
 
-enum { LONGEST = 512, LARGEST_VOCABULARY = 1 << 16, PIECES = 1 << 20 };
+enum { LONGEST = 512, PAGE = 1 << 16 };
 
 static int32_t prompt[RG_IDS], tokens[LONGEST];
-static char pieces[PIECES], forced[4096];
-static int32_t piece_at[LARGEST_VOCABULARY + 1], vocabulary;
+static char forced[4096];
 static realm_step request;
 
-/* The bytes of every token, read once per guest. */
+/* The model's pieces, one after the other, and where each begins: as large as its vocabulary, so they lie behind
+ * the memory that the module declares.
+ */
+static char *pieces;
+static int32_t *piece_at, vocabulary, pieces_of;
+
+/* Where what is read begins and where the memory ends, once there is any. */
+static uintptr_t room_begin, room_end;
+
+/* Makes sure that the memory reaches so far; 0 or an error. */
+static int32_t reach(uintptr_t end) {
+  if (end <= room_end) return 0;
+  uintptr_t pages = (end - room_end + PAGE - 1) / PAGE;
+  if (__builtin_wasm_memory_grow(0, pages) == (uintptr_t)-1) return REALM_EDQUOT;
+  room_end += pages * PAGE;
+  return 0;
+}
+
+/* The bytes of every token, read once as long as the model stays the same. */
 static int32_t read_pieces(int32_t model) {
   realm_model_info info;
   int32_t error = model_info(model, &info, sizeof info);
-  if (error < 0 || vocabulary == info.vocabulary) return error < 0 ? error : 0;
-  if (info.vocabulary > LARGEST_VOCABULARY) return REALM_EINVAL;
+  if (error < 0 || pieces_of == model) return error < 0 ? error : 0;
+  pieces_of = 0;
+  if (room_begin == 0) room_begin = room_end = (uintptr_t)__builtin_wasm_memory_size(0) * PAGE;
+  piece_at = (int32_t *)room_begin;
+  pieces = (char *)(piece_at + info.vocabulary + 1);
+  error = reach((uintptr_t)pieces);
+  if (error < 0) return error;
   for (int32_t i = 0, at = 0; i < info.vocabulary; i++) {
-    int32_t n = token_bytes(model, i, pieces + at, PIECES - at);
-    if (n < 0 || n > PIECES - at) return REALM_EMSGSIZE;
+    int32_t left = (int32_t)(room_end - (uintptr_t)(pieces + at));
+    int32_t n = token_bytes(model, i, pieces + at, left);
+    if (n > left) {
+      error = reach((uintptr_t)(pieces + at + n));
+      if (error < 0) return error;
+      n = token_bytes(model, i, pieces + at, n);
+    }
+    if (n < 0) return n;
     piece_at[i] = at;
     piece_at[i + 1] = at += n;
   }
   vocabulary = info.vocabulary;
+  pieces_of = model;
   return 0;
 }
 

@@ -1,6 +1,6 @@
 /* What most guests share: opening the model, the prompt as token ids, the configuration, one step. Every
- * function is static: a guest links nothing else, not even a C library. One call runs at a time, so that
- * static memory is enough.
+ * function is static: a guest links nothing else, not even a C library (nor is REALM_PREFIXED for it). One call
+ * runs at a time, so that static memory is enough.
  */
 #ifndef REALM_GUEST_H
 #define REALM_GUEST_H
@@ -35,8 +35,15 @@ static inline int32_t rg_length(const char *text) {
   return n;
 }
 
-/* load_model(id) -> handle; unload_model(handle). Calls begin with the model's name as argument 0. */
+/* load_model(id) -> handle; unload_model(handle). Calls begin with the model's name as argument 0. A host of
+ * another version of the ABI is refused.
+ */
 REALM_EXPORT(load_model)(void) {
+  if (abi_version() != REALM_ABI_VERSION) {
+    static const char line[] = "guest: expected version 1 of realm_host, found another";
+    log(0, line, sizeof line - 1);
+    return REALM_EINVAL;
+  }
   int32_t n = arg_read(0, rg_text, RG_TEXT);
   return n < 0 || n > RG_TEXT ? REALM_EMSGSIZE : model_open(rg_text, n);
 }

@@ -84,7 +84,17 @@ typedef struct {
   int32_t eos;        /* or -1 */
 } realm_model_info;
 
-#define REALM_IMPORT(name) __attribute__((import_module("realm_host"), import_name(#name))) int32_t name
+/* The functions have the names of the ABI. Two of them, log and random, a C library has as well: a guest that
+ * links one defines REALM_PREFIXED before it includes this file, and calls realm_host_log, realm_host_step ...
+ */
+#ifdef REALM_PREFIXED
+#define REALM_NAME(name) realm_host_##name
+#else
+#define REALM_NAME(name) name
+#endif
+
+#define REALM_IMPORT(name) \
+  __attribute__((import_module("realm_host"), import_name(#name))) int32_t REALM_NAME(name)
 
 /* Input and output */
 REALM_IMPORT(abi_version)(void);

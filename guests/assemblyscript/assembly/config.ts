@@ -1,5 +1,5 @@
-/// A flat JSON object of a call's configuration: numbers, texts, and lists of texts by their keys. What is
-/// malformed reads as absent.
+/// A flat JSON object of a call's configuration: numbers, flags, texts, and lists of texts by their keys. What
+/// is malformed reads as absent.
 export class Config {
   private at: i32 = 0;
 
@@ -14,6 +14,11 @@ export class Config {
 
   integer(key: string, absent: i32): i32 {
     return <i32>this.number(key, <f64>absent);
+  }
+
+  flag(key: string, absent: bool): bool {
+    if (!this.find(key)) return absent;
+    return this.json.startsWith("true", this.at) || (absent && !this.json.startsWith("false", this.at));
   }
 
   text(key: string, absent: string): string {

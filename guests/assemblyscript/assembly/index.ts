@@ -39,16 +39,31 @@ export function check(value: i32): i32 {
 // ---- the call ------------------------------------------------------------------------------------
 
 function decode(buffer: ArrayBuffer, length: i32): string {
-  return String.UTF8.decodeUnsafe(changetype<usize>(buffer), length);
+  return String.UTF8.decodeUnsafe(at(buffer), length);
+}
+
+/// The bytes of a text in UTF-8.
+function utf8(text: string): ArrayBuffer {
+  return String.UTF8.encode(text);
+}
+
+/// Where the host reads or writes them.
+function at(buffer: ArrayBuffer): usize {
+  return at(buffer);
+}
+
+/// The version of the ABI that the host has.
+export function abiVersion(): i32 {
+  return host.abi_version();
 }
 
 /// An argument of the call, by its index among all of them.
 export function argument(index: i32): string {
   let buffer = new ArrayBuffer(4096);
-  let size = check(host.arg_read(index, changetype<usize>(buffer), buffer.byteLength));
+  let size = check(host.arg_read(index, at(buffer), buffer.byteLength));
   if (size > buffer.byteLength) {
     buffer = new ArrayBuffer(size);
-    check(host.arg_read(index, changetype<usize>(buffer), size));
+    check(host.arg_read(index, at(buffer), size));
   }
   return decode(buffer, size);
 }
@@ -56,51 +71,102 @@ export function argument(index: i32): string {
 /// Sends text to the caller.
 export function emit(text: string): void {
   if (text.length == 0) return;
-  const bytes = String.UTF8.encode(text);
-  check(host.emit_text(changetype<usize>(bytes), bytes.byteLength));
+  const bytes = utf8(text);
+  check(host.emit_text(at(bytes), bytes.byteLength));
 }
 
-/// Sends something that guest and caller agreed on.
+/// Tells the caller the id of a token; its text is emitted apart.
+export function emitToken(token: i32): void {
+  check(host.emit_token(token));
+}
+
+/// Sends a text that guest and caller agreed on.
 export function emitEvent(kind: i32, text: string): void {
-  const bytes = String.UTF8.encode(text);
-  check(host.emit_event(kind, changetype<usize>(bytes), bytes.byteLength));
+  emitBytes(kind, utf8(text));
+}
+
+/// Sends bytes that guest and caller agreed on.
+export function emitBytes(kind: i32, data: ArrayBuffer): void {
+  check(host.emit_event(kind, at(data), data.byteLength));
+}
+
+/// Sends numbers that guest and caller agreed on, f32 each.
+export function emitFloats(kind: i32, values: StaticArray<f32>): void {
+  check(host.emit_event(kind, changetype<usize>(values), 4 * values.length));
+}
+
+/// Sends numbers that guest and caller agreed on, i32 each.
+export function emitInts(kind: i32, values: StaticArray<i32>): void {
+  check(host.emit_event(kind, changetype<usize>(values), 4 * values.length));
 }
 
 /// A line for the operator: level 0 error, 1 warning, 2 information.
 export function log(level: i32, line: string): void {
-  const bytes = String.UTF8.encode(line);
-  host.log(level, changetype<usize>(bytes), bytes.byteLength);
+  const bytes = utf8(line);
+  host.log(level, at(bytes), bytes.byteLength);
+}
+
+/// Milliseconds since the call began.
+export function nowMillis(): i32 {
+  return host.now_ms();
+}
+
+/// Random bytes, at most 64 KiB.
+export function random(count: i32): ArrayBuffer {
+  const bytes = new ArrayBuffer(count);
+  check(host.random(at(bytes), count));
+  return bytes;
+}
+
+/// What is left, of one of the kinds BUDGET_MILLIS, BUDGET_NEW_TOKENS, BUDGET_MEMORY.
+export function budgetLeft(what: i32): i32 {
+  return check(host.budget_left(what));
 }
 
 /// Asks a function of the embedding program. A tool that is not there is an error of the call (ENOENT).
 export function callTool(name: string, text: string): string {
-  const n = String.UTF8.encode(name);
-  const t = String.UTF8.encode(text);
+  const n = utf8(name);
+  const t = utf8(text);
   const blob = check(
-    host.tool_call(changetype<usize>(n), n.byteLength, changetype<usize>(t), t.byteLength));
+    host.tool_call(at(n), n.byteLength, at(t), t.byteLength));
   if (blob == 0) return "";
   const size = check(host.blob_read(blob, 0, 0, 0));
   const buffer = new ArrayBuffer(size);
-  check(host.blob_read(blob, 0, changetype<usize>(buffer), size));
+  check(host.blob_read(blob, 0, at(buffer), size));
   host.blob_free(blob);
   return decode(buffer, size);
 }
 
 /// What the realm keeps under a key between calls; empty where there is nothing.
 export function load(key: string): string {
-  const k = String.UTF8.encode(key);
-  const size = host.kvs_get(changetype<usize>(k), k.byteLength, 0, 0);
-  if (size == host.ENOENT) return "";
+  const bytes = loadBytes(key);
+  return bytes ? decode(bytes, bytes.byteLength) : "";
+}
+
+/// The same as bytes; null where there is nothing.
+export function loadBytes(key: string): ArrayBuffer | null {
+  const k = utf8(key);
+  const size = host.kvs_get(at(k), k.byteLength, 0, 0);
+  if (size == host.ENOENT) return null;
   const buffer = new ArrayBuffer(check(size));
-  check(host.kvs_get(changetype<usize>(k), k.byteLength, changetype<usize>(buffer), buffer.byteLength));
-  return decode(buffer, buffer.byteLength);
+  check(host.kvs_get(at(k), k.byteLength, at(buffer), buffer.byteLength));
+  return buffer;
 }
 
 /// Keeps a value under a key; an empty value removes it.
 export function store(key: string, value: string): void {
-  const k = String.UTF8.encode(key);
-  const v = String.UTF8.encode(value);
-  check(host.kvs_put(changetype<usize>(k), k.byteLength, changetype<usize>(v), v.byteLength));
+  storeBytes(key, utf8(value));
+}
+
+export function storeBytes(key: string, value: ArrayBuffer): void {
+  const k = utf8(key);
+  check(host.kvs_put(at(k), k.byteLength, at(value), value.byteLength));
+}
+
+/// Forgets the sequence that `Sequence.save` kept under a name.
+export function forget(name: string): void {
+  const bytes = utf8(name);
+  check(host.kv_save(0, at(bytes), bytes.byteLength));
 }
 
 // ---- models --------------------------------------------------------------------------------------
@@ -130,8 +196,8 @@ export class Model {
   constructor(public handle: i32) {}
 
   static open(name: string): Model {
-    const bytes = String.UTF8.encode(name);
-    return new Model(check(host.model_open(changetype<usize>(bytes), bytes.byteLength)));
+    const bytes = utf8(name);
+    return new Model(check(host.model_open(at(bytes), bytes.byteLength)));
   }
 
   private info(index: i32): i32 {
@@ -150,27 +216,46 @@ export class Model {
     return this.info(1);
   }
 
+  /// The token that begins a text, or -1.
+  get beginToken(): i32 {
+    return this.info(2);
+  }
+
+  /// The token that ends a text, or -1.
+  get endToken(): i32 {
+    return this.info(3);
+  }
+
   /// The embedding of a text's tokens, of length 1; pooling is one of EMBED_MODEL, EMBED_MEAN, EMBED_CLS,
   /// EMBED_LAST.
   embed(tokens: StaticArray<i32>, pooling: i32 = host.EMBED_MODEL): StaticArray<f32> {
-    // Asked for once: each call computes it.
-    const row = new StaticArray<f32>(16384);
-    const n = check(
-      host.embed(
-        this.handle, changetype<usize>(tokens), tokens.length, pooling, changetype<usize>(row), row.length));
-    const exact = new StaticArray<f32>(min(n, row.length));
-    memory.copy(changetype<usize>(exact), changetype<usize>(row), 4 * exact.length);
-    return exact;
+    return embedding(this.handle, tokens, pooling);
+  }
+
+  /// The text of tokens.
+  detokenize(ids: StaticArray<i32>): string {
+    const from = changetype<usize>(ids);
+    const size = check(host.detokenize(this.handle, from, ids.length, 0, 0));
+    const buffer = new ArrayBuffer(size);
+    check(host.detokenize(this.handle, from, ids.length, at(buffer), size));
+    return decode(buffer, size);
+  }
+
+  /// The bytes of a token's text; none for control tokens.
+  tokenBytes(token: i32): ArrayBuffer {
+    const buffer = new ArrayBuffer(check(host.token_bytes(this.handle, token, 0, 0)));
+    check(host.token_bytes(this.handle, token, at(buffer), buffer.byteLength));
+    return buffer;
   }
 
   /// Token ids of a text that follows others: no begin token, control tokens stay text.
   tokenize(text: string, flags: i32 = 0): StaticArray<i32> {
-    const bytes = String.UTF8.encode(text);
+    const bytes = utf8(text);
     // A token has at least one byte, and two may stand before the text.
     const ids = new StaticArray<i32>(bytes.byteLength + 2);
     const n = check(
       host.tokenize(
-        this.handle, changetype<usize>(bytes), bytes.byteLength, flags, changetype<usize>(ids), ids.length));
+        this.handle, at(bytes), bytes.byteLength, flags, changetype<usize>(ids), ids.length));
     const exact = new StaticArray<i32>(min(n, ids.length));
     memory.copy(changetype<usize>(exact), changetype<usize>(ids), 4 * exact.length);
     return exact;
@@ -187,7 +272,7 @@ export class Model {
     const bytes = new StaticArray<u8>(64);
     let n = 0;
     for (let i = 0; i < ids.length && n < 2; i++) {
-      n += check(host.token_bytes(this.handle, ids[i], changetype<usize>(bytes) + n, 64 - n));
+      n += check(host.token_bytes(this.handle, ids[i], at(bytes) + n, 64 - n));
     }
     return n > 1 && bytes[0] == 0x20 && bytes[1] == 0x20;
   }
@@ -195,11 +280,15 @@ export class Model {
   /// A conversation as token ids, up to where the answer begins; made of `message`s.
   chat(messages: string[]): StaticArray<i32> {
     const json = String.UTF8.encode("[" + messages.join(",") + "]");
-    const from = changetype<usize>(json);
+    const from = at(json);
     const size = check(host.chat_template(this.handle, from, json.byteLength, 0, 0));
     const buffer = new ArrayBuffer(size);
-    check(host.chat_template(this.handle, from, json.byteLength, changetype<usize>(buffer), size));
+    check(host.chat_template(this.handle, from, json.byteLength, at(buffer), size));
     return this.tokenize(decode(buffer, size), host.ADD_SPECIAL | host.PARSE_SPECIAL);
+  }
+
+  isControl(token: i32): bool {
+    return (check(host.token_flags(this.handle, token)) & host.TOKEN_CONTROL) != 0;
   }
 
   /// Whether a token ends the answer.
@@ -212,6 +301,17 @@ export class Model {
   }
 }
 
+/// An embedding by a model, or appended to a sequence.
+function embedding(modelOrKv: i32, tokens: StaticArray<i32>, pooling: i32): StaticArray<f32> {
+  // Asked for once: each call computes it.
+  const row = new StaticArray<f32>(16384);
+  const n = check(
+    host.embed(modelOrKv, changetype<usize>(tokens), tokens.length, pooling, changetype<usize>(row), row.length));
+  const exact = new StaticArray<f32>(min(n, row.length));
+  memory.copy(changetype<usize>(exact), changetype<usize>(row), 4 * exact.length);
+  return exact;
+}
+
 /// Tokens with their keys and values; forks share them until one goes on.
 export class Sequence {
   private constructor(public handle: i32) {}
@@ -222,8 +322,8 @@ export class Sequence {
 
   /// A sequence that goes on as the one that was saved under a name.
   static openSaved(model: Model, name: string): Sequence {
-    const bytes = String.UTF8.encode(name);
-    return new Sequence(check(host.kv_open(model.handle, changetype<usize>(bytes), bytes.byteLength)));
+    const bytes = utf8(name);
+    return new Sequence(check(host.kv_open(model.handle, at(bytes), bytes.byteLength)));
   }
 
   fork(): Sequence {
@@ -238,16 +338,27 @@ export class Sequence {
     check(host.kv_truncate(this.handle, length));
   }
 
-  /// Keeps the sequence for later calls and realms of the tenant, in place of what has the name.
+  /// Keeps the sequence for later calls and realms of the tenant, in place of what has the name. One that did
+  /// not open or is freed is an error (EBADF).
   save(name: string): void {
-    const bytes = String.UTF8.encode(name);
-    check(host.kv_save(this.handle, changetype<usize>(bytes), bytes.byteLength));
+    if (this.handle == 0) {
+      // With 0 for the sequence the host would forget the name.
+      check(host.EBADF);
+      return;
+    }
+    const bytes = utf8(name);
+    check(host.kv_save(this.handle, at(bytes), bytes.byteLength));
+  }
+
+  /// Appends tokens and embeds them; pooling as for a model.
+  embed(tokens: StaticArray<i32>, pooling: i32 = host.EMBED_MODEL): StaticArray<f32> {
+    return embedding(this.handle, tokens, pooling);
   }
 
   /// The text that a token adds: whole characters, the rest waits for the next token.
   text(token: i32): string {
     const buffer = new ArrayBuffer(1024);
-    const size = check(host.kv_text(this.handle, token, changetype<usize>(buffer), 1024));
+    const size = check(host.kv_text(this.handle, token, at(buffer), 1024));
     return decode(buffer, min(size, 1024));
   }
 
@@ -264,155 +375,11 @@ export class Sequence {
   }
 }
 
-// ---- constraints and samplers --------------------------------------------------------------------
+// ---- constraints, steps, low level ---------------------------------------------------------------
 
-/// A compiled grammar of one of the kinds GBNF, JSON_SCHEMA, REGEX, JSON.
-export class Grammar {
-  private constructor(public handle: i32) {}
-
-  static compile(kind: i32, source: string): Grammar {
-    const bytes = String.UTF8.encode(source);
-    return new Grammar(check(host.grammar_compile(kind, changetype<usize>(bytes), bytes.byteLength)));
-  }
-
-  free(): void {
-    if (this.handle != 0) host.grammar_free(this.handle);
-    this.handle = 0;
-  }
-}
-
-/// A place in an output that a grammar allows. A request that has its handle samples what it allows, and
-/// moves it on.
-export class Matcher {
-  private constructor(public handle: i32) {}
-
-  static of(grammar: Grammar, model: Model): Matcher {
-    return new Matcher(check(host.matcher_new(grammar.handle, model.handle)));
-  }
-
-  fork(): Matcher {
-    return new Matcher(check(host.matcher_fork(this.handle)));
-  }
-
-  /// For tokens that the guest appends itself.
-  accept(token: i32): void {
-    check(host.matcher_accept(this.handle, token));
-  }
-
-  /// Whether the output is complete here.
-  get complete(): bool {
-    return (check(host.matcher_status(this.handle)) & host.MATCHER_COMPLETE) != 0;
-  }
-
-  free(): void {
-    if (this.handle != 0) host.matcher_free(this.handle);
-    this.handle = 0;
-  }
-}
-
-/// A sampler with all settings, as docs/guest-abi.md lists them; one for each sequence.
-export class Sampler {
-  private constructor(public handle: i32) {}
-
-  static of(model: Model, json: string): Sampler {
-    const bytes = String.UTF8.encode(json);
-    return new Sampler(check(host.sampler_new(model.handle, changetype<usize>(bytes), bytes.byteLength)));
-  }
-
-  free(): void {
-    if (this.handle != 0) host.sampler_free(this.handle);
-    this.handle = 0;
-  }
-}
-
-// ---- steps ---------------------------------------------------------------------------------------
-
-/// One request of a step: 64 bytes of a `Batch`, as the host reads them.
-@unmanaged
-export class Request {
-  kv: i32;
-  tokens: usize;
-  n: i32;
-  out: usize;
-  logprobOut: usize;
-  flags: i32;
-  mask: usize;
-  matcher: i32;
-  temperature: f32;
-  topK: i32;
-  topP: f32;
-  seed: i32;
-  minP: f32;
-  repeatPenalty: f32;
-  status: i32;
-  sampler: i32;
-}
-
-/// Requests of different sequences that one forward step computes together, at most 64. Each appends
-/// tokens and samples the next one.
-export class Batch {
-  private requests: ArrayBuffer;
-  private tokens: StaticArray<i32>;
-  private logprobs: StaticArray<f32>;
-  // What the requests point to must live as long as they do.
-  private inputs: StaticArray<i32>[] = [];
-
-  constructor(public readonly rows: i32) {
-    this.requests = new ArrayBuffer(64 * rows);
-    this.tokens = new StaticArray<i32>(rows);
-    this.logprobs = new StaticArray<f32>(rows);
-    for (let i = 0; i < rows; i++) {
-      const request = this.request(i);
-      request.out = changetype<usize>(this.tokens) + 4 * i;
-      request.logprobOut = changetype<usize>(this.logprobs) + 4 * i;
-      request.topP = 1;
-      this.inputs.push(new StaticArray<i32>(1));
-    }
-  }
-
-  /// A row's record, to set how it samples.
-  request(row: i32): Request {
-    return changetype<Request>(changetype<usize>(this.requests) + 64 * row);
-  }
-
-  /// Lets a row append tokens to a sequence.
-  set(row: i32, sequence: Sequence, tokens: StaticArray<i32>): void {
-    this.inputs[row] = tokens;
-    const request = this.request(row);
-    request.kv = sequence.handle;
-    request.tokens = changetype<usize>(tokens);
-    request.n = tokens.length;
-  }
-
-  /// Lets a row append the one token that it sampled, or another.
-  next(row: i32, sequence: Sequence, token: i32): void {
-    const one = new StaticArray<i32>(1);
-    one[0] = token;
-    this.set(row, sequence, one);
-  }
-
-  /// Runs the first rows in one step; false after an error.
-  step(rows: i32): bool {
-    if (ok()) check(host.step(changetype<usize>(this.requests), rows));
-    return ok();
-  }
-
-  /// What a row sampled.
-  token(row: i32): i32 {
-    return this.tokens[row];
-  }
-
-  /// The natural logarithm of its probability.
-  logprob(row: i32): f32 {
-    return this.logprobs[row];
-  }
-
-  /// Whether that ends the answer.
-  ended(row: i32): bool {
-    return (this.request(row).status & host.STATUS_ENDS_GENERATION) != 0;
-  }
-}
-
+export { Grammar, Matcher, Sampler } from "./constraint";
+export { Batch, Request, Ticket } from "./batch";
+export { layerStats, loadLayer, multiply, multiplyTransposed, storeLayer } from "./lowlevel";
 export { Config } from "./config";
 
 // ---- exports that every guest has ----------------------------------------------------------------
@@ -421,9 +388,14 @@ export { Config } from "./config";
 export const STOPPED: i32 = 0;
 export const LENGTH: i32 = 1;
 
-/// `load_model(id, options)` → a handle.
+/// `load_model(id, options)` → a handle. A host of another version of the ABI is refused.
 export function load_model(): i32 {
   begin();
+  const version = abiVersion();
+  if (version != host.ABI_VERSION) {
+    log(0, "guest: expected version 1 of realm_host, found " + version.toString());
+    return host.EINVAL;
+  }
   return end(Model.open(argument(0)).handle);
 }
 

@@ -4,7 +4,7 @@
 // Configuration: texts (a list), pooling (0 the model's own, 1 mean, 2 first token, 3 last token).
 // Event 1: lines of similarity, tab and text, the most similar first. Event 2: the prompt's embedding, f32.
 
-import { Config, Model, STOPPED, argument, begin, check, emit, emitEvent, end, host, ok } from "../assembly";
+import { Config, Model, STOPPED, argument, begin, emit, emitEvent, emitFloats, end, host, ok } from "../assembly";
 
 export { load_model, unload_model } from "../assembly";
 
@@ -40,7 +40,7 @@ export function generate(handle: i32): i32 {
   let lines = "";
   for (let i = 0; i < hits.length; i++) lines += hits[i].similarity.toString() + "\t" + hits[i].text + "\n";
   emitEvent(1, lines);
-  check(host.emit_event(2, changetype<usize>(asked), 4 * asked.length));
+  emitFloats(2, asked);
   emit(hits[0].text);
   return end(STOPPED);
 }

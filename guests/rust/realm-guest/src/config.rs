@@ -1,8 +1,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A flat JSON object of a call's configuration: numbers, texts, and lists of texts by their keys. What is
-/// malformed reads as absent.
+/// A flat JSON object of a call's configuration: numbers, flags, texts, and lists of texts by their keys. What
+/// is malformed reads as absent.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     json: String,
@@ -34,6 +34,38 @@ impl Config {
             Some('"') => Some(read_text(&mut value)),
             _ => None,
         }
+    }
+
+    pub fn flag(&self, key: &str, absent: bool) -> bool {
+        let word: Option<String> = self
+            .find(key)
+            .map(|value| value.take_while(char::is_ascii_alphabetic).collect());
+        match word.as_deref() {
+            Some("true") => true,
+            Some("false") => false,
+            _ => absent,
+        }
+    }
+
+    /// A list of texts; empty where there is none.
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut value = match self.find(key) {
+            Some(value) => value,
+            None => return texts,
+        };
+        if value.next() != Some('[') {
+            return texts;
+        }
+        skip_space(&mut value);
+        while value.next_if_eq(&'"').is_some() {
+            texts.push(read_text(&mut value));
+            skip_space(&mut value);
+            if value.next_if_eq(&',').is_some() {
+                skip_space(&mut value);
+            }
+        }
+        texts
     }
 
     /// What stands after a key of the outer object; texts and inner values are passed by.
@@ -84,13 +116,32 @@ fn escaped(rest: &mut Peekable<Chars>) -> Option<char> {
         'r' => '\r',
         'b' => '\u{8}',
         'f' => '\u{c}',
-        'u' => {
-            let digits: String = rest.by_ref().take(4).collect();
-            let unit = u32::from_str_radix(&digits, 16).ok()?;
-            return char::from_u32(unit).or(Some(char::REPLACEMENT_CHARACTER));
-        }
+        'u' => return code_point(rest),
         other => other,
     })
+}
+
+/// What four digits after `\u` say; characters past 16 bits come as two halves. A half alone, or what is no
+/// number, is U+FFFD.
+fn code_point(rest: &mut Peekable<Chars>) -> Option<char> {
+    let high = unit(rest);
+    let mut code = high;
+    if let Some(0xd800..=0xdbff) = high {
+        // Looked at apart: what is not the other half is a character of its own.
+        let mut ahead = rest.clone();
+        if ahead.next() == Some('\\') && ahead.next() == Some('u') {
+            if let (Some(high), Some(low @ 0xdc00..=0xdfff)) = (high, unit(&mut ahead)) {
+                code = Some(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+                *rest = ahead;
+            }
+        }
+    }
+    code.and_then(char::from_u32).or(Some(char::REPLACEMENT_CHARACTER))
+}
+
+fn unit(rest: &mut Peekable<Chars>) -> Option<u32> {
+    let digits: String = rest.by_ref().take(4).collect();
+    u32::from_str_radix(&digits, 16).ok()
 }
 
 /// A text in JSON's quotes.

@@ -9,7 +9,7 @@
 //!     let sequence = model.sequence()?;
 //!     let mut tokens = model.chat(&[("user", prompt)])?;
 //!     for _ in 0..config.integer("max_tokens", 64) {
-//!         let sampled = step(&mut [Row::new(&sequence, &tokens)])?;
+//!         let sampled = step(&[Row::new(&sequence, &tokens)])?;
 //!         if sampled[0].ended {
 //!             return Ok(Ended::Stopped);
 //!         }
@@ -22,11 +22,16 @@
 //! What the host refuses is an [`Error`]; `?` hands it to the caller, and what is dropped is freed.
 
 mod config;
+mod constraint;
 pub mod host;
+pub mod low_level;
+mod sequence;
 mod step;
 
 pub use config::Config;
-pub use step::{step, Constraint, Row, Sampled, Sampling};
+pub use constraint::{Grammar, Matcher, Sampler};
+pub use sequence::Sequence;
+pub use step::{step, submit, Constraint, Row, Sampled, Sampling, Ticket};
 
 /// A negative result of a host function; the numbers are in [`host`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +64,7 @@ macro_rules! guest {
     ($generate:path) => {
         #[export_name = "load_model"]
         pub extern "C" fn realm_load_model() -> i32 {
-            let name = $crate::argument(0);
-            match name.and_then(|name| $crate::Model::open(&name)) {
-                Ok(model) => model.handle(),
-                Err(error) => error.0,
-            }
+            $crate::load_model()
         }
 
         #[export_name = "unload_model"]
@@ -79,6 +80,19 @@ macro_rules! guest {
             }
         }
     };
+}
+
+/// What `guest!` exports as `load_model`. A host of another version of the ABI is refused.
+pub fn load_model() -> i32 {
+    let version = abi_version();
+    if version != host::ABI_VERSION {
+        log(0, &format!("guest: expected version 1 of realm_host, found {}", version));
+        return host::EINVAL;
+    }
+    match argument(0).and_then(|name| Model::open(&name)) {
+        Ok(model) => model.handle(),
+        Err(error) => error.0,
+    }
 }
 
 /// What `guest!` exports as `generate`.
@@ -111,6 +125,11 @@ fn text(bytes: Vec<u8>) -> String {
 
 fn pointer(text: &str) -> *const u8 {
     text.as_ptr()
+}
+
+/// The version of the ABI that the host has.
+pub fn abi_version() -> i32 {
+    unsafe { host::abi_version() }
 }
 
 /// An argument of the call, by its index among all of them.
@@ -192,6 +211,11 @@ pub fn store(key: &str, value: &[u8]) -> Result<()> {
     .map(drop)
 }
 
+/// Forgets the sequence that [`Sequence::save`] kept under a name.
+pub fn forget(name: &str) -> Result<()> {
+    check(unsafe { host::kv_save(0, pointer(name), name.len() as i32) }).map(drop)
+}
+
 // ---- models ------------------------------------------------------------------------------------
 
 /// A model that the realm may use. It stays open until [`Model::close`]: its handle is the caller's.
@@ -231,17 +255,20 @@ impl Model {
         Ok(self.info()?[1] as usize)
     }
 
+    /// The token that begins a text, if the model has one.
+    pub fn begin_token(&self) -> Result<Option<i32>> {
+        Ok(Some(self.info()?[2]).filter(|&token| token >= 0))
+    }
+
+    /// The token that ends a text, if the model has one.
+    pub fn end_token(&self) -> Result<Option<i32>> {
+        Ok(Some(self.info()?[3]).filter(|&token| token >= 0))
+    }
+
     /// The embedding of a text's tokens, of length 1; pooling is one of `EMBED_MODEL`, `EMBED_MEAN`,
     /// `EMBED_CLS`, `EMBED_LAST`.
     pub fn embed(&self, tokens: &[i32], pooling: i32) -> Result<Vec<f32>> {
-        // Asked for once: each call computes it.
-        let mut to = vec![0.0; 16384];
-        let n = tokens.len() as i32;
-        let size = check(unsafe {
-            host::embed(self.0, tokens.as_ptr(), n, pooling, to.as_mut_ptr(), to.len() as i32)
-        })?;
-        to.truncate(size as usize);
-        Ok(to)
+        embed(self.0, tokens, pooling)
     }
 
     /// A sequence that goes on as the one that was saved under a name.
@@ -297,6 +324,11 @@ impl Model {
         })
     }
 
+    pub fn is_control(&self, token: i32) -> Result<bool> {
+        let flags = check(unsafe { host::token_flags(self.0, token) })?;
+        Ok(flags & host::TOKEN_CONTROL != 0)
+    }
+
     /// Whether a token ends the answer.
     pub fn ends(&self, token: i32) -> Result<bool> {
         let flags = check(unsafe { host::token_flags(self.0, token) })?;
@@ -335,111 +367,13 @@ impl Model {
     }
 }
 
-/// Tokens with their keys and values; forks share them until one goes on.
-#[derive(Debug)]
-pub struct Sequence(i32);
-
-impl Sequence {
-    pub fn fork(&self) -> Result<Sequence> {
-        check(unsafe { host::kv_fork(self.0) }).map(Sequence)
-    }
-
-    pub fn len(&self) -> Result<usize> {
-        Ok(check(unsafe { host::kv_len(self.0) })? as usize)
-    }
-
-    pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.len()? == 0)
-    }
-
-    pub fn truncate(&self, len: usize) -> Result<()> {
-        check(unsafe { host::kv_truncate(self.0, len as i32) }).map(drop)
-    }
-
-    /// Keeps the sequence for later calls and realms of the tenant, in place of what has the name.
-    pub fn save(&self, name: &str) -> Result<()> {
-        check(unsafe { host::kv_save(self.0, pointer(name), name.len() as i32) }).map(drop)
-    }
-
-    /// The text that a token adds: whole characters, the rest waits for the next token.
-    pub fn text(&self, token: i32) -> Result<String> {
-        // Not read twice: the host's decoder moves on with each call.
-        let mut bytes = [0u8; 1024];
-        let size = check(unsafe { host::kv_text(self.0, token, bytes.as_mut_ptr(), 1024) })?;
-        Ok(text(bytes[..(size as usize).min(1024)].to_vec()))
-    }
-
-    /// Logits of an output of the last step, which had [`Row::logits`] set.
-    pub fn logits(&self, output: usize, to: &mut Vec<f32>) -> Result<()> {
-        let size = check(unsafe { host::logits_read(self.0, output as i32, to.as_mut_ptr(), 0) })?;
-        to.resize(size as usize, 0.0);
-        check(unsafe { host::logits_read(self.0, output as i32, to.as_mut_ptr(), size) }).map(drop)
-    }
-}
-
-impl Drop for Sequence {
-    fn drop(&mut self) {
-        unsafe { host::kv_free(self.0) };
-    }
-}
-
-// ---- constraints and samplers ------------------------------------------------------------------
-
-/// A compiled grammar.
-#[derive(Debug)]
-pub struct Grammar(i32);
-
-impl Grammar {
-    /// Of one of the kinds `GBNF`, `JSON_SCHEMA`, `REGEX`, `JSON`.
-    pub fn compile(kind: i32, source: &str) -> Result<Grammar> {
-        check(unsafe { host::grammar_compile(kind, pointer(source), source.len() as i32) })
-            .map(Grammar)
-    }
-}
-
-impl Drop for Grammar {
-    fn drop(&mut self) {
-        unsafe { host::grammar_free(self.0) };
-    }
-}
-
-/// A place in an output that a grammar allows; a step moves its matcher on.
-#[derive(Debug)]
-pub struct Matcher(i32);
-
-impl Matcher {
-    pub fn fork(&self) -> Result<Matcher> {
-        check(unsafe { host::matcher_fork(self.0) }).map(Matcher)
-    }
-
-    /// For tokens that the guest appends itself.
-    pub fn accept(&self, token: i32) -> Result<()> {
-        check(unsafe { host::matcher_accept(self.0, token) }).map(drop)
-    }
-
-    /// Whether the output is complete here.
-    pub fn is_complete(&self) -> Result<bool> {
-        Ok(check(unsafe { host::matcher_status(self.0) })? & host::MATCHER_COMPLETE != 0)
-    }
-
-    /// The text that must follow whatever the model says.
-    pub fn forced(&self) -> Result<String> {
-        read(256, |to, cap| unsafe { host::matcher_forced(self.0, to, cap) }).map(text)
-    }
-}
-
-impl Drop for Matcher {
-    fn drop(&mut self) {
-        unsafe { host::matcher_free(self.0) };
-    }
-}
-
-/// A sampler; use one for each sequence.
-#[derive(Debug)]
-pub struct Sampler(i32);
-
-impl Drop for Sampler {
-    fn drop(&mut self) {
-        unsafe { host::sampler_free(self.0) };
-    }
+/// An embedding by a model, or appended to a sequence.
+fn embed(model_or_kv: i32, tokens: &[i32], pooling: i32) -> Result<Vec<f32>> {
+    // Asked for once: each call computes it.
+    let mut to = vec![0.0; 16384];
+    let (n, cap) = (tokens.len() as i32, to.len() as i32);
+    let size =
+        check(unsafe { host::embed(model_or_kv, tokens.as_ptr(), n, pooling, to.as_mut_ptr(), cap) })?;
+    to.truncate(size as usize);
+    Ok(to)
 }

@@ -1,4 +1,4 @@
-use crate::{check, host, Matcher, Result, Sampler, Sequence};
+use crate::{check, host, Error, Matcher, Result, Sampler, Sequence};
 
 /// How a row samples, unless it has a [`Sampler`].
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,8 @@ pub struct Row<'a> {
     pub none: bool,
     /// Keep the logits for [`Sequence::logits`].
     pub logits: bool,
+    /// Send what is sampled to the caller, as token and text, unless it ends generation.
+    pub emit: bool,
 }
 
 impl<'a> Row<'a> {
@@ -70,6 +72,7 @@ impl<'a> Row<'a> {
             all: false,
             none: false,
             logits: false,
+            emit: false,
         }
     }
 
@@ -98,6 +101,16 @@ impl<'a> Row<'a> {
         self
     }
 
+    pub fn emit(mut self) -> Row<'a> {
+        self.emit = true;
+        self
+    }
+
+    pub fn sampler(mut self, sampler: &'a Sampler) -> Row<'a> {
+        self.sampler = Some(sampler);
+        self
+    }
+
     fn outputs(&self) -> usize {
         match (self.none, self.all) {
             (true, _) => 0,
@@ -122,6 +135,7 @@ impl<'a> Row<'a> {
             out: sampled.tokens.as_mut_ptr(),
             logprob: sampled.logprobs.as_mut_ptr(),
             flags: flag(self.all, host::STEP_ALL)
+                | flag(self.emit, host::STEP_EMIT)
                 | flag(self.none, host::STEP_NONE)
                 | flag(self.logits, host::STEP_LOGITS)
                 | flag(no_end, host::STEP_NO_END),
@@ -162,6 +176,37 @@ impl Sampled {
 
 /// Runs rows of different sequences in one forward step, at most 64.
 pub fn step(rows: &[Row]) -> Result<Vec<Sampled>> {
+    let (mut requests, sampled) = prepare(rows);
+    check(unsafe { host::step(requests.as_mut_ptr(), requests.len() as i32) })?;
+    Ok(finish(&requests, sampled))
+}
+
+/// Lets the engine begin a step of rows, at most 64; until it is done their sequences are busy.
+pub fn submit(rows: &[Row]) -> Result<Ticket> {
+    let (mut requests, sampled) = prepare(rows);
+    let handle = check(unsafe { host::step_submit(requests.as_mut_ptr(), requests.len() as i32) })?;
+    Ok(Ticket { handle, requests, sampled })
+}
+
+/// A step that the engine has. The host writes its results when it is waited for.
+pub struct Ticket {
+    handle: i32,
+    requests: Vec<host::Step>,
+    sampled: Vec<Sampled>,
+}
+
+impl Ticket {
+    /// Waits at most so long; what the rows sampled, or the ticket where they are not done.
+    pub fn wait(self, millis: i32) -> Result<core::result::Result<Vec<Sampled>, Ticket>> {
+        match check(unsafe { host::step_wait(self.handle, millis) }) {
+            Ok(_) => Ok(Ok(finish(&self.requests, self.sampled))),
+            Err(Error(host::EAGAIN)) => Ok(Err(self)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn prepare(rows: &[Row]) -> (Vec<host::Step>, Vec<Sampled>) {
     let mut sampled: Vec<Sampled> = rows
         .iter()
         .map(|row| Sampled {
@@ -170,14 +215,17 @@ pub fn step(rows: &[Row]) -> Result<Vec<Sampled>> {
             ended: false,
         })
         .collect();
-    let mut requests: Vec<host::Step> = rows
+    let requests = rows
         .iter()
         .zip(sampled.iter_mut())
         .map(|(row, sampled)| row.request(sampled))
         .collect();
-    check(unsafe { host::step(requests.as_mut_ptr(), requests.len() as i32) })?;
+    (requests, sampled)
+}
+
+fn finish(requests: &[host::Step], mut sampled: Vec<Sampled>) -> Vec<Sampled> {
     for (request, sampled) in requests.iter().zip(sampled.iter_mut()) {
         sampled.ended = request.status & host::STATUS_ENDS_GENERATION != 0;
     }
-    Ok(sampled)
+    sampled
 }

@@ -33,6 +33,9 @@ final class GuestState implements AutoCloseable {
     /// Whether a ticket has its step, which nobody has waited for.
     boolean ticketed;
 
+    /// Whether what waits in the decoder came of a step with `EMIT`, not of `kv_text`.
+    boolean unfinishedIsEmitted;
+
     /// The sampling fields of the step at hand, as the guest's memory has them.
     final int[] sampling = new int[StepRow.SAMPLING_FIELDS];
 

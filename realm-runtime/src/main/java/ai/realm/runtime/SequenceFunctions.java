@@ -77,6 +77,7 @@ final class SequenceFunctions {
       return Errno.EINVAL;
     }
     String text = sequence.decoder.accept(a[1]);
+    sequence.unfinishedIsEmitted = false;
     return memory.put(text.getBytes(StandardCharsets.UTF_8), a[2], a[3]);
   }
 
@@ -88,8 +89,10 @@ final class SequenceFunctions {
     if (sequence.isBusy()) {
       return Errno.EBUSY;
     }
-    // Bytes of a character that the guest never completed.
-    state.call().emit(sequence.decoder.finish());
+    // Bytes of a character that emitted tokens never completed; what the guest reads itself is its own.
+    if (sequence.unfinishedIsEmitted && !state.call().isCancelled()) {
+      state.call().emit(sequence.decoder.finish());
+    }
     state.handles().remove(a[0]);
     sequence.close();
     return 0;

@@ -212,6 +212,7 @@ final class StepRow {
       if (!ends && (flags & EMIT) != 0) {
         call.emitToken(token);
         call.emit(sequence.decoder.accept(token));
+        sequence.unfinishedIsEmitted = true;
       }
     }
     memory.putInt(at + 56, status);

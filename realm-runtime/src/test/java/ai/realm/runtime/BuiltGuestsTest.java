@@ -32,8 +32,7 @@ final class BuiltGuestsTest {
     assertThat(lines).hasSameSizeAs(built).hasSizeGreaterThanOrEqualTo(5);
     for (Path file : built) {
       byte[] wasm = Files.readAllBytes(file);
-      String digest = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(wasm));
-      assertThat(lines).contains(digest + "  " + file.getFileName());
+      assertThat(lines).contains(sha256(file) + "  " + file.getFileName());
       assertThat(new EndiveGuestEngine().load(wasm, GuestLimits.DEFAULT)).isNotNull();
     }
   }
@@ -51,6 +50,39 @@ final class BuiltGuestsTest {
         assertThat(manager.status(tenant).ownGuest()).isTrue();
       }
     }
+  }
+
+  @Test
+  void eachWasBuiltFromTheSourcesAsTheyAre() throws Exception {
+    Path guests = ExampleGuest.folder().resolveSibling("c").getParent();
+    List<String> found = new ArrayList<>();
+    for (String language : List.of("assemblyscript", "c", "rust")) {
+      try (Stream<Path> files = Files.walk(guests.resolve(language))) {
+        for (Path file : files.filter(Files::isRegularFile).toList()) {
+          Path path = guests.relativize(file);
+          if (!contains(path, "node_modules") && !contains(path, "target")) {
+            found.add(sha256(file) + "  " + path);
+          }
+        }
+      }
+    }
+    assertThat(Files.readAllLines(ExampleGuest.folder().resolve("SOURCES.sha256")))
+        .as("a source changed: ./dev guests builds the guests and notes their sources")
+        .containsExactlyInAnyOrderElementsOf(found);
+  }
+
+  private static boolean contains(Path path, String folder) {
+    for (Path name : path) {
+      if (name.toString().equals(folder)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static String sha256(Path file) throws Exception {
+    byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file));
+    return HexFormat.of().formatHex(digest);
   }
 
   @Test

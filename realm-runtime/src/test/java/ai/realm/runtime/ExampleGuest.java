@@ -57,6 +57,11 @@ final class ExampleGuest implements AutoCloseable {
   }
 
   CallResult generate(String prompt, String config) {
+    return generate(model, prompt, config);
+  }
+
+  /// The same with another model than the first.
+  CallResult generate(long model, String prompt, String config) {
     events.clear();
     pieces.clear();
     tokens.clear();

@@ -12,6 +12,8 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// The libraries for other languages declare what the C header declares, which [GuestAbiTest] holds
 /// against the host.
@@ -22,6 +24,9 @@ final class GuestSdkTest {
 
   /// A function's name and its parameters.
   private static final String HEADER_FUNCTION = "REALM_IMPORT\\((\\w+)\\)\\(([^;]*)\\);";
+
+  private static final String JAVA = "realm-wasm/src/main/java/ai/realm/guest/Host.java";
+  private static final String PAGE = "docs/guests.md";
 
   private static final String HEADER_CONSTANT = "REALM_([A-Z_]+) = (-?\\d+)";
 
@@ -49,6 +54,36 @@ final class GuestSdkTest {
   }
 
   @Test
+  void javaDeclaresEveryHostFunctionAndNumbersConstantsAsTheHeaderDoes() throws IOException {
+    String imported =
+        "@Import\\(module = \"realm_host\", name = \"(\\w+)\"\\)\\s+public static native int \\w+\\(([^)]*)\\);";
+    assertThat(functions(JAVA, imported)).isEqualTo(functions(HEADER, HEADER_FUNCTION));
+    Map<String, Integer> expected = new TreeMap<>();
+    constants(HEADER, HEADER_CONSTANT)
+        .forEach((name, value) -> expected.put(name.replaceFirst("^(STEP|STATUS)_", ""), value));
+    assertThat(constants(JAVA, "int ([A-Z_]+) = (-?\\d+);")).containsAllEntriesOf(expected);
+  }
+
+  /// What the page shows is what the build compiles.
+  @ParameterizedTest
+  @CsvSource({
+    "c, guests/c/minimal_c.c",
+    "rust, guests/rust/examples/minimal_rust.rs",
+    "ts, guests/assemblyscript/examples/minimal_script.ts",
+    "java, examples/java-guest/src/main/java/ai/realm/example/guest/Minimal.java"
+  })
+  void pageShowsTheSmallestGuestAsItIsBuilt(String language, String source) throws IOException {
+    String shown = read(PAGE);
+    int begin = shown.indexOf("```" + language + "\n");
+    assertThat(begin).as(language).isPositive();
+    begin += language.length() + 4;
+    String code = shown.substring(begin, shown.indexOf("```", begin));
+    // On the page the package is installed; here it is the folder beside.
+    String built = read(source).replace("\"../assembly\"", "\"realm-guest/assembly\"");
+    assertThat(built).isEqualTo(code);
+  }
+
+  @Test
   void requestsHaveTheSameFieldsInEveryLanguage() throws IOException {
     List<String> header =
         fields(HEADER, "realm_step", "typedef struct \\{(.*?)\\} realm_step;", "t (\\w+);");
@@ -57,7 +92,7 @@ final class GuestSdkTest {
         .isEqualTo(header);
     List<String> script =
         fields(
-            "guests/assemblyscript/assembly/index.ts",
+            "guests/assemblyscript/assembly/batch.ts",
             "Request",
             "class Request \\{(.*?)\\}",
             "(\\w+): \\w+;");

@@ -1,0 +1,25 @@
+package ai.realm.guest.sdk;
+
+import ai.realm.guest.Host;
+
+/// A sampler with all settings; use one for each sequence.
+public final class Sampler implements AutoCloseable {
+  private int handle;
+
+  Sampler(int handle) {
+    this.handle = handle;
+  }
+
+  /// The host's handle; 0 once it is closed.
+  public int handle() {
+    return handle;
+  }
+
+  @Override
+  public void close() {
+    if (handle != 0) {
+      Host.freeSampler(handle);
+      handle = 0;
+    }
+  }
+}
