@@ -59,8 +59,7 @@ final class CallerRealms implements AutoCloseable {
 
     private Tenant(String name, ResourceLimits limits) {
       realm = new Realm(new TenantId(name), limits, models, memory64, GuestTools.NONE);
-      session =
-          new GuestSession(realm, new EndiveGuestEngine().load(GUEST, limits.guest()));
+      session = new GuestSession(realm, new EndiveGuestEngine().load(GUEST, limits.guest()));
       guest = new HostCaller(session::call);
       model = guest.open("sample");
       kv = guest.call("kv_new", model);

@@ -42,8 +42,7 @@ final class KeptLogitsTest {
   void logitsThatDoNotFitTheRealmsMemoryAreRefusedAndTheEngineLives() {
     CallerRealms.Tenant other =
         realms.tenant("other", ResourceLimits.unbounded(GuestLimits.DEFAULT));
-    int[] expected =
-        other.guest.greedy(other.kv, CallerRealms.IDS, CallerRealms.PROMPT_TOKENS, 7);
+    int[] expected = other.guest.greedy(other.kv, CallerRealms.IDS, CallerRealms.PROMPT_TOKENS, 7);
     CallerRealms.Tenant greedy =
         realms.tenant("greedy", ResourceLimits.builder().memoryBytes(1 << 20).build());
     fill(greedy);

@@ -120,7 +120,8 @@ final class StepTicketTest {
   @Test
   void withoutPlaceForATicketNothingIsSubmitted() {
     GuestLimits two =
-        new GuestLimits(1 << 20, Duration.ofMinutes(1), Duration.ofMinutes(1), 1 << 20, 2, 1 << 18, 0);
+        new GuestLimits(
+            1 << 20, Duration.ofMinutes(1), Duration.ofMinutes(1), 1 << 20, 2, 1 << 18, 0);
     CallerRealms.Tenant tenant = realms.tenant("a", ResourceLimits.unbounded(two));
     tenant.guest.request(0, tenant.kv, IDS, PROMPT_TOKENS, 0);
     assertThatThrownBy(() -> tenant.guest.call("step_submit", HostCaller.REQUEST, 1))
