@@ -34,13 +34,12 @@ public final class StepRequest {
   @Nullable Sampler sampler;
   @Nullable TokenConstraint constraint;
   int outputs;
-  boolean keepLogits;
   @Nullable EmbeddingPool pool;
   private boolean wantLogprobs;
 
   private int[] sampled = new int[1];
   private float[] logprobs = new float[1];
-  private float[] logits = new float[0];
+  private float @Nullable [] kept;
   private int vocabulary;
 
   /// Length of the sequence when the request was submitted.
@@ -85,12 +84,16 @@ public final class StepRequest {
     this.outputs = outputs;
     this.sampler = sampler;
     this.constraint = null;
-    this.keepLogits = false;
+    this.kept = null;
     this.pool = null;
     this.wantLogprobs = false;
     this.state = State.IDLE;
     this.error = null;
     this.cancelled = false;
+    if (sampled.length < outputs) {
+      sampled = new int[outputs];
+      logprobs = new float[outputs];
+    }
     return this;
   }
 
@@ -105,8 +108,14 @@ public final class StepRequest {
   }
 
   /// Keeps the logits of the outputs for [#logits].
-  public StepRequest keepLogits(boolean keep) {
-    this.keepLogits = keep;
+  ///
+  /// @param room where: outputs × vocabulary floats at least. The caller allocates them, so that the
+  ///     engine's thread does not, and who asks for much is the one who has it; null keeps none
+  public StepRequest keepLogits(float @Nullable [] room) {
+    if (state == State.QUEUED) {
+      throw new IllegalStateException("the request is in flight");
+    }
+    this.kept = room;
     return this;
   }
 
@@ -152,7 +161,12 @@ public final class StepRequest {
     return state;
   }
 
-  /// Number of outputs of a request that is done.
+  /// Length of the sequence when the request was submitted.
+  public int start() {
+    return start;
+  }
+
+  /// Number of outputs of a request that is done, or of one that failed until then.
   public int produced() {
     return produced;
   }
@@ -170,10 +184,11 @@ public final class StepRequest {
 
   /// Copies the kept logits of output `i`, `vocabulary` floats, and returns their number.
   public int logits(int i, float[] to, int offset) {
-    if (!keepLogits) {
+    float[] room = kept;
+    if (room == null) {
       throw new IllegalStateException("the request was not asked to keep logits");
     }
-    System.arraycopy(logits, check(i) * vocabulary, to, offset, vocabulary);
+    System.arraycopy(room, check(i) * vocabulary, to, offset, vocabulary);
     return vocabulary;
   }
 
@@ -238,8 +253,14 @@ public final class StepRequest {
     if (state != State.IDLE) {
       throw new IllegalStateException("step: the request was not set anew since its last use");
     }
-    if (outputs > 0 && sampler == null && !keepLogits) {
+    float[] room = kept;
+    if (outputs > 0 && sampler == null && room == null) {
       throw new IllegalArgumentException("step: outputs need a sampler or kept logits");
+    }
+    if (room != null && room.length < (long) outputs * vocabulary) {
+      throw new IllegalArgumentException(
+          "step: expected room for %d outputs of %d logits, found %d"
+              .formatted(outputs, vocabulary, room.length));
     }
     whole = !generates;
     if (whole) {
@@ -276,21 +297,15 @@ public final class StepRequest {
     if (pool != null) {
       pool.begin(start);
     }
-    if (sampled.length < outputs) {
-      sampled = new int[outputs];
-      logprobs = new float[outputs];
-    }
     state = State.QUEUED;
   }
 
   /// Called by the engine thread for each output row, in order.
   void produce(float[] row, int vocabulary) {
     this.vocabulary = vocabulary;
-    if (keepLogits) {
-      if (logits.length < outputs * vocabulary) {
-        logits = new float[outputs * vocabulary];
-      }
-      System.arraycopy(row, 0, logits, produced * vocabulary, vocabulary);
+    float[] room = kept;
+    if (room != null) {
+      System.arraycopy(row, 0, room, produced * vocabulary, vocabulary);
     }
     Sampler chooser = sampler;
     if (chooser != null) {

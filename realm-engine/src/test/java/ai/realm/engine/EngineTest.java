@@ -219,7 +219,7 @@ final class EngineTest {
       int[] ids = prompt(9, 11);
       try (Sequence s = engine.newSequence(tenant)) {
         StepRequest r = new StepRequest().set(s, ids, 11, 11, Sampler.of(SamplingParams.GREEDY));
-        r.keepLogits(true);
+        r.keepLogits(new float[11 * FakeModel.VOCABULARY]);
         engine.submit(r);
         r.await(System.nanoTime() + SECOND);
         assertThat(r.produced()).isEqualTo(11);
@@ -230,6 +230,24 @@ final class EngineTest {
           r.logits(i, logits, 0);
           assertThat(logits[next]).isEqualTo(10f);
         }
+      }
+    }
+  }
+
+  @Test
+  void logitsAreKeptOnlyWhereTheCallerHasRoomForThem() throws Exception {
+    FakeModel model = new FakeModel(1000);
+    try (Engine engine = start(model, config(64, 8, 8, 100))) {
+      EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
+      int[] ids = prompt(9, 11);
+      try (Sequence s = engine.newSequence(tenant)) {
+        StepRequest r = new StepRequest().set(s, ids, 11, 11, Sampler.of(SamplingParams.GREEDY));
+        r.keepLogits(new float[11 * FakeModel.VOCABULARY - 1]);
+        assertThatThrownBy(() -> engine.submit(r))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("expected room for 11 outputs of 100 logits, found 1099");
+        assertThat(engine.isAlive()).isTrue();
+        assertThat(step(engine, s, ids)).isEqualTo(FakeModel.next(ids, 11));
       }
     }
   }

@@ -1,6 +1,7 @@
 package ai.realm.runtime;
 
 import ai.realm.error.RealmException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.function.LongSupplier;
@@ -8,9 +9,6 @@ import org.jspecify.annotations.Nullable;
 
 /// One call into a guest: its arguments, its output, what it used and what refused it.
 final class Call {
-  /// A step's waiter spins this long before it parks (see StepRequest): CPU time that is not the guest's.
-  private static final long SPIN_NANOS = 250_000;
-
   private static final int LOG_LINE = 1024;
 
   /// Text, tokens and events of one call: the host keeps the text until the call ends.
@@ -27,6 +25,7 @@ final class Call {
   private volatile boolean cancelled;
   private volatile @Nullable Thread thread;
   private volatile long excusedNanos;
+  private volatile long elsewhereNanos;
   private volatile @Nullable LongSupplier elsewhere;
   private @Nullable RealmException refusal;
   private int refusalErrno;
@@ -35,6 +34,7 @@ final class Call {
   private long firstTokenNanos;
   private long waitNanos;
   private long hostCalls;
+  private final int logBytes;
   private int logLeft;
   private long outputLeft = MAX_OUTPUT;
 
@@ -47,7 +47,8 @@ final class Call {
     GuestLimits limits = realm.limits().guest();
     this.deadlineNanos = startedNanos + limits.deadline().toNanos();
     this.cpuLimitNanos = limits.cpuTime().toNanos();
-    this.logLeft = limits.logBytes();
+    this.logBytes = limits.logBytes();
+    this.logLeft = logBytes;
   }
 
   /// UTF-8 bytes of an argument; empty where the call has none of that index.
@@ -130,6 +131,10 @@ final class Call {
     meter.logBytes.add(utf8.length);
     int most = Math.min(LOG_LINE, logLeft);
     if (most == 0) {
+      if (refusal == null) {
+        // A guest that logs what refused it must not hide that.
+        exceeded("LOG_LIMIT", "at most " + logBytes + " bytes of log a call");
+      }
       return false;
     }
     int kept = Math.min(utf8.length, most);
@@ -144,26 +149,9 @@ final class Call {
 
   /// Takes what a step feeds and samples from the tenant's quota; false where a limit is reached, which
   /// then is the call's [#refusal].
-  boolean admitStep(int rows, int sampled) {
-    return admit(isPrompt(rows) ? rows : 0, sampled);
-  }
-
-  /// The same for tokens that are a prompt whatever their number.
-  boolean admitPrompt(int rows) {
-    return admit(rows, 0);
-  }
-
-  /// Gives back what [#admitStep] took for a step that was not made.
-  void returnStep(int rows, int sampled) {
-    quota.giveTokensBack(isPrompt(rows) ? rows : 0, sampled);
-  }
-
-  /// Gives back what [#admitPrompt] took.
-  void returnPrompt(int rows) {
-    quota.giveTokensBack(rows, 0);
-  }
-
-  private boolean admit(int prompt, int sampled) {
+  ///
+  /// @param prompt tokens that it feeds and that were not sampled
+  boolean admitStep(int prompt, int sampled) {
     LimitException refused = quota.takeTokens(prompt, sampled);
     if (refused != null) {
       refuse(Errno.EDQUOT, refused);
@@ -171,30 +159,41 @@ final class Call {
     return refused == null;
   }
 
-  private boolean isPrompt(int rows) {
-    return rows > 1 || newTokens == 0;
+  /// Gives back what [#admitStep] took for a step that the engine did not take.
+  void returnStep(int prompt, int sampled) {
+    quota.giveTokensBack(prompt, sampled);
   }
 
-  /// Counts a step of `rows` tokens.
-  void countStep(int rows) {
-    if (isPrompt(rows)) {
-      countPrompt(rows);
-    } else {
-      meter.steps.increment();
-    }
-  }
-
-  /// Counts a step of `rows` tokens of a prompt.
-  void countPrompt(int rows) {
+  /// Counts a step that the engine took; what it feeds counts whatever becomes of it.
+  void countStep(int prompt, int sampled) {
     meter.steps.increment();
-    promptTokens += rows;
-    meter.promptTokens.add(rows);
+    promptTokens += prompt;
+    meter.promptTokens.add(prompt);
+    meter.newTokens.add(sampled);
+  }
+
+  /// Gives back tokens that a step was to sample and did not, because it failed.
+  void returnSampled(int tokens) {
+    quota.giveTokensBack(0, tokens);
+    meter.newTokens.add(-tokens);
   }
 
   /// Counts time that a step waited for the engine.
   void countWait(long nanos) {
     waitNanos += nanos;
-    excuse(Math.min(nanos, SPIN_NANOS));
+  }
+
+  /// CPU time of the thread that asks, which is a guest's.
+  static long threadCpuNanos() {
+    return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+  }
+
+  /// What the guest's thread has used since then was for the host. Time that it slept is none: who waits
+  /// earns nothing.
+  ///
+  /// @param cpuBefore what [#threadCpuNanos] said
+  void excuseSince(long cpuBefore) {
+    excuse(threadCpuNanos() - cpuBefore);
   }
 
   /// CPU time that the guest's thread spent for the host.
@@ -205,8 +204,14 @@ final class Call {
   }
 
   /// Says where to ask for CPU time that the guest uses on another thread than the call's; null for
-  /// nowhere.
+  /// nowhere any more. What was used there stays counted.
+  @SuppressWarnings(
+      "NonAtomicVolatileUpdate") // Written by the guest's thread, read by the watchdog.
   void watchElsewhere(@Nullable LongSupplier cpuNanos) {
+    LongSupplier before = elsewhere;
+    // In this order: for a moment the watchdog may see too little, never too much.
+    elsewhere = null;
+    elsewhereNanos += before == null ? 0 : Math.max(0, before.getAsLong());
     elsewhere = cpuNanos;
   }
 
@@ -215,22 +220,28 @@ final class Call {
   /// @param threadNanos of the call's thread
   long guestCpuNanos(long threadNanos) {
     LongSupplier other = elsewhere;
-    long nanos = threadNanos + (other == null ? 0 : Math.max(0, other.getAsLong()));
-    return Math.max(0, nanos - excusedNanos);
+    long now = other == null ? 0 : Math.max(0, other.getAsLong());
+    return Math.max(0, threadNanos + elsewhereNanos + now - excusedNanos);
   }
 
-  void countSampled() {
+  /// Counts a token of the answer: what ends it is none.
+  void countAnswered() {
     if (firstTokenNanos == 0) {
       firstTokenNanos = System.nanoTime() - startedNanos;
     }
     newTokens++;
-    meter.newTokens.increment();
   }
 
   /// Remembers why the host said no, for the caller: a guest only sees a number.
   void refuse(int errno, RealmException reason) {
     refusalErrno = errno;
     refusal = reason;
+  }
+
+  /// A limit that no time mends is reached: remembers it and returns `EDQUOT`.
+  int exceeded(String code, String what) {
+    refuse(Errno.EDQUOT, quota.exceeded(code, what, 0));
+    return Errno.EDQUOT;
   }
 
   /// The last reason why the host said no, where the guest's result hands its number on; else null.

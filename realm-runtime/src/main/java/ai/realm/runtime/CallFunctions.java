@@ -133,13 +133,21 @@ final class CallFunctions {
       return Errno.EINVAL;
     }
     if (a[3] > state.realm().limits().storeBytes()) {
-      return Errno.EDQUOT;
+      return storeExceeded();
     }
     byte[] key = memory.bytes(a[0], a[1]);
     byte[] value = memory.bytes(a[2], a[3]);
     return state.realm().store().put(new String(key, StandardCharsets.UTF_8), value)
         ? 0
-        : Errno.EDQUOT;
+        : storeExceeded();
+  }
+
+  private int storeExceeded() {
+    return state
+        .call()
+        .exceeded(
+            "STORE_LIMIT",
+            "at most " + state.realm().limits().storeBytes() + " bytes kept between calls");
   }
 
   // ---- tools
@@ -156,14 +164,19 @@ final class CallFunctions {
     if (text.length > MAX_TOOL_BYTES) {
       return Errno.EMSGSIZE;
     }
-    long started = System.nanoTime();
+    long cpuBefore = Call.threadCpuNanos();
     String answer = tool.apply(new String(text, StandardCharsets.UTF_8));
-    state.call().excuse(System.nanoTime() - started);
+    state.call().excuseSince(cpuBefore);
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_TOOL_BYTES) {
       return Errno.EMSGSIZE;
     }
-    return blobBytes.get() + bytes.length > MAX_BLOB_BYTES ? Errno.EDQUOT : keep(bytes);
+    return blobBytes.get() + bytes.length > MAX_BLOB_BYTES
+        ? state
+            .call()
+            .exceeded(
+                "BLOB_LIMIT", "at most " + MAX_BLOB_BYTES + " bytes of tools' answers not freed")
+        : keep(bytes);
   }
 
   private int keep(byte[] bytes) {

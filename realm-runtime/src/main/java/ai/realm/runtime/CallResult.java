@@ -4,7 +4,7 @@ package ai.realm.runtime;
 ///
 /// @param value what the export returned; 0 when it returns nothing
 /// @param text all text that the guest emitted
-/// @param promptTokens tokens that it fed in steps of more than one
+/// @param promptTokens tokens that it fed, but for those that the sequence itself had just sampled
 /// @param newTokens tokens that were sampled for it, the one that ended the generation not counted
 /// @param firstTokenNanos from the call to the first sampled token; 0 when there was none
 /// @param totalNanos from the call to its end

@@ -40,6 +40,9 @@ final class EmbeddingFunctions {
     int[] tokens = memory.ints(a[1], a[2]);
     float[] row = new float[model.host().embeddingLength()];
     Pooling pooling = a[3] == 0 ? model.host().pooling() : POOLINGS[a[3]];
+    if (sequence != null) {
+      sequence.sampled.forget();
+    }
     int error =
         sequence == null
             ? computeAlone(model, tokens, pooling, row)
@@ -73,20 +76,20 @@ final class EmbeddingFunctions {
     if (error < 0) {
       return error;
     }
-    if (!call.admitPrompt(tokens.length)) {
+    if (!call.admitStep(tokens.length, 0)) {
       return Errno.EDQUOT;
     }
     try {
       request.set(sequence, tokens, tokens.length, 0, null).embed(pooling);
       engine.submit(request);
     } catch (AdmissionException e) {
-      call.returnPrompt(tokens.length);
+      call.returnStep(tokens.length, 0);
       return refused(e);
     } catch (IllegalArgumentException e) {
-      call.returnPrompt(tokens.length);
+      call.returnStep(tokens.length, 0);
       return Errno.EINVAL;
     }
-    call.countPrompt(tokens.length);
+    call.countStep(tokens.length, 0);
     error = Steps.await(request, call);
     if (error == 0) {
       float[] embedding = request.embedding();

@@ -4,14 +4,14 @@ import java.time.Duration;
 
 /// What one call of a guest may take.
 ///
-/// @param maxMemoryBytes linear memory of an instance; `memory.grow` past it answers -1, and a module
+/// @param maxMemoryBytes linear memory of an instance, and as much again for logits that its steps keep; `memory.grow` past it answers -1, and a module
 ///     that starts with more is refused
 /// @param deadline the longest that one call may run, waiting for steps included: `GUEST_DEADLINE`
 /// @param cpuTime CPU time of one call, waiting for steps not included: `GUEST_CPU`
 /// @param maxModuleBytes size of the WebAssembly module
-/// @param maxHandles open models, sequences, tickets and blobs together: `EDQUOT`
+/// @param maxHandles open models, sequences, tickets and blobs together: `EDQUOT`, `HANDLE_LIMIT`
 /// @param stackBytes stack of the guest's thread: `GUEST_TRAP`
-/// @param logBytes of one call; what is more is dropped: `EDQUOT`
+/// @param logBytes of one call; what is more is dropped: `EDQUOT`, `LOG_LIMIT`
 public record GuestLimits(
     long maxMemoryBytes,
     Duration deadline,

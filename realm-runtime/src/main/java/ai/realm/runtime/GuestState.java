@@ -25,7 +25,12 @@ final class GuestState implements AutoCloseable {
     final Sequence sequence;
     final StepRequest request = new StepRequest();
     final StreamingDecoder decoder;
+    final KeptLogits logits;
+    final SampledTokens sampled = new SampledTokens();
     int[] tokens = new int[1];
+
+    /// Whether a ticket has its step, which nobody has waited for.
+    boolean ticketed;
 
     /// The sampling fields of the step at hand, as the guest's memory has them.
     final int[] sampling = new int[StepRow.SAMPLING_FIELDS];
@@ -33,9 +38,10 @@ final class GuestState implements AutoCloseable {
     private int[] samplerFields = new int[0];
     private @Nullable Sampler sampler;
 
-    OpenSequence(OpenModel model, Sequence sequence) {
+    OpenSequence(GuestState state, OpenModel model, Sequence sequence) {
       this.model = model;
       this.sequence = sequence;
+      this.logits = new KeptLogits(state);
       this.decoder = model.host().tokenizer().decoder();
     }
 
@@ -52,24 +58,31 @@ final class GuestState implements AutoCloseable {
       return fresh;
     }
 
-    /// Whether a step of [Steps#submit] owns the sequence.
+    /// Whether a step of [Steps#submit] owns the sequence: until it has ended and was waited for.
     boolean isBusy() {
-      return request.state() == StepRequest.State.QUEUED;
+      return ticketed || request.state() == StepRequest.State.QUEUED;
     }
 
     @Override
     public void close() {
       sequence.close();
+      logits.close();
+      if (request.state() != StepRequest.State.QUEUED) {
+        // What still knows the request must not keep the logits.
+        request.keepLogits(null);
+      }
     }
   }
 
   private final Realm realm;
   private final HandleTable handles;
+  private final MemoryBudget logits;
   private @Nullable Call call;
 
   GuestState(Realm realm) {
     this.realm = realm;
     this.handles = new HandleTable(realm.limits().guest().maxHandles());
+    this.logits = new MemoryBudget(realm.limits().guest().maxMemoryBytes());
   }
 
   Realm realm() {
@@ -80,10 +93,20 @@ final class GuestState implements AutoCloseable {
     return handles;
   }
 
+  /// Bytes of logits that its sequences keep together: as many as its linear memory may have.
+  MemoryBudget logits() {
+    return logits;
+  }
+
   /// A handle of a new object, or `EDQUOT`.
   int handle(AutoCloseable object) {
     int handle = handles.add(object);
-    return handle == 0 ? Errno.EDQUOT : handle;
+    return handle == 0
+        ? call()
+            .exceeded(
+                "HANDLE_LIMIT",
+                "at most " + realm.limits().guest().maxHandles() + " handles of a running guest")
+        : handle;
   }
 
   @Nullable OpenModel model(int handle) {
@@ -104,7 +127,7 @@ final class GuestState implements AutoCloseable {
 
   OpenSequence openSequence(OpenModel model) {
     return new OpenSequence(
-        model, model.host().engine().newSequence(model.tenant(), model.adapter()));
+        this, model, model.host().engine().newSequence(model.tenant(), model.adapter()));
   }
 
   void begin(Call next) {

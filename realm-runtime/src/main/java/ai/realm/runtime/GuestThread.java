@@ -6,6 +6,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -42,7 +43,15 @@ final class GuestThread implements AutoCloseable {
   ///
   /// @throws GuestTrapException `GUEST_DEADLINE`, `GUEST_CPU` or `CPU_RATE`
   <T> T run(Supplier<T> work, Call call, Quota quota) {
-    FutureTask<T> task = new FutureTask<>(work::get);
+    AtomicLong cpuAtEnd = new AtomicLong(-1);
+    FutureTask<T> task =
+        new FutureTask<>(() -> {
+          try {
+            return work.get();
+          } finally {
+            cpuAtEnd.set(Call.threadCpuNanos());
+          }
+        });
     Runner present = runner;
     runner = null;
     long cpuBefore = present == null ? 0 : present.cpuNanos();
@@ -50,8 +59,8 @@ final class GuestThread implements AutoCloseable {
       cpuBefore = 0;
       present = new Runner(name, stackBytes, task, call);
     }
+    Watch watch = new Watch(present.thread, cpuBefore, call, quota);
     try {
-      Watch watch = new Watch(present.thread, cpuBefore, call, quota);
       while (true) {
         try {
           T result = task.get(Math.max(0, watch.nextLookNanos()), TimeUnit.NANOSECONDS);
@@ -72,6 +81,7 @@ final class GuestThread implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new GuestTrapException("GUEST_CANCELLED", "guest: the caller was interrupted", e);
     } finally {
+      watch.end(cpuAtEnd.get());
       if (runner == null) {
         present.end();
       }
@@ -170,14 +180,14 @@ final class GuestThread implements AutoCloseable {
     }
   }
 
-  /// Watches one call. A thread uses no more CPU time than time passes, so nothing is asked of the JVM
+  /// Watches one call and charges its CPU time, at looks and at its end. A thread uses no more CPU time than time passes, so nothing is asked of the JVM
   /// before a limit can be reached at all.
   private static final class Watch {
     private final Thread thread;
     private final long cpuBefore;
     private final Call call;
     private final Quota quota;
-    private long chargedMillis;
+    private long chargedNanos;
 
     /// @param cpuBefore nanoseconds that the thread had used when the call began
     Watch(Thread thread, long cpuBefore, Call call, Quota quota) {
@@ -200,21 +210,33 @@ final class GuestThread implements AutoCloseable {
         return new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
       }
       long used = call.guestCpuNanos(cpuNanos(thread) - cpuBefore);
+      boolean within = charge(used);
       if (used > call.cpuLimitNanos()) {
         return new GuestTrapException(
             "GUEST_CPU",
             "guest: at most %d ms of CPU time a call"
                 .formatted(TimeUnit.NANOSECONDS.toMillis(call.cpuLimitNanos())));
       }
-      long more = TimeUnit.NANOSECONDS.toMillis(used) - chargedMillis;
-      if (more > 0 && quota.limitsCpuRate()) {
-        chargedMillis += more;
-        if (!quota.takeCpu(more)) {
-          return new GuestTrapException(
+      return within
+          ? null
+          : new GuestTrapException(
               "CPU_RATE", "guest: the tenant's CPU time for this second is used up");
-        }
+    }
+
+    /// Charges what was used since the last look. Returns whether the tenant is within its limit.
+    private boolean charge(long usedNanos) {
+      long more = Math.max(0, usedNanos - chargedNanos);
+      chargedNanos += more;
+      return more == 0 || quota.chargeCpu(more);
+    }
+
+    /// Charges the rest.
+    ///
+    /// @param cpuAtEnd what the thread had used when the call ended; negative for a call that did not end
+    void end(long cpuAtEnd) {
+      if (cpuAtEnd >= 0) {
+        charge(call.guestCpuNanos(cpuAtEnd - cpuBefore));
       }
-      return null;
     }
   }
 }

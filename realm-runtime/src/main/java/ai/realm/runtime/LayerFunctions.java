@@ -44,6 +44,7 @@ final class LayerFunctions {
     long copies = 4L * m * k + 4L * k * n + 4L * m * n;
     MemoryBudget budget = state.realm().memory();
     if (!budget.take(copies)) {
+      state.call().refuse(Errno.EDQUOT, budget.refusal(copies));
       return Errno.EDQUOT;
     }
     try {

@@ -33,10 +33,10 @@ final class ModelFunctions {
       return Errno.ENOENT;
     }
     String name = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
-    long started = System.nanoTime();
+    long cpuBefore = Call.threadCpuNanos();
     GuestState.OpenModel model = state.openModel(name);
     // Loading is the host's work.
-    state.call().excuse(System.nanoTime() - started);
+    state.call().excuseSince(cpuBefore);
     return model == null ? Errno.ENOENT : state.handle(model);
   }
 

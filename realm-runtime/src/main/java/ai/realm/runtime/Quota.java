@@ -13,7 +13,7 @@ final class Quota {
   private final TokenBucket requests;
   private final TokenBucket promptTokens;
   private final TokenBucket newTokens;
-  private final TokenBucket cpuMillis;
+  private final TokenBucket cpuNanos;
   private final TokenBucket hostCalls;
   private final AtomicInteger running = new AtomicInteger();
 
@@ -24,20 +24,32 @@ final class Quota {
     requests = new TokenBucket(limits.requestsPerSecond(), TimeUnit.SECONDS, nanoClock);
     promptTokens = new TokenBucket(limits.promptTokensPerMinute(), TimeUnit.MINUTES, nanoClock);
     newTokens = new TokenBucket(limits.newTokensPerMinute(), TimeUnit.MINUTES, nanoClock);
-    cpuMillis = new TokenBucket(limits.cpuMillisPerSecond(), TimeUnit.SECONDS, nanoClock);
+    cpuNanos =
+        new TokenBucket(
+            TimeUnit.MILLISECONDS.toNanos(limits.cpuMillisPerSecond()),
+            TimeUnit.SECONDS,
+            nanoClock);
     hostCalls = new TokenBucket(limits.hostCallsPerSecond(), TimeUnit.SECONDS, nanoClock);
   }
 
   /// Admits a call, which [#end] must end.
   ///
-  /// @throws LimitException `TOO_MANY_CALLS` or `REQUEST_RATE`
+  /// @throws LimitException `TOO_MANY_CALLS`, `CPU_RATE` or `REQUEST_RATE`
   void begin() {
     if (running.incrementAndGet() > limits.maxConcurrentCalls()) {
       running.decrementAndGet();
       throw refused(
           "TOO_MANY_CALLS", "at most " + limits.maxConcurrentCalls() + " calls at once", 0);
     }
-    long wait = requests.take(1);
+    long wait = cpuNanos.debtNanos();
+    if (wait > 0) {
+      running.decrementAndGet();
+      throw refused(
+          "CPU_RATE",
+          "at most " + limits.cpuMillisPerSecond() + " ms of guests' CPU time a second",
+          wait);
+    }
+    wait = requests.take(1);
     if (wait > 0) {
       running.decrementAndGet();
       throw refused(
@@ -51,8 +63,12 @@ final class Quota {
     return exceeded(code, what, retryAfterNanos);
   }
 
-  private LimitException exceeded(String code, String what, long retryAfterNanos) {
-    return new LimitException(code, tenant + ": " + what, retryAfterNanos);
+  /// A limit of the tenant is reached.
+  ///
+  /// @param retryAfterNanos as a bucket says: `Long.MAX_VALUE` where no wait helps
+  LimitException exceeded(String code, String what, long retryAfterNanos) {
+    return new LimitException(
+        code, tenant + ": " + what, retryAfterNanos == Long.MAX_VALUE ? 0 : retryAfterNanos);
   }
 
   void end() {
@@ -100,9 +116,12 @@ final class Quota {
     }
   }
 
-  /// Accounts for CPU time of a guest. Returns whether the tenant is within its limit.
-  boolean takeCpu(long millis) {
-    return millis == 0 || cpuMillis.take(millis) == 0;
+  /// Accounts for CPU time that a guest has used. What exceeds the limit is a debt: until it is paid off no
+  /// call begins. Returns whether there is none.
+  boolean chargeCpu(long nanos) {
+    meter.cpuNanos.add(nanos);
+    cpuNanos.charge(nanos);
+    return cpuNanos.debtNanos() == 0;
   }
 
   boolean limitsCpuRate() {

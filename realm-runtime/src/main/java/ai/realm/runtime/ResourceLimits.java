@@ -4,7 +4,8 @@ import ai.realm.engine.Priority;
 
 /// What one tenant may take, all its running guests together. Each is checked before anything is allocated
 /// for a request, and has an error of its own. Rates are buckets: as much as the rate gives in one second (or
-/// minute) may come at once, then no more than the rate.
+/// minute) may come at once, then no more than the rate. CPU time is known once it is used: where it exceeds
+/// the rate the call that uses it ends, and no other begins until the excess is paid off.
 ///
 /// | limit | error |
 /// |---|---|
@@ -16,13 +17,13 @@ import ai.realm.engine.Priority;
 /// | `hostCallsPerSecond` | `HOST_CALL_RATE` |
 /// | `cpuMillisPerSecond` | `CPU_RATE` |
 /// | `maxSequences`, `maxKvBlocks`, `maxQueuedSteps` | `SEQUENCE_LIMIT`, `KV_LIMIT`, `QUEUE_FULL` |
-/// | `savedKvBytes` | `SAVED_KV_LIMIT` |
+/// | `storeBytes`, `savedKvBytes` | `STORE_LIMIT`, `SAVED_KV_LIMIT` |
 ///
 /// @param guest what each call may take
-/// @param memoryBytes linear memory of all instances
+/// @param memoryBytes linear memory of all instances, the logits that their steps keep included
 /// @param maxConcurrentCalls calls that run at once
 /// @param requestsPerSecond calls that begin
-/// @param promptTokensPerMinute tokens fed
+/// @param promptTokensPerMinute tokens fed, but for those that the sequence itself had just sampled
 /// @param newTokensPerMinute tokens sampled
 /// @param hostCallsPerSecond calls of host functions
 /// @param cpuMillisPerSecond guests' own CPU time

@@ -90,7 +90,7 @@ final class SavedSequenceFunctions {
     } catch (IllegalArgumentException e) {
       throw new SavedSequenceException("SAVED_KV_INVALID", String.valueOf(e.getMessage()), e);
     }
-    GuestState.OpenSequence opened = new GuestState.OpenSequence(model, sequence);
+    GuestState.OpenSequence opened = new GuestState.OpenSequence(state, model, sequence);
     int handle = state.handle(opened);
     if (handle < 0) {
       opened.close();
@@ -100,9 +100,9 @@ final class SavedSequenceFunctions {
 
   /// Reading the model's file is the host's work.
   private byte[] fingerprint(GuestState.OpenModel model) {
-    long started = System.nanoTime();
+    long cpuBefore = Call.threadCpuNanos();
     byte[] fingerprint = model.host().fingerprint(model.adapter());
-    state.call().excuse(System.nanoTime() - started);
+    state.call().excuseSince(cpuBefore);
     return fingerprint;
   }
 

@@ -39,7 +39,7 @@ final class SequenceFunctions {
       return from == null ? Errno.EBADF : Errno.EBUSY;
     }
     try {
-      return handleOrClose(new GuestState.OpenSequence(from.model, from.sequence.fork()));
+      return handleOrClose(new GuestState.OpenSequence(state, from.model, from.sequence.fork()));
     } catch (AdmissionException e) {
       state.call().refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
@@ -63,6 +63,7 @@ final class SequenceFunctions {
       return Errno.EINVAL;
     }
     sequence.sequence.truncate(a[1]);
+    sequence.sampled.truncated(a[1]);
     return 0;
   }
 
@@ -105,7 +106,7 @@ final class SequenceFunctions {
     if (sequence.isBusy()) {
       return Errno.EBUSY;
     }
-    int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
+    int vocabulary = sequence.model.host().engine().model().config().vocabularySize();
     if (logits.length < vocabulary) {
       logits = new float[vocabulary];
     }

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.engine.StepRequest;
 import ai.realm.engine.TokenConstraint;
 import ai.realm.engine.grammar.GrammarException;
 import ai.realm.engine.sampling.Sampler;
@@ -36,6 +37,7 @@ final class StepRow {
   final int flags;
   final int mask;
   final int matcher;
+  private int prompt;
 
   private StepRow(GuestState.OpenSequence sequence, GuestMemory memory, int at) {
     this.sequence = sequence;
@@ -59,6 +61,11 @@ final class StepRow {
     return (flags & NONE) != 0 ? 0 : (flags & ALL) != 0 ? count : 1;
   }
 
+  /// Tokens that it feeds besides the one that the sequence sampled itself.
+  int prompt() {
+    return prompt;
+  }
+
   /// Reads the rest of the record into the sequence's request; 0 or an error.
   int prepare(GuestMemory memory, GuestState state) {
     if (count < 1 || count > sequence.model.host().context() || (flags & ~FLAGS) != 0) {
@@ -71,6 +78,7 @@ final class StepRow {
       sequence.tokens = new int[Math.max(count, 2 * sequence.tokens.length)];
     }
     memory.ints(tokens, count, sequence.tokens);
+    prompt = count - (sequence.sampled.isNext(sequence.tokens[0]) ? 1 : 0);
     memory.check(out, 4L * outputs());
     if (logprob != 0) {
       memory.check(logprob, 4L * outputs());
@@ -92,8 +100,23 @@ final class StepRow {
       sampler = open.sampler();
     }
     sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
-    sequence.request.wantLogprobs(logprob != 0).keepLogits((flags & LOGITS) != 0);
-    return constrain(memory, state);
+    sequence.request.wantLogprobs(logprob != 0);
+    int error = keepLogits(state);
+    return error < 0 ? error : constrain(memory, state);
+  }
+
+  private int keepLogits(GuestState state) {
+    if ((flags & LOGITS) == 0) {
+      return 0;
+    }
+    long vocabulary = sequence.model.host().engine().model().config().vocabularySize();
+    try {
+      sequence.request.keepLogits(sequence.logits.room(outputs() * vocabulary));
+      return 0;
+    } catch (LimitException e) {
+      state.call().refuse(Errno.EDQUOT, e);
+      return Errno.EDQUOT;
+    }
   }
 
   /// The sampler of the record's own fields.
@@ -150,6 +173,22 @@ final class StepRow {
         : params.toBuilder().penalties(64, repeatPenalty, 0, 0).build();
   }
 
+  /// The engine has taken the step: what it feeds and samples counts from here on.
+  void submitted(Call call) {
+    sequence.sampled.forget();
+    call.countStep(prompt, outputs());
+  }
+
+  /// Counts what the step became. One that was given up before it ended stays counted as it was submitted.
+  void ended(Call call) {
+    StepRequest request = sequence.request;
+    switch (request.state()) {
+      case DONE -> sequence.sampled.sampled(request, count);
+      case FAILED -> call.returnSampled(outputs() - request.produced());
+      case IDLE, QUEUED -> {}
+    }
+  }
+
   void write(GuestMemory memory, Call call) {
     Vocabulary vocabulary = sequence.model.host().tokenizer().vocabulary();
     int status = 0;
@@ -162,7 +201,7 @@ final class StepRow {
       boolean ends = vocabulary.isEndOfGeneration(token);
       status |= ends ? ENDS_GENERATION : 0;
       if (!ends) {
-        call.countSampled();
+        call.countAnswered();
       }
       if (!ends && (flags & EMIT) != 0) {
         call.emitToken(token);

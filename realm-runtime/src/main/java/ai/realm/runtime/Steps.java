@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.engine.StepRequest;
+import ai.realm.error.RealmException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -32,28 +33,24 @@ final class Steps {
     if (error < 0) {
       return error;
     }
-    Call call = state.call();
-    error = 0;
-    for (StepRow row : rows) {
-      int failed = row == null ? 0 : await(row.sequence.request, call);
-      error = error < 0 ? error : failed;
-    }
-    return error < 0 ? error : write(memory, rows, call);
+    return finish(memory, rows, state.call());
   }
 
   /// `(requests_ptr, n)` → a ticket.
   int submit(GuestMemory memory, int[] a) {
     @Nullable StepRow[] rows = new StepRow[Math.clamp(a[1], 0, MAX_REQUESTS)];
+    Ticket ticket = new Ticket(rows);
+    // Before the engine has the steps: without a ticket nobody could wait for them.
+    int handle = state.handle(ticket);
+    if (handle < 0) {
+      return handle;
+    }
     int error = submit(memory, a[0], a[1], rows);
     if (error < 0) {
+      state.handles().remove(handle);
       return error;
     }
-    Ticket ticket = new Ticket(rows);
-    int handle = state.handles().add(ticket);
-    if (handle == 0) {
-      ticket.close();
-      return Errno.EDQUOT;
-    }
+    ticket.hold();
     return handle;
   }
 
@@ -65,6 +62,7 @@ final class Steps {
     }
     Call call = state.call();
     long started = System.nanoTime();
+    long cpuBefore = Call.threadCpuNanos();
     long until = started + TimeUnit.MILLISECONDS.toNanos(Math.max(0, a[1]));
     try {
       while (!ticket.isDone()) {
@@ -81,14 +79,11 @@ final class Steps {
       }
     } finally {
       call.countWait(System.nanoTime() - started);
+      call.excuseSince(cpuBefore);
     }
     state.handles().remove(a[0]);
-    int error = 0;
-    for (StepRow row : ticket.rows()) {
-      int failed = row == null ? 0 : await(row.sequence.request, call);
-      error = error < 0 ? error : failed;
-    }
-    return error < 0 ? error : write(memory, ticket.rows(), call);
+    ticket.release();
+    return finish(memory, ticket.rows(), call);
   }
 
   private int submit(GuestMemory memory, int pointer, int count, @Nullable StepRow[] rows) {
@@ -151,7 +146,7 @@ final class Steps {
   private int admit(ModelHost host, @Nullable StepRow[] rows, Call call) {
     for (int i = 0; i < rows.length; i++) {
       StepRow row = rows[i];
-      if (row != null && !call.admitStep(row.count, row.outputs())) {
+      if (row != null && !call.admitStep(row.prompt(), row.outputs())) {
         giveBack(rows, i, call);
         return Errno.EDQUOT;
       }
@@ -168,7 +163,9 @@ final class Steps {
       return Errno.EINVAL;
     }
     for (StepRow row : rows) {
-      call.countStep(row == null ? 0 : row.count);
+      if (row != null) {
+        row.submitted(call);
+      }
     }
     return 0;
   }
@@ -178,7 +175,7 @@ final class Steps {
     for (int i = 0; i < count; i++) {
       StepRow row = rows[i];
       if (row != null) {
-        call.returnStep(row.count, row.outputs());
+        call.returnStep(row.prompt(), row.outputs());
       }
     }
   }
@@ -186,6 +183,7 @@ final class Steps {
   /// Waits for one request, so that none is left in flight; the time counts as the engine's.
   static int await(StepRequest request, Call call) {
     long started = System.nanoTime();
+    long cpuBefore = Call.threadCpuNanos();
     try {
       request.await(call.deadlineNanos());
       return 0;
@@ -201,6 +199,7 @@ final class Steps {
       return Errno.ECANCELED;
     } finally {
       call.countWait(System.nanoTime() - started);
+      call.excuseSince(cpuBefore);
     }
   }
 
@@ -208,26 +207,64 @@ final class Steps {
     return new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
   }
 
-  private static int write(GuestMemory memory, @Nullable StepRow[] rows, Call call) {
+  /// Waits until every step has ended, counts them and, where none failed, writes their results.
+  private static int finish(GuestMemory memory, @Nullable StepRow[] rows, Call call) {
+    int error = 0;
+    RealmException failure = null;
     for (StepRow row : rows) {
-      if (row != null) {
-        row.write(memory, call);
+      if (row == null) {
+        continue;
+      }
+      try {
+        int failed = await(row.sequence.request, call);
+        error = error < 0 ? error : failed;
+      } catch (RealmException e) {
+        failure = failure == null ? e : failure;
+      }
+      row.ended(call);
+    }
+    if (failure != null) {
+      throw failure;
+    }
+    if (error == 0) {
+      for (StepRow row : rows) {
+        if (row != null) {
+          row.write(memory, call);
+        }
       }
     }
-    return 0;
+    return error;
   }
 
-  /// Steps that the engine has and the guest has not waited for.
+  /// Steps that the guest has not waited for. Their sequences are its own, so that no other step takes the
+  /// place of their results.
   record Ticket(@Nullable StepRow[] rows) implements AutoCloseable {
+    void hold() {
+      mark(true);
+    }
+
+    void release() {
+      mark(false);
+    }
+
+    private void mark(boolean held) {
+      for (StepRow row : rows) {
+        if (row != null) {
+          row.sequence.ticketed = held;
+        }
+      }
+    }
+
     boolean isDone() {
       for (StepRow row : rows) {
-        if (row != null && row.sequence.isBusy()) {
+        if (row != null && row.sequence.request.state() == StepRequest.State.QUEUED) {
           return false;
         }
       }
       return true;
     }
 
+    /// Gives the steps up.
     @Override
     public void close() {
       for (StepRow row : rows) {
@@ -235,6 +272,7 @@ final class Steps {
           row.sequence.request.cancel();
         }
       }
+      release();
     }
   }
 }

@@ -98,7 +98,7 @@ final class TenantRealm implements AutoCloseable {
       if (policy.fallback()) {
         return run(fallback, model, prompt, config, output);
       }
-      realm.meter().refused.increment();
+      realm.meter().refusedAfterItBegan();
       throw new LimitException(
           "GUEST_UNAVAILABLE",
           realm.tenant() + ": its guest failed too often and is not tried for a while",

@@ -33,18 +33,54 @@ final class TokenBucket {
     }
     lock.lock();
     try {
-      long now = nanoClock.getAsLong();
-      level =
-          Math.min((double) capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
-      lastNanos = now;
+      refill();
       if (level >= units) {
         level -= units;
         return 0;
       }
-      return (long) Math.ceil((units - level) * periodNanos / capacity);
+      return nanosFor(units - level);
     } finally {
       lock.unlock();
     }
+  }
+
+  /// Takes `units` that are used already, whether they are there or not: what is missing is a debt.
+  void charge(long units) {
+    if (capacity == Long.MAX_VALUE) {
+      return;
+    }
+    lock.lock();
+    try {
+      refill();
+      level -= units;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Nanoseconds until what [#charge] took too much is there again; 0 where it did not.
+  long debtNanos() {
+    if (capacity == Long.MAX_VALUE) {
+      return 0;
+    }
+    lock.lock();
+    try {
+      refill();
+      return level < 0 ? nanosFor(-level) : 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void refill() {
+    long now = nanoClock.getAsLong();
+    level =
+        Math.min((double) capacity, level + (double) (now - lastNanos) * capacity / periodNanos);
+    lastNanos = now;
+  }
+
+  private long nanosFor(double units) {
+    return (long) Math.ceil(units * periodNanos / capacity);
   }
 
   /// Gives units back that were taken and not used.

@@ -1,15 +1,18 @@
 package ai.realm.runtime;
 
-/// What a tenant has used since its realm was made, exactly.
+/// What a tenant has used since its realm was made, exactly. Tokens are what its quotas were charged: a step
+/// counts when the engine takes it, and what it was to sample and did not, because it failed, is taken back.
 ///
 /// @param calls calls that began
-/// @param refused calls that a limit or the circuit breaker refused before they began
+/// @param refused calls that a limit or the circuit breaker refused before they began: none of `calls`
 /// @param failed calls that trapped, or that a limit ended
-/// @param promptTokens tokens fed in prompts, those of a prefix cache included
-/// @param newTokens tokens sampled
+/// @param promptTokens tokens fed, those of a prefix cache included, but for those that the sequence itself
+///     had just sampled
+/// @param newTokens tokens sampled, those that end a generation included
 /// @param steps forward steps asked for, each sequence counted
 /// @param hostCalls calls of host functions
 /// @param guestNanos time of calls outside the engine
+/// @param cpuNanos CPU time of guests, of host functions' work for them included
 /// @param textBytes UTF-8 bytes emitted
 /// @param logBytes UTF-8 bytes logged, what was cut included
 public record Usage(
@@ -21,5 +24,6 @@ public record Usage(
     long steps,
     long hostCalls,
     long guestNanos,
+    long cpuNanos,
     long textBytes,
     long logBytes) {}

@@ -13,8 +13,15 @@ final class UsageMeter {
   final LongAdder steps = new LongAdder();
   final LongAdder hostCalls = new LongAdder();
   final LongAdder guestNanos = new LongAdder();
+  final LongAdder cpuNanos = new LongAdder();
   final LongAdder textBytes = new LongAdder();
   final LongAdder logBytes = new LongAdder();
+
+  /// A call that began is refused after all.
+  void refusedAfterItBegan() {
+    calls.decrement();
+    refused.increment();
+  }
 
   Usage usage() {
     return new Usage(
@@ -26,6 +33,7 @@ final class UsageMeter {
         steps.sum(),
         hostCalls.sum(),
         guestNanos.sum(),
+        cpuNanos.sum(),
         textBytes.sum(),
         logBytes.sum());
   }

@@ -65,7 +65,7 @@ final class WorkerChannel implements AutoCloseable {
   private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
   private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
 
-  static final long SPIN_NANOS = 50_000;
+  private static final long SPIN_NANOS = 50_000;
   private static final long LONGEST_SLEEP_MILLIS = 1_000;
   private static final int MAX_TEXT_BYTES = 1024;
 
@@ -80,6 +80,8 @@ final class WorkerChannel implements AutoCloseable {
   private long sent;
   private long received;
   private long lastWaitNanos;
+  private long lastSpunNanos;
+  private volatile long spunNanos;
 
   private WorkerChannel(
       MemorySegment control, SocketChannel bell, Selector selector, boolean host) {
@@ -160,9 +162,16 @@ final class WorkerChannel implements AutoCloseable {
   @Nullable ByteBuffer receive(long deadlineNanos) throws BrokenException {
     long started = System.nanoTime();
     ByteBuffer present = spin(started);
+    countSpun(System.nanoTime() - started);
     present = present == null ? sleep(deadlineNanos) : present;
     lastWaitNanos = System.nanoTime() - started;
     return present;
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // Written by the waiting thread only.
+  private void countSpun(long nanos) {
+    lastSpunNanos = Math.min(nanos, SPIN_NANOS);
+    spunNanos += lastSpunNanos;
   }
 
   private @Nullable ByteBuffer spin(long started) throws BrokenException {
@@ -226,9 +235,11 @@ final class WorkerChannel implements AutoCloseable {
     return in.clear().limit(length);
   }
 
-  /// Tells the host what CPU time the guest's thread has used.
+  /// Tells the host what CPU time the guest's thread has used, without what it spun.
+  ///
+  /// @param nanos all of the thread's
   void publishCpu(long nanos) {
-    LONG.setOpaque(control, CPU_NANOS, nanos);
+    LONG.setOpaque(control, CPU_NANOS, nanos - spunNanos);
   }
 
   /// What the worker says that the guest's thread has used.
@@ -236,9 +247,14 @@ final class WorkerChannel implements AutoCloseable {
     return (long) LONG.getOpaque(control, CPU_NANOS);
   }
 
-  /// How long the last wait took.
-  long lastWaitNanos() {
-    return lastWaitNanos;
+  /// How long the last wait spun: CPU time that was nobody's work. What it slept is none.
+  long lastSpunNanos() {
+    return lastSpunNanos;
+  }
+
+  /// How long all waits spun. For any thread.
+  long spunNanos() {
+    return spunNanos;
   }
 
   @Override

@@ -89,7 +89,7 @@ final class WorkerInstance implements GuestEngine.Instance {
           stop();
           throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted");
         }
-        call.excuse(Math.min(channel.lastWaitNanos(), WorkerChannel.SPIN_NANOS));
+        call.excuse(channel.lastSpunNanos());
         int kind = message.getInt();
         if (kind == WorkerMessage.DONE) {
           return message.getLong();
@@ -110,10 +110,7 @@ final class WorkerInstance implements GuestEngine.Instance {
   private void serve(int kind, ByteBuffer message, Call call) throws WorkerChannel.BrokenException {
     switch (kind) {
       case WorkerMessage.HOST_CALL -> {
-        long started = System.nanoTime();
         hostCall(message);
-        // The guest's thread spins meanwhile.
-        call.excuse(Math.min(System.nanoTime() - started, WorkerChannel.SPIN_NANOS));
         channel.send();
       }
       case WorkerMessage.TAKE -> {

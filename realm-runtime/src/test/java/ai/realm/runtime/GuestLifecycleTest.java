@@ -351,7 +351,9 @@ final class GuestLifecycleTest {
     ResourceLimits tight = ResourceLimits.builder().memoryBytes(2 << 20).build();
     try (RealmRuntime runtime = new RealmRuntime(config(), tight, GuestTools.NONE)) {
       runtime.loadWasm(module.build());
-      assertThat(callCode(runtime, "multiply")).isEqualTo(Errno.EDQUOT);
+      assertThatThrownBy(() -> callCode(runtime, "multiply"))
+          .isInstanceOfSatisfying(
+              RealmException.class, e -> assertThat(e.code()).isEqualTo("MEMORY_LIMIT"));
     }
     ResourceLimits enough = ResourceLimits.builder().memoryBytes(4 << 20).build();
     try (RealmRuntime runtime = new RealmRuntime(config(), enough, GuestTools.NONE)) {
@@ -379,7 +381,9 @@ final class GuestLifecycleTest {
         last = callCode(runtime, "call");
         assertThat(last).isPositive();
       }
-      assertThat(callCode(runtime, "call")).isEqualTo(Errno.EDQUOT);
+      assertThatThrownBy(() -> callCode(runtime, "call"))
+          .isInstanceOfSatisfying(
+              RealmException.class, e -> assertThat(e.code()).isEqualTo("BLOB_LIMIT"));
       assertThat(runtime.callFunction("free", last).value()).isZero();
       assertThat(callCode(runtime, "call")).isPositive();
     }

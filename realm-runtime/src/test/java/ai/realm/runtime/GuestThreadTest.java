@@ -97,6 +97,71 @@ final class GuestThreadTest {
   }
 
   @Test
+  void manyShortCallsHaveTheCpuTimeOfOneLongOne() {
+    ResourceLimits limits = ResourceLimits.builder().cpuMillisPerSecond(20).build();
+    UsageMeter meter = new UsageMeter();
+    // Time stands still: nothing is paid off.
+    Quota quota = new Quota(new TenantId("t"), limits, meter, () -> 0);
+    int admitted = 0;
+    LimitException refusal = null;
+    while (refusal == null && admitted < 100) {
+      try {
+        quota.begin();
+      } catch (LimitException e) {
+        refusal = e;
+        continue;
+      }
+      admitted++;
+      try {
+        guest.run(() -> work(3), new Call(List.of(), text -> {}, realm), quota);
+      } catch (GuestTrapException e) {
+        // On a busy machine one is looked at before it ends.
+        assertThat(e.code()).isEqualTo("CPU_RATE");
+      } finally {
+        quota.end();
+      }
+    }
+    assertThat(refusal).isNotNull();
+    assertThat(refusal.code()).isEqualTo("CPU_RATE");
+    assertThat(refusal.retryAfter()).isPositive();
+    assertThat(admitted).as("calls of 3 ms").isBetween(1, 7);
+    assertThat(meter.usage().cpuNanos()).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(20));
+  }
+
+  @Test
+  void whoWaitsEarnsNoCpuTime() {
+    Call call = new Call(List.of(), text -> {}, realm);
+    UsageMeter meter = new UsageMeter();
+    Quota quota = new Quota(new TenantId("t"), LIMITS, meter, () -> 0);
+    guest.run(
+        () -> {
+          for (int i = 0; i < 100; i++) {
+            long cpuBefore = Call.threadCpuNanos();
+            long before = System.nanoTime();
+            sleep(1);
+            call.countWait(System.nanoTime() - before);
+            call.excuseSince(cpuBefore);
+          }
+          return work(20);
+        },
+        call,
+        quota);
+    assertThat(meter.usage().cpuNanos()).isGreaterThanOrEqualTo(TimeUnit.MILLISECONDS.toNanos(20));
+  }
+
+  @Test
+  void whatAGuestUsedElsewhereStaysCounted() {
+    Call call = new Call(List.of(), text -> {}, realm);
+    call.watchElsewhere(() -> 5_000_000);
+    assertThat(call.guestCpuNanos(0)).isEqualTo(5_000_000);
+    call.watchElsewhere(null);
+    assertThat(call.guestCpuNanos(1_000)).isEqualTo(5_001_000);
+    call.watchElsewhere(() -> 2_000_000);
+    call.watchElsewhere(null);
+    assertThat(call.guestCpuNanos(0)).isEqualTo(7_000_000);
+  }
+
+  @Test
   void aThreadThatNobodyNeedsEnds() throws InterruptedException {
     Thread idle = run(Thread::currentThread);
     assertThat(idle.join(Duration.ofSeconds(20))).as("ended by itself").isTrue();
@@ -104,6 +169,15 @@ final class GuestThreadTest {
     assertThat(next).isNotSameAs(idle);
     guest.close();
     assertThat(next.join(Duration.ofSeconds(10))).as("ended with the guest").isTrue();
+  }
+
+  /// Uses so much CPU time of the guest's thread.
+  private static boolean work(long millis) {
+    long until = Call.threadCpuNanos() + TimeUnit.MILLISECONDS.toNanos(millis);
+    while (Call.threadCpuNanos() < until && !Thread.currentThread().isInterrupted()) {
+      Thread.onSpinWait();
+    }
+    return true;
   }
 
   private static boolean sleep(long millis) {

@@ -23,6 +23,17 @@ final class HostCaller {
   /// Where texts are put.
   static final int TEXT = 1024;
 
+  /// Where the requests of steps are, and what they sample.
+  static final int REQUEST = 512;
+
+  static final int OUT = 131_072;
+
+  // Flags of a step.
+  static final int ALL = 1;
+  static final int EMIT = 2;
+  static final int NONE = 4;
+  static final int LOGITS = 8;
+
   private final Target target;
 
   HostCaller(Target target) {
@@ -58,6 +69,28 @@ final class HostCaller {
   /// Calls a host function.
   int call(String name, Object... arguments) {
     return (int) target.call(name, GuestOutput.discard(), arguments).value();
+  }
+
+  /// Calls a host function and tells how the call ended.
+  CallResult result(String name, Object... arguments) {
+    return target.call(name, GuestOutput.discard(), arguments);
+  }
+
+  /// Puts the request of a step at [#REQUEST], or as many requests behind it.
+  void request(int behind, int kv, int ids, int n, int flags) {
+    int[] fields = new int[16];
+    fields[0] = kv;
+    fields[1] = ids;
+    fields[2] = n;
+    fields[3] = OUT + 4096 * behind;
+    fields[5] = flags;
+    poke(REQUEST + StepRow.BYTES * behind, fields);
+  }
+
+  /// One step of one request.
+  int step(int kv, int ids, int n, int flags) {
+    request(0, kv, ids, n, flags);
+    return call("step", REQUEST, 1);
   }
 
   /// Puts a text at [#TEXT] and returns its length.

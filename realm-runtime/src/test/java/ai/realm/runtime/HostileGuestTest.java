@@ -304,11 +304,12 @@ final class HostileGuestTest {
   void handlesAreBounded() {
     try (RealmRuntime runtime = runtime(caller("kv_new", 1), limits(GuestLimits.DEFAULT))) {
       long model = open(runtime);
-      long last = 1;
-      for (int i = 0; i < GuestLimits.DEFAULT.maxHandles() && last > 0; i++) {
-        last = runtime.callFunction("call", model).value();
+      for (int i = 1; i < GuestLimits.DEFAULT.maxHandles(); i++) {
+        assertThat(runtime.callFunction("call", model).value()).isPositive();
       }
-      assertThat(last).isEqualTo(Errno.EDQUOT);
+      assertThatThrownBy(() -> runtime.callFunction("call", model))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("HANDLE_LIMIT"));
     }
   }
 
@@ -437,7 +438,9 @@ final class HostileGuestTest {
       assertThatThrownBy(() -> runtime.callFunction("crash"))
           .isInstanceOf(GuestTrapException.class);
       assertThat(runtime.callFunction("recall").value()).isEqualTo(4711);
-      assertThat(runtime.callFunction("keep", 2000).value()).isEqualTo(Errno.EDQUOT);
+      assertThatThrownBy(() -> runtime.callFunction("keep", 2000))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("STORE_LIMIT"));
       assertThat(runtime.callFunction("recall").value()).isEqualTo(4711);
     }
   }

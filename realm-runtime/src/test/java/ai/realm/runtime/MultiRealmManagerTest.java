@@ -148,7 +148,8 @@ final class MultiRealmManagerTest {
     Usage used = manager.status(A).usage();
     assertThat(used.calls()).isEqualTo(3);
     assertThat(used.promptTokens()).isEqualTo(33);
-    assertThat(used.newTokens()).isEqualTo(21);
+    // The seven of each answer and the one that ended it.
+    assertThat(used.newTokens()).isEqualTo(24);
     assertThat(used.steps()).isEqualTo(24);
     assertThat(used.textBytes()).isEqualTo(3L * "The capital of France is Paris.".length());
     assertThat(used.failed()).isZero();
@@ -173,7 +174,7 @@ final class MultiRealmManagerTest {
       }
     }
     long tokens = tenants.stream().mapToLong(t -> manager.status(t).usage().newTokens()).sum();
-    assertThat(tokens).isEqualTo(48 * 7);
+    assertThat(tokens).isEqualTo(48 * 8);
   }
 
   @Test
@@ -248,6 +249,11 @@ final class MultiRealmManagerTest {
               assertThat(e.code()).isEqualTo("GUEST_UNAVAILABLE");
               assertThat(e.retryAfter()).isEqualTo(Duration.ofSeconds(20));
             });
+    Usage usage = manager.status(A).usage();
+    assertThat(usage.refused()).isEqualTo(1);
+    // The one that crashed: a call that is refused did not begin.
+    assertThat(usage.calls()).isEqualTo(1);
+    assertThat(usage.failed()).isEqualTo(1);
     assertThat(ask(B).text()).contains("Paris");
   }
 

@@ -8,6 +8,7 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -116,6 +117,47 @@ final class QuotaRaceTest {
     quota.giveTokensBack(10, 1);
     assertThat(quota.takeTokens(10, 1)).isNull();
     assertThat(quota.takeTokens(1, 0)).isNotNull();
+  }
+
+  @Test
+  void cpuTimeBeyondTheLimitIsADebtThatNoCallBeginsIn() {
+    AtomicLong clock = new AtomicLong();
+    UsageMeter meter = new UsageMeter();
+    ResourceLimits limits =
+        ResourceLimits.builder().cpuMillisPerSecond(100).requestsPerSecond(1).build();
+    Quota quota = new Quota(new TenantId("a"), limits, meter, clock::get);
+    assertThat(quota.chargeCpu(TimeUnit.MILLISECONDS.toNanos(100))).isTrue();
+    assertThat(quota.chargeCpu(TimeUnit.MILLISECONDS.toNanos(50))).isFalse();
+    for (int i = 0; i < 3; i++) {
+      assertThatThrownBy(quota::begin)
+          .isInstanceOfSatisfying(
+              LimitException.class,
+              e -> {
+                assertThat(e.code()).isEqualTo("CPU_RATE");
+                assertThat(e.retryAfter()).isEqualTo(Duration.ofMillis(500));
+              });
+    }
+    assertThat(quota.running()).isZero();
+    clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(499));
+    assertThatThrownBy(quota::begin).isInstanceOf(LimitException.class);
+    clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(1));
+    // Paid off, and the calls that were refused took no request.
+    quota.begin();
+    assertThat(meter.usage().refused()).isEqualTo(4);
+    assertThat(meter.usage().calls()).isEqualTo(1);
+    assertThat(meter.usage().cpuNanos()).isEqualTo(TimeUnit.MILLISECONDS.toNanos(150));
+  }
+
+  @Test
+  void whatNeverFitsHasNoTimeToRetry() {
+    Quota quota = quota(ResourceLimits.builder().promptTokensPerMinute(10).build());
+    LimitException never = quota.takeTokens(11, 0);
+    assertThat(never).isNotNull();
+    assertThat(never.retryAfter()).isZero();
+    assertThat(quota.takeTokens(10, 0)).isNull();
+    LimitException later = quota.takeTokens(1, 0);
+    assertThat(later).isNotNull();
+    assertThat(later.retryAfter()).isEqualTo(Duration.ofSeconds(6));
   }
 
   @Test

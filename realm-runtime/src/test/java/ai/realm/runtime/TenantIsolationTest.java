@@ -78,6 +78,7 @@ final class TenantIsolationTest {
               u.steps(),
               u.hostCalls(),
               0,
+              0,
               u.textBytes(),
               u.logBytes());
       return new Seen(

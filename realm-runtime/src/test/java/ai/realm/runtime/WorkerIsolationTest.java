@@ -104,6 +104,24 @@ final class WorkerIsolationTest {
   }
 
   @Test
+  void cpuTimeOfEachCallInTheWorkerIsCountedToItsEnd() {
+    // Counts down from 200 million: at least some 40 ms.
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    Code count = new Code().raw(0x03, 0x40).get(0).constant(1).raw(0x6b).raw(0x22, 0);
+    module.function("count", 1, 0, count.raw(0x0d, 0, 0x0b).constant(7));
+    try (RealmRuntime runtime =
+        runtime(module.build(), ResourceLimits.unbounded(GuestLimits.DEFAULT))) {
+      assertThat(runtime.callFunction("count", 1).value()).isEqualTo(7);
+      for (int i = 0; i < 3; i++) {
+        long before = runtime.usage().cpuNanos();
+        assertThat(runtime.callFunction("count", 200_000_000).value()).isEqualTo(7);
+        assertThat(runtime.usage().cpuNanos() - before)
+            .isGreaterThan(Duration.ofMillis(20).toNanos());
+      }
+    }
+  }
+
+  @Test
   void memoryInTheWorkerIsTheRealms() {
     WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1_000);
     module.function("grow", 1, 0, new Code().get(0).grow());
