@@ -2,8 +2,8 @@ package ai.realm.runtime;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Bytes of linear memory that the instances of one realm may hold together. Charged before anything is
-/// allocated.
+/// Bytes of linear memory that the instances of one realm may hold together, and of what the host keeps for
+/// them besides. Charged before anything is allocated.
 final class MemoryBudget implements MemoryCharge {
   private final long limit;
   private final AtomicLong used = new AtomicLong();

@@ -72,7 +72,7 @@ final class Realm implements AutoCloseable {
     return quota;
   }
 
-  /// Linear memory of all the tenant's instances.
+  /// Linear memory of all the tenant's instances, and the logits that their steps keep.
   MemoryBudget memory() {
     return memory;
   }

@@ -7,7 +7,7 @@ package ai.realm.runtime;
 /// @param ownGuest whether that is the tenant's own and not the default one
 /// @param runningCalls calls that run now
 /// @param idleGuests instances that wait for calls
-/// @param memoryBytes linear memory of all instances
+/// @param memoryBytes linear memory of all instances, and the logits that their steps keep
 /// @param breakerOpen whether the tenant's own guest failed too often and is not tried
 /// @param usage what was used so far
 public record RealmStatus(
