@@ -76,6 +76,11 @@ final class RuntimeOptions {
   ///
   /// @param sequences how many sequences of the greatest length the KV store has room for
   RealmRuntime open(Backend backend, int sequences, GuestLimits limits) {
+    return open(backend, sequences, limits, GuestTools.NONE);
+  }
+
+  /// The same with tools for its guest.
+  RealmRuntime open(Backend backend, int sequences, GuestLimits limits, GuestTools tools) {
     RuntimeConfig config =
         new RuntimeConfig(
                 Map.of(MODEL, model.file()),
@@ -91,7 +96,7 @@ final class RuntimeOptions {
                     : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)))
             .withSavedSequences(new SequenceStorage(savedBytes, savedFolder));
     ResourceLimits taken = ResourceLimits.builder().guest(limits).savedKvBytes(savedBytes).build();
-    return new RealmRuntime(config, taken, GuestTools.NONE, isolation);
+    return new RealmRuntime(config, taken, tools, isolation);
   }
 
   /// Reads `--isolation`.
