@@ -5,8 +5,10 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestLimits;
+import ai.realm.runtime.GuestOutput;
 import ai.realm.runtime.GuestRecorder;
 import ai.realm.runtime.GuestReplay;
+import ai.realm.runtime.GuestTools;
 import ai.realm.runtime.RealmRuntime;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
@@ -14,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,6 +30,9 @@ import picocli.CommandLine.Parameters;
     synopsisSubcommandLabel = "COMMAND")
 final class GuestCommand {
   private static final String DEFAULT = "default";
+
+  /// What a guest's functions return when they were cancelled.
+  private static final int CANCELLED = -125;
 
   /// Sequences of the greatest length that a guest has room for: forks and beams.
   private static final int SEQUENCES = 4;
@@ -45,13 +51,14 @@ final class GuestCommand {
   @Command(
       name = "run",
       description =
-          "Calls a guest's load_model and generate; what it emits goes to standard output.")
+          "Calls a guest's load_model and generate; its text goes to standard output as it comes, its log to"
+              + " standard error.")
   int run(
       @Mixin RuntimeOptions options,
       @Option(
               names = {"-o", "--record"},
               paramLabel = "FILE",
-              description = "Record the run for realm guest test.")
+              description = "Record the run for realm guest test, also when it fails.")
           @Nullable Path record,
       @Option(
               names = "--config",
@@ -59,6 +66,16 @@ final class GuestCommand {
               defaultValue = "{}",
               description = "The guest's configuration (default: ${DEFAULT-VALUE}).")
           String configuration,
+      @Option(
+              names = "--tool",
+              paramLabel = "NAME=COMMAND",
+              description = {
+                "A tool that the guest may call, as often as given: a command for the shell, with your rights.",
+                "It gets the guest's question on its standard input and answers on its standard output."
+              })
+          @Nullable Map<String, String> tools,
+      @Option(names = "--events", description = "Show the guest's events on standard error.")
+          boolean events,
       @Parameters(
               index = "0",
               paramLabel = "GUEST",
@@ -74,30 +91,52 @@ final class GuestCommand {
     byte[] wasm = read(guest);
     ModelOptions chosen = options.model();
     BackendOptions opened = chosen.backendOptions(console::note);
+    GuestTools commands = ToolCommand.tools(tools == null ? Map.of() : tools);
     try (Backend backend = Backends.open(chosen.backend(), opened).backend();
-        RealmRuntime runtime =
-            options.open(backend, SEQUENCES, GuestLimits.DEFAULT, console::note)) {
-      GuestRecorder recorder = new GuestRecorder(runtime, wasm);
-      long model =
-          succeed("load_model", recorder.call("load_model", options.modelName(), "{}")).value();
-      CallResult answer =
-          succeed(
-              "generate",
-              recorder.call("generate", model, String.join(" ", prompt), configuration));
-      recorder.call("unload_model", model);
-      console.line(answer.text());
-      if (record != null) {
-        recorder.write(record);
+        RealmRuntime runtime = options.open(backend, SEQUENCES, GuestLimits.DEFAULT, commands, console::note);
+        Interruption _ = new Interruption(runtime::cancel)) {
+      GuestRecorder recorder = record == null ? null : new GuestRecorder(runtime, wasm);
+      if (recorder == null) {
+        runtime.loadWasm(wasm);
       }
+      Exports exports = recorder == null ? runtime::callFunction : recorder::call;
+      ShownOutput output = new ShownOutput(console, events);
+      CallResult answer;
+      try {
+        answer =
+            generate(exports, output, options.modelName(), String.join(" ", prompt), configuration);
+      } catch (RuntimeException e) {
+        // A run that fails is the one that a recording is wanted of.
+        writeAfter(e, recorder, record);
+        throw e;
+      }
+      write(recorder, record);
       console.note(
-          "[%d prompt tokens, %d new tokens, %d host calls%s]"
-              .formatted(
-                  answer.promptTokens(),
-                  answer.newTokens(),
-                  recorder.hostCalls(),
-                  record == null ? "" : ", recorded in " + record));
+          "[%d prompt tokens, %d new tokens, %d host calls]"
+              .formatted(answer.promptTokens(), answer.newTokens(), runtime.usage().hostCalls()));
+      return answer.value() == CANCELLED ? ExitCode.INTERRUPTED : ExitCode.OK;
     }
-    return ExitCode.OK;
+  }
+
+  /// The functions that a guest exports, recorded or not.
+  private interface Exports {
+    CallResult call(String name, GuestOutput output, Object... arguments);
+  }
+
+  private static CallResult generate(
+      Exports exports, ShownOutput output, String modelName, String prompt, String config) {
+    long model = succeed("load_model", exports.call("load_model", output, modelName, "{}")).value();
+    CallResult answer;
+    try {
+      answer = exports.call("generate", output, model, prompt, config);
+    } finally {
+      output.end();
+    }
+    if (answer.value() != CANCELLED) {
+      succeed("generate", answer);
+    }
+    exports.call("unload_model", output, model);
+    return answer;
   }
 
   private static CallResult succeed(String function, CallResult result) {
@@ -108,11 +147,28 @@ final class GuestCommand {
     return result;
   }
 
+  private void write(@Nullable GuestRecorder recorder, @Nullable Path file) {
+    if (recorder != null && file != null) {
+      recorder.write(file);
+      console.note("[recorded in " + file + "]");
+    }
+  }
+
+  private void writeAfter(
+      RuntimeException failure, @Nullable GuestRecorder recorder, @Nullable Path file) {
+    try {
+      write(recorder, file);
+    } catch (RuntimeException e) {
+      failure.addSuppressed(e);
+      console.note("realm: " + ErrorReporter.sentence(e));
+    }
+  }
+
   /// `realm guest test`.
   @Command(
       name = "test",
       description = {
-        "Runs a guest against recordings, without a model: every host call must be the recorded one.",
+        "Runs a guest against recordings, without a model: what it says to the host must be what was recorded.",
         "Exit code 1 where it differs."
       })
   int test(
@@ -136,7 +192,7 @@ final class GuestCommand {
         console.line(
             report.same()
                 ? "%s: same, %d host calls".formatted(recording, report.hostCalls())
-                : "%s: different: %s".formatted(recording, report.difference()));
+                : "%s: different: %s".formatted(recording, Printable.of(report.difference())));
         if (!report.same()) {
           different.add(recording);
         }

@@ -78,6 +78,16 @@ final class RuntimeOptions {
   /// @param sequences how many sequences of the greatest length the KV store has room for
   /// @param notices told of what the user must see once
   RealmRuntime open(Backend backend, int sequences, GuestLimits limits, Consumer<String> notices) {
+    return open(backend, sequences, limits, GuestTools.NONE, notices);
+  }
+
+  /// The same with tools for its guest.
+  RealmRuntime open(
+      Backend backend,
+      int sequences,
+      GuestLimits limits,
+      GuestTools tools,
+      Consumer<String> notices) {
     RuntimeConfig config =
         new RuntimeConfig(
                 Map.of(MODEL, model.file()),
@@ -100,7 +110,7 @@ final class RuntimeOptions {
             .savedKvBytes(savedBytes)
             .layerBytes(Long.MAX_VALUE)
             .build();
-    return new RealmRuntime(config, taken, GuestTools.NONE, isolation);
+    return new RealmRuntime(config, taken, tools, isolation);
   }
 
   /// Reads `--isolation`.

@@ -3,6 +3,8 @@ package ai.realm.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.wasm.WasmModuleBuilder;
+import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +41,89 @@ final class GuestCommandTest {
         Invocation.of("guest", "test", BUILT.resolve("best_of_n.wasm").toString(), recording);
     assertThat(other.code()).isEqualTo(ExitCode.FAILURE);
     assertThat(other.out()).contains("different: call ").contains("expected ");
+  }
+
+  @Test
+  void toolsOfTheCommandLineAnswerAndAreRecorded(@TempDir Path folder) {
+    String recording = folder.resolve("sum.recording").toString();
+    String guest = BUILT.resolve("react.wasm").toString();
+    String config =
+        "{\"tool\":\"add\",\"action\":\"\",\"until\":\" =\",\"before\":\" \",\"after\":\"\"}";
+    String[] command = {
+      "guest",
+      "run",
+      "-m",
+      MODEL,
+      "--record",
+      recording,
+      "--events",
+      "--config",
+      config,
+      "--tool",
+      "add=awk '{print $1 + $3}'",
+      guest,
+      "What is 14 + 9?"
+    };
+    Invocation run = Invocation.of(command);
+    assertThat(run.out()).as(run.err()).isEqualTo("14 + 9 = 23.\n");
+    assertThat(run.err()).contains("[event 1, 10 bytes: \"14 + 9\\t23\\n\"]");
+    assertThat(Invocation.of("guest", "test", guest, recording).out()).contains("same, ");
+    command[10] = "add=exit 3";
+    Invocation failed = Invocation.of(command);
+    assertThat(failed.code()).isEqualTo(ExitCode.FAILURE);
+    assertThat(failed.err())
+        .contains("[recorded in ")
+        .contains("realm: tool add: expected exit code 0, found 3");
+    assertThat(Invocation.of("guest", "test", guest, recording).out()).contains("same, ");
+  }
+
+  @Test
+  void runThatFailsIsRecorded(@TempDir Path folder) {
+    Path recording = folder.resolve("long.recording");
+    String guest = BUILT.resolve("plain.wasm").toString();
+    Invocation run =
+        Invocation.of(
+            "guest",
+            "run",
+            "-m",
+            MODEL,
+            "--record",
+            recording.toString(),
+            guest,
+            "a fox ".repeat(2000));
+    assertThat(run.code()).isEqualTo(ExitCode.FAILURE);
+    assertThat(run.err()).contains("realm: guest: generate: ").contains("[recorded in ");
+    assertThat(Invocation.of("guest", "test", guest, recording.toString()).out())
+        .contains("same, ");
+  }
+
+  @Test
+  void logAndEventsComeBesideTheTextWithoutControlCharacters(@TempDir Path folder)
+      throws IOException {
+    Path guest = Files.write(folder.resolve("talking.wasm"), talking());
+    Invocation quiet = Invocation.of("guest", "run", "-m", MODEL, guest.toString(), "Hello");
+    assertThat(quiet.out()).as(quiet.err()).isEqualTo("A\u001bB\n");
+    assertThat(quiet.err()).contains("[guest warning: A\ufffdB]").doesNotContain("event");
+    Invocation loud =
+        Invocation.of("guest", "run", "-m", MODEL, "--events", guest.toString(), "Hello");
+    assertThat(loud.err()).contains("[event 7, 3 bytes: 411b42]");
+  }
+
+  /// Says `A`, escape, `B` in three ways.
+  private static byte[] talking() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int emit = module.importFunction("realm_host", "emit_text", 2);
+    int event = module.importFunction("realm_host", "emit_event", 3);
+    int log = module.importFunction("realm_host", "log", 3);
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    Code body = new Code().storeConstant(0, 0x421b41);
+    body.constant(0).constant(3).call(emit).drop();
+    body.constant(7).constant(0).constant(3).call(event).drop();
+    body.constant(1).constant(0).constant(3).call(log);
+    module.function("generate", 1, 0, body);
+    module.function("unload_model", 1, 0, new Code().constant(0));
+    return module.build();
   }
 
   @Test

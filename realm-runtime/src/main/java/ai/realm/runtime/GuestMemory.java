@@ -13,8 +13,11 @@ final class GuestMemory {
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  /// Told of what host functions write.
+  /// Told of what host functions read and write.
   interface Observer {
+    /// `length` bytes at `pointer` of `memory` were read.
+    void read(MemorySegment memory, int pointer, int length);
+
     /// `length` bytes at `pointer` of `memory` were written.
     void wrote(MemorySegment memory, int pointer, int length);
   }
@@ -30,6 +33,13 @@ final class GuestMemory {
     observer = next;
   }
 
+  private void read(int pointer, int length) {
+    Observer present = observer;
+    if (present != null && length > 0) {
+      present.read(memory.segment((long) pointer + length), pointer, length);
+    }
+  }
+
   private void wrote(int pointer, int length) {
     Observer present = observer;
     if (present != null && length > 0) {
@@ -37,14 +47,18 @@ final class GuestMemory {
     }
   }
 
+  /// Whether `bytes` bytes from `pointer` lie in the memory.
+  boolean holds(int pointer, long bytes) {
+    return pointer >= 0 && bytes >= 0 && pointer + bytes <= memory.size();
+  }
+
   /// @throws GuestTrapException unless `bytes` bytes from `pointer` lie in the memory
   void check(int pointer, long bytes) {
-    long size = memory.size();
-    if (pointer < 0 || bytes < 0 || pointer + bytes > size) {
+    if (!holds(pointer, bytes)) {
       throw new GuestTrapException(
           "GUEST_MEMORY",
           "guest memory: expected %d bytes at %d to lie within %d bytes"
-              .formatted(bytes, Integer.toUnsignedLong(pointer), size));
+              .formatted(bytes, Integer.toUnsignedLong(pointer), memory.size()));
     }
   }
 
@@ -55,7 +69,9 @@ final class GuestMemory {
 
   byte[] bytes(int pointer, int length) {
     check(pointer, length);
-    return memory.readBytes(pointer, length);
+    byte[] bytes = memory.readBytes(pointer, length);
+    read(pointer, length);
+    return bytes;
   }
 
   /// The same into an array that is there already.
@@ -89,6 +105,7 @@ final class GuestMemory {
     } else {
       MemorySegment.copy(segment(pointer, count), INT, pointer, to, 0, count);
     }
+    read(pointer, 4 * count);
   }
 
   /// Writes at most `capacity` ints and returns how many there are.
@@ -102,7 +119,9 @@ final class GuestMemory {
 
   int getInt(int pointer) {
     check(pointer, 4);
-    return memory.readInt(pointer);
+    int value = memory.readInt(pointer);
+    read(pointer, 4);
+    return value;
   }
 
   void putInt(int pointer, int value) {
@@ -127,6 +146,7 @@ final class GuestMemory {
     check(pointer, 4L * count);
     float[] values = new float[count];
     MemorySegment.copy(segment(pointer, count), FLOAT, pointer, values, 0, count);
+    read(pointer, 4 * count);
     return values;
   }
 

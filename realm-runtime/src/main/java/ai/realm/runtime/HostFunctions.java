@@ -116,7 +116,7 @@ final class HostFunctions {
     try {
       return present == null
           ? function.body().call(memory, arguments)
-          : present.call(function, memory, arguments);
+          : present.call(function, memory, arguments, state.call());
     } catch (RealmException | UncheckedIOException e) {
       throw e; // The second: whoever takes the output cannot any more, which is the caller's to
       // know.

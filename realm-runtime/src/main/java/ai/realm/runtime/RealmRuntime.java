@@ -119,6 +119,11 @@ public final class RealmRuntime implements AutoCloseable {
     return realm.meter().usage();
   }
 
+  /// What the guest may take.
+  ResourceLimits limits() {
+    return realm.limits();
+  }
+
   /// Hands every host call of the guest that is loaded to a trace.
   void trace(HostTrace trace) {
     GuestSession guest = session;

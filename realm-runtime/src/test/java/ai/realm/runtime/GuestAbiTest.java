@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +49,27 @@ final class GuestAbiTest {
   }
 
   @Test
+  void pageNamesParametersAndPointersAsRecordingsDo(@TempDir Path folder) throws IOException {
+    Map<String, List<String>> page = new TreeMap<>();
+    Matcher m = DOCUMENTED.matcher(read("docs/guest-abi.md"));
+    while (m.find()) {
+      page.put(m.group(1), Arrays.stream(m.group(2).split(",")).map(String::trim).toList());
+    }
+    page.put("candle_matmul", page.getOrDefault("candle_matmul_transposed", List.of()));
+    for (Map.Entry<String, Integer> function : offered(folder).entrySet()) {
+      String name = function.getKey();
+      List<HostParameters.Parameter> table = HostParameters.of(name).list();
+      assertThat(table).as(name).hasSize(function.getValue());
+      for (int i = 0; i < table.size(); i++) {
+        assertThat(table.get(i).name()).as(name).isEqualTo(page.get(name).get(i));
+        assertThat(table.get(i).isPointer())
+            .as(name)
+            .isEqualTo(table.get(i).name().endsWith("ptr"));
+      }
+    }
+  }
+
+  @Test
   void headerAndPageLayOutTheSameStep() throws IOException {
     String header = header();
     String body =
@@ -67,6 +89,7 @@ final class GuestAbiTest {
     }
     for (int i = 0; i < fields.size(); i++) {
       assertThat(page.get(4 * i)).as("field at %d", 4 * i).isEqualTo(fields.get(i));
+      assertThat(StepFields.name(i).replace("_ptr", "")).isEqualTo(fields.get(i));
     }
   }
 
