@@ -34,8 +34,7 @@ public final class SamplingSpeed {
     cases.put("top-p 0.95", warm().topP(0.95f).build());
     cases.put("min-p 0.05", warm().minP(0.05f).build());
     cases.put(
-        "top-k, penalties and DRY",
-        warm().topK(40).penalties(64, 1.1f, 0, 0).dry(dry).build());
+        "top-k, penalties and DRY", warm().topK(40).penalties(64, 1.1f, 0, 0).dry(dry).build());
     cases.put("typical 0.9", warm().typicalP(0.9f).build());
     cases.put("mirostat", warm().mirostat(5, 0.1f).build());
     return cases;
@@ -50,14 +49,15 @@ public final class SamplingSpeed {
     int rounds = args.length == 0 ? 15 : Integer.parseInt(args[0]);
     float[] logits = logits();
     int[] tokens = new SplittableRandom(2).ints(HISTORY + ROWS, 0, 500).toArray();
-    cases().forEach((name, params) -> {
-      double[] micros = new double[rounds];
-      for (int i = 0; i < rounds; i++) {
-        micros[i] = measure(Sampler.of(params), logits, tokens);
-      }
-      Arrays.sort(micros);
-      System.out.printf(Locale.ROOT, "%-28s %9.1f us%n", name, micros[rounds / 2]);
-    });
+    cases()
+        .forEach((name, params) -> {
+          double[] micros = new double[rounds];
+          for (int i = 0; i < rounds; i++) {
+            micros[i] = measure(Sampler.of(params), logits, tokens);
+          }
+          Arrays.sort(micros);
+          System.out.printf(Locale.ROOT, "%-28s %9.1f us%n", name, micros[rounds / 2]);
+        });
   }
 
   private static double measure(Sampler sampler, float[] logits, int[] tokens) {
@@ -85,8 +85,7 @@ public final class SamplingSpeed {
     }
     float[] logits = new float[VOCABULARY];
     for (int i = 0; i < VOCABULARY; i++) {
-      logits[i] =
-          (float) (18 - 1.6 * Math.log(1 + ranks[i]) + 0.3 * random.nextDouble());
+      logits[i] = (float) (18 - 1.6 * Math.log(1 + ranks[i]) + 0.3 * random.nextDouble());
     }
     return logits;
   }

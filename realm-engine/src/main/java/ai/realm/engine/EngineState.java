@@ -60,7 +60,8 @@ final class EngineState {
     BlockDemand demand = new BlockDemand(config, pool, sequences, published, nanoClock);
     this.admission = new StepAdmission(config, model, pool, demand, queued, nanoClock);
     this.scheduler =
-        new Scheduler(config, pool, kv, tenants, sequences, published, demand, generates, nanoClock);
+        new Scheduler(
+            config, pool, kv, tenants, sequences, published, demand, generates, nanoClock);
   }
 
   // ---- tenants and sequences

@@ -479,7 +479,8 @@ final class Scheduler {
     int take = Math.min(end - s.cached, room);
     if (!reserve(s, s.cached + take)) {
       if (!demand.canBeMet(s) || demand.hasCopiesOfPublished(s, limit)) {
-        // It must wait for sequences that go first, or finds blocks that are published: till then it keeps none.
+        // It must wait for sequences that go first, or finds blocks that are published: till then
+        // it keeps none.
         yieldBlocks(s);
       }
       return false;

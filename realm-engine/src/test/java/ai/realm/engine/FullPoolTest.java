@@ -74,8 +74,7 @@ final class FullPoolTest {
       for (int i = 0; i < 12; i++) {
         int seed = i;
         Priority priority = Priority.values()[i % Priority.values().length];
-        EngineTenant tenant =
-            engine.tenant("t" + i, new TenantShare(priority, 1, 100, 1000, 1000));
+        EngineTenant tenant = engine.tenant("t" + i, new TenantShare(priority, 1, 100, 1000, 1000));
         Callable<?> loop =
             () -> {
               for (int round = 0; round < 3; round++) {
@@ -146,8 +145,7 @@ final class FullPoolTest {
             AdmissionException.class, e -> assertThat(e.code()).isEqualTo("KV_LIMIT"))
         .hasMessageContaining("needs 35 KV blocks")
         .hasMessageContaining("10 hold published prompts");
-    StepRequest other =
-        sim.send(sim.state.tenant("other", TenantShare.UNBOUNDED), prompt(4, 50));
+    StepRequest other = sim.send(sim.state.tenant("other", TenantShare.UNBOUNDED), prompt(4, 50));
     assertThat(sim.settles(other, 40)).isTrue();
   }
 
@@ -182,7 +180,8 @@ final class FullPoolTest {
     assertThat(large.state()).isEqualTo(StepRequest.State.QUEUED);
     sim.state.publish(null, publishing.sequence(), 80);
     sim.state.close(publishing.sequence());
-    // Of its 35 blocks it has computed ten itself that lie among the ten of forty that are published now.
+    // Of its 35 blocks it has computed ten itself that lie among the ten of forty that are
+    // published now.
     assertThat(sim.settles(large, 200)).isTrue();
     assertThat(large.state()).isEqualTo(StepRequest.State.DONE);
   }

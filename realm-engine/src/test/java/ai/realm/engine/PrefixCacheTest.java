@@ -14,8 +14,7 @@ final class PrefixCacheTest {
   private static final int BLOCK = 4;
 
   private final BlockPool pool =
-      new BlockPool(
-          new FakeModel.FakeKv(new KvLayout(1, 1, 1, 1, BLOCK, KvType.F32), 20_000));
+      new BlockPool(new FakeModel.FakeKv(new KvLayout(1, 1, 1, 1, BLOCK, KvType.F32), 20_000));
   private final PrefixCache cache = new PrefixCache(pool, BLOCK);
 
   /// A prompt whose blocks the cache alone holds.

@@ -69,9 +69,8 @@ final class RecurrentModelTest {
     try (Backend backend = Backends.open("naive", new BackendOptions(1, true)).backend();
         GgufFile file = GgufFile.open(unpack(name));
         CausalLm model = Architectures.load(file, backend, 128)) {
-      // Two full sequences and a half: the third takes blocks of the others.
-      EngineConfig config =
-          new EngineConfig(16, 4, BLOCK, 18 * BLOCK, KvType.F32, 64, 50, 4);
+      // One sequence and a half: a second one takes blocks of the first.
+      EngineConfig config = new EngineConfig(16, 4, BLOCK, 12 * BLOCK, KvType.F32, 64, 50, 4);
       try (Engine engine = Engine.start(model, backend, config)) {
         check(engine);
       }
@@ -105,12 +104,13 @@ final class RecurrentModelTest {
     // Another tenant's prompts take its blocks.
     s.truncate(LENGTH);
     for (int i = 0; i < 2; i++) {
-      int[] strange = new int[100];
+      int[] strange = new int[60];
       Arrays.fill(strange, i + 1);
       try (Sequence stranger = engine.newSequence(other)) {
         step(engine, stranger, strange);
       }
     }
+    assertThat(engine.stats().preemptions()).isPositive();
     assertThat(goOn(engine, s, first)).as("preempted").isEqualTo(expected);
     s.close();
     long found = engine.stats().prefixBlocks();

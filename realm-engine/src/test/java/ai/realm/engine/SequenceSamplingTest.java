@@ -48,8 +48,7 @@ final class SequenceSamplingTest {
 
   static Stream<SamplingParams> params() {
     SamplingParams.Builder hot = SamplingParams.builder().temperature(1.5f).seed(3);
-    SamplingParams.DryParams dry =
-        new SamplingParams.DryParams(2, 1.75f, 1, -1, DryBreakers.NONE);
+    SamplingParams.DryParams dry = new SamplingParams.DryParams(2, 1.75f, 1, -1, DryBreakers.NONE);
     return Stream.of(
         SamplingParams.builder().temperature(0).penalties(-1, 1.5f, 0.4f, 0.4f).build(),
         hot.build(),

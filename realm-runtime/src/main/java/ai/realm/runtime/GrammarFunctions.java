@@ -101,8 +101,7 @@ final class GrammarFunctions {
     }
     ModelHost host = model.host();
     return state.handle(
-        new OpenMatcher(
-            Matcher.of(grammar.grammar(), host.tokenTrie(), host.tokenizer()), host));
+        new OpenMatcher(Matcher.of(grammar.grammar(), host.tokenTrie(), host.tokenizer()), host));
   }
 
   int forkMatcher(GuestMemory memory, int[] a) {

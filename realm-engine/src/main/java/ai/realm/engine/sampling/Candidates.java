@@ -323,8 +323,7 @@ public final class Candidates {
     int root = start;
     while (2 * root + 1 < n) {
       int child = from + 2 * root + 1;
-      if (2 * root + 2 < n
-          && before(child, child + 1)) {
+      if (2 * root + 2 < n && before(child, child + 1)) {
         child++;
       }
       int r = from + root;

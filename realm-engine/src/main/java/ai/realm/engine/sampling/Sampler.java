@@ -49,10 +49,7 @@ public final class Sampler {
                       || p.frequencyPenalty() != 0
                       || p.presencePenalty() != 0)
               ? new Penalties(
-                  p.penaltyLastN(),
-                  p.repeatPenalty(),
-                  p.frequencyPenalty(),
-                  p.presencePenalty())
+                  p.penaltyLastN(), p.repeatPenalty(), p.frequencyPenalty(), p.presencePenalty())
               : null;
       case DRY -> p.dry().multiplier() > 0 ? new Dry(p.dry()) : null;
       case TOP_N_SIGMA ->

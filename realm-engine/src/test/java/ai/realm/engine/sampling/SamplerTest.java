@@ -180,8 +180,7 @@ final class SamplerTest {
       Integer[] order = new Integer[n];
       Arrays.setAll(order, i -> i);
       Arrays.sort(
-          order,
-          java.util.Comparator.comparingDouble(i -> Math.abs(surprise[i] - expected)));
+          order, java.util.Comparator.comparingDouble(i -> Math.abs(surprise[i] - expected)));
       int kept = 0;
       for (double mass = 0; kept < n && mass <= p; kept++) {
         mass += Math.exp(-surprise[order[kept]]);
@@ -208,8 +207,7 @@ final class SamplerTest {
     for (int i = 0; i < c.size; i++) {
       found[c.ids[i]] = c.logits[i];
     }
-    assertThat(found)
-        .containsExactly(2, 1 / 1.5f - 1, 0.5f, 0.1f, -0.3f * 1.5f - 0.75f, 0, 0, 0);
+    assertThat(found).containsExactly(2, 1 / 1.5f - 1, 0.5f, 0.1f, -0.3f * 1.5f - 0.75f, 0, 0, 0);
   }
 
   @Test
