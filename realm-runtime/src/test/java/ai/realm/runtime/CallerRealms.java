@@ -6,6 +6,8 @@ import ai.realm.testing.sample.SampleModel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /// Realms of several tenants over one engine, each with a [HostCaller] that can step.
 final class CallerRealms implements AutoCloseable {
@@ -84,12 +86,13 @@ final class CallerRealms implements AutoCloseable {
     return made.prompt();
   }
 
-  EngineStats stats() {
-    return models.find("sample").host().engine().stats();
+  EngineStats stats() throws InterruptedException, TimeoutException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    return models.find("sample", deadline).host().engine().stats();
   }
 
   /// Waits until no step is queued or running.
-  void awaitIdle() throws InterruptedException {
+  void awaitIdle() throws InterruptedException, TimeoutException {
     while (stats().queued() > 0) {
       Thread.sleep(1);
     }

@@ -64,7 +64,7 @@ final class StepTicketTest {
   }
 
   @Test
-  void untilItsTicketWasWaitedForASequenceIsBusy() throws InterruptedException {
+  void untilItsTicketWasWaitedForASequenceIsBusy() throws Exception {
     int first = firstToken();
     CallerRealms.Tenant tenant = realms.tenant("a", FREE);
     HostCaller guest = tenant.guest;

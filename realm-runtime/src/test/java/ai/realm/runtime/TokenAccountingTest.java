@@ -121,7 +121,7 @@ final class TokenAccountingTest {
   }
 
   @Test
-  void aStepThatNobodyWaitsForIsCountedAsWell() throws InterruptedException {
+  void aStepThatNobodyWaitsForIsCountedAsWell() throws Exception {
     CallerRealms.Tenant tenant =
         realms.tenant("a", ResourceLimits.builder().newTokensPerMinute(5).build());
     tenant.guest.request(0, tenant.kv, IDS, PROMPT_TOKENS, HostCaller.LOGITS);
