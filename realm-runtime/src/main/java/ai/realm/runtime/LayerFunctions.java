@@ -182,7 +182,12 @@ final class LayerFunctions {
 
   int cacheStats(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
-    Memory64Stats stats = state.realm().layers().stats();
+    Memory64Stats stats;
+    try {
+      stats = state.realm().layers().stats(LayerWait.of(state.call()));
+    } catch (LayerException e) {
+      return Errno.ECANCELED;
+    }
     long[] values = {
       stats.residentBytes(),
       stats.layers(),

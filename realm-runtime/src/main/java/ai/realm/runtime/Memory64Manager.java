@@ -100,7 +100,7 @@ public final class Memory64Manager implements AutoCloseable {
 
   /// What the embedding program's own layers are and have done.
   public Memory64Stats stats() {
-    return own.stats();
+    return own.stats(LayerWait.FOR_EVER);
   }
 
   /// Bytes of all layers, tenants' included.

@@ -127,7 +127,7 @@ final class TenantLayers implements AutoCloseable {
         host.bytes().give(Math.max(0, -more));
       }
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
@@ -176,7 +176,7 @@ final class TenantLayers implements AutoCloseable {
     } catch (IOException e) {
       throw failed("write", e);
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
@@ -197,7 +197,7 @@ final class TenantLayers implements AutoCloseable {
           (at, piece, n) -> MemorySegment.copy(piece, 0, to, ValueLayout.JAVA_BYTE, at - offset, n),
           LayerWait.FOR_EVER);
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
@@ -215,7 +215,7 @@ final class TenantLayers implements AutoCloseable {
       read(source, 0, Math.min(count, source.bytes), target, wait);
       return source.bytes;
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
@@ -275,7 +275,7 @@ final class TenantLayers implements AutoCloseable {
       Layer found = layers.get(new Key(model, layer));
       return found == null ? -1 : found.bytes;
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
@@ -288,17 +288,17 @@ final class TenantLayers implements AutoCloseable {
         forget(before);
       }
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
   /// Forgets all layers.
   void clear() {
-    lock(LayerWait.FOR_EVER);
+    lock.lock();
     try {
       forgetAll();
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
@@ -314,28 +314,44 @@ final class TenantLayers implements AutoCloseable {
   }
 
   /// What the tenant holds and has done; the capacity is its own share.
-  Memory64Stats stats() {
-    lock(LayerWait.FOR_EVER);
+  ///
+  /// @throws LayerException `LAYER_CANCELLED`
+  Memory64Stats stats(LayerWait wait) {
+    lock(wait);
     try {
       return new Memory64Stats(
           cache.bytes(), layers.size(), hits, misses, cache.evictions(), cache.share());
     } finally {
-      lock.unlock();
+      unlock();
     }
   }
 
-  /// Forgets all layers and takes no more; work in progress ends within a piece.
+  /// Takes no more layers and forgets those that are there: at once, or where somebody works with one, as soon as
+  /// that has ended, within a piece.
   @Override
   public void close() {
     closed = true;
-    lock.lock();
-    try {
-      forgetAll();
-      file.close();
-    } catch (IOException e) {
-      throw failed("close", e);
-    } finally {
-      lock.unlock();
+    releaseUnlessLocked();
+  }
+
+  /// Whoever gives the lock back cleans up after a [#close] that came meanwhile.
+  private void unlock() {
+    lock.unlock();
+    if (closed && !lock.isHeldByCurrentThread()) {
+      releaseUnlessLocked();
+    }
+  }
+
+  private void releaseUnlessLocked() {
+    if (lock.tryLock()) {
+      try {
+        forgetAll();
+        file.close();
+      } catch (IOException e) {
+        // Nobody reads it any more, and it goes with the process.
+      } finally {
+        lock.unlock();
+      }
     }
   }
 
@@ -356,7 +372,7 @@ final class TenantLayers implements AutoCloseable {
       throw cancelled();
     }
     if (closed) {
-      lock.unlock();
+      unlock();
       throw cancelled();
     }
   }

@@ -122,7 +122,7 @@ final class TenantLayersTest {
       assertThatThrownBy(() -> store(layers, "m", 10, new byte[0]))
           .satisfies(e -> assertCode(e, "LAYER_LIMIT"));
       store(layers, "m", 3, new byte[0]);
-      assertThat(layers.stats().layers()).isEqualTo(10);
+      assertThat(layers.stats(LayerWait.FOR_EVER).layers()).isEqualTo(10);
     }
   }
 
@@ -224,13 +224,13 @@ final class TenantLayersTest {
         store(a, "m", i, filled(300_000, i));
       }
       load(a, "m", 0);
-      Memory64Stats before = a.stats();
+      Memory64Stats before = a.stats(LayerWait.FOR_EVER);
       assertThat(before).isEqualTo(new Memory64Stats(900_000, 3, 1, 0, 0, MIB));
       for (int i = 0; i < 12; i++) {
         store(b, "m", i, filled(300_000, 100 + i));
         load(b, "m", i / 2);
       }
-      assertThat(a.stats()).isEqualTo(before);
+      assertThat(a.stats(LayerWait.FOR_EVER)).isEqualTo(before);
       assertThat(manager.memoryBytes()).as("bytes in memory").isLessThanOrEqualTo(MIB);
       // What the other sees is what it would see alone.
       try (Memory64Manager quiet = manager(MIB, 100 * MIB);
@@ -239,7 +239,7 @@ final class TenantLayersTest {
           store(alone, "m", i, filled(300_000, 100 + i));
           load(alone, "m", i / 2);
         }
-        assertThat(b.stats()).isEqualTo(alone.stats());
+        assertThat(b.stats(LayerWait.FOR_EVER)).isEqualTo(alone.stats(LayerWait.FOR_EVER));
       }
       for (int i = 0; i < 12; i++) {
         assertThat(load(b, "m", i)).containsOnly(100 + i);
@@ -380,7 +380,7 @@ final class TenantLayersTest {
         sum += one.get(60, TimeUnit.SECONDS);
       }
       assertThat(sum).isEqualTo(fit);
-      assertThat(layers.stats().layers()).isEqualTo(fit);
+      assertThat(layers.stats(LayerWait.FOR_EVER).layers()).isEqualTo(fit);
       assertThat(manager.bytes()).isEqualTo(fit * 10_000L);
     }
   }
@@ -416,6 +416,39 @@ final class TenantLayersTest {
       assertThat(sum).isEqualTo(fit);
       assertThat(manager.memoryBytes()).isLessThanOrEqualTo(MIB / 2);
       tenants.forEach(TenantLayers::close);
+      assertThat(manager.bytes()).isZero();
+      assertThat(manager.memoryBytes()).isZero();
+    }
+  }
+
+  @Test
+  void endWhileALayerIsStoredDoesNotWaitAndLeavesNothing() throws Exception {
+    CountDownLatch storing = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    LayerFile.Bytes slow =
+        (offset, piece, n) -> {
+          storing.countDown();
+          try {
+            assertThat(goOn.await(60, TimeUnit.SECONDS)).isTrue();
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        };
+    try (Memory64Manager manager = manager(MIB, 100 * MIB);
+        ExecutorService threads = Executors.newSingleThreadExecutor()) {
+      TenantLayers layers = manager.open(A, 8 * MIB);
+      store(layers, "m", 0, filled(1000, 1));
+      Future<?> second =
+          threads.submit(() -> layers.store("m", 1, 600_000, slow, LayerWait.FOR_EVER));
+      try {
+        assertThat(storing.await(60, TimeUnit.SECONDS)).isTrue();
+        layers.close();
+      } finally {
+        goOn.countDown();
+      }
+      assertThatThrownBy(() -> second.get(60, TimeUnit.SECONDS))
+          .cause()
+          .satisfies(e -> assertCode(e, "LAYER_CANCELLED"));
       assertThat(manager.bytes()).isZero();
       assertThat(manager.memoryBytes()).isZero();
     }
