@@ -482,6 +482,8 @@ final class Scheduler {
         // It must wait for sequences that go first, or finds blocks that are published: till then
         // it keeps none.
         yieldBlocks(s);
+      } else {
+        prefixBlocks += reused;
       }
       return false;
     }

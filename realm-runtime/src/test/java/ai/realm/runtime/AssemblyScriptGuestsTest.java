@@ -190,10 +190,10 @@ final class AssemblyScriptGuestsTest {
   void votesAreCountedByWhatStandsBetweenTheGivenTexts() throws IOException {
     try (ExampleGuest guest = ExampleGuest.open("vote", sample())) {
       String config =
-          "{\"n\":8,\"temperature\":1.2,\"after\":\" is \",\"before\":\".\",\"seed\":5}";
+          "{\"n\":25,\"temperature\":1.2,\"after\":\" is \",\"before\":\".\",\"seed\":5}";
       CallResult result = guest.generate(FRANCE, config);
       assertThat(result.text()).isEqualTo(ANSWER);
-      assertThat(guest.text(1)).matches("(?s)[1-8]\tParis\n.*");
+      assertThat(guest.text(1)).matches("(?s)[12]?[0-9]\tParis\n.*");
       assertThat(guest.generate(FRANCE, config).text()).isEqualTo(result.text());
       assertThat(guest.generate(FRANCE, "{\"n\":33}").value()).isEqualTo(Errno.EINVAL);
     }

@@ -1,11 +1,13 @@
 package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
+import ai.realm.engine.AdmissionException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
@@ -107,7 +109,10 @@ final class StepRowTest {
   @Test
   void aSequenceIsNoLongerThanTheConfigurationAllows() {
     assertThat(run(stepping(0, false, false, 40, 8), "one", "")).isZero();
-    assertThat(run(stepping(0, false, false, 40, 9), "one", "")).isEqualTo(Errno.EMSGSIZE);
+    assertThatThrownBy(() -> run(stepping(0, false, false, 40, 9), "one", ""))
+        .isInstanceOfSatisfying(
+            AdmissionException.class, e -> assertThat(e.code()).isEqualTo("CONTEXT_FULL"))
+        .hasMessageContaining("context of 48 tokens: the sequence has 40");
     assertThat(run(stepping(0, false, false, CONTEXT + 1), "one", "")).isEqualTo(Errno.EMSGSIZE);
     assertThat(run(stepping(0, false, false, 0), "one", "")).isEqualTo(Errno.EINVAL);
   }

@@ -87,32 +87,32 @@ public record SamplingParams(
     public static final DryParams OFF = new DryParams(0, 1.75f, 2, -1, DryBreakers.NONE);
 
     public DryParams {
-      check("dry multiplier", multiplier, 0, 1000);
-      check("dry base", base, 0, 1000);
-      check("dry allowed length", allowedLength, 0, Integer.MAX_VALUE);
-      check("dry last n", lastN, -1, Integer.MAX_VALUE);
+      Range.check("dry multiplier", multiplier, 0, 1000);
+      Range.check("dry base", base, 0, 1000);
+      Range.check("dry allowed length", allowedLength, 0, Integer.MAX_VALUE);
+      Range.check("dry last n", lastN, -1, Integer.MAX_VALUE);
     }
   }
 
   public SamplingParams {
-    check("temperature", temperature, 0, 100);
-    check("temperature range", temperatureRange, 0, 100);
-    check("temperature exponent", temperatureExponent, 0, 100);
-    check("top k", topK, 0, Integer.MAX_VALUE);
-    check("top p", topP, 0, 1);
-    check("min p", minP, 0, 1);
-    check("typical p", typicalP, 0, 1);
-    check("top n sigma", topNSigma, -1, 1000);
-    check("xtc probability", xtcProbability, 0, 1);
-    check("xtc threshold", xtcThreshold, 0, 1);
-    check("penalty last n", penaltyLastN, -1, Integer.MAX_VALUE);
-    check("repeat penalty", repeatPenalty, 0.01, 100);
-    check("frequency penalty", frequencyPenalty, -100, 100);
-    check("presence penalty", presencePenalty, -100, 100);
-    check("mirostat tau", mirostatTau, 0, 100);
-    check("mirostat eta", mirostatEta, 0, 10);
-    check("min keep", minKeep, 1, Integer.MAX_VALUE);
-    check("logit bias entries", logitBias.size(), 0, MAX_BIASES);
+    Range.check("temperature", temperature, 0, 100);
+    Range.check("temperature range", temperatureRange, 0, 100);
+    Range.check("temperature exponent", temperatureExponent, 0, 100);
+    Range.check("top k", topK, 0, Integer.MAX_VALUE);
+    Range.check("top p", topP, 0, 1);
+    Range.check("min p", minP, 0, 1);
+    Range.check("typical p", typicalP, 0, 1);
+    Range.check("top n sigma", topNSigma, -1, 1000);
+    Range.check("xtc probability", xtcProbability, 0, 1);
+    Range.check("xtc threshold", xtcThreshold, 0, 1);
+    Range.check("penalty last n", penaltyLastN, -1, Integer.MAX_VALUE);
+    Range.check("repeat penalty", repeatPenalty, 0.01, 100);
+    Range.check("frequency penalty", frequencyPenalty, -100, 100);
+    Range.check("presence penalty", presencePenalty, -100, 100);
+    Range.check("mirostat tau", mirostatTau, 0, 100);
+    Range.check("mirostat eta", mirostatEta, 0, 10);
+    Range.check("min keep", minKeep, 1, Integer.MAX_VALUE);
+    Range.check("logit bias entries", logitBias.size(), 0, MAX_BIASES);
     logitBias = Map.copyOf(logitBias);
     for (float bias : logitBias.values()) {
       if (!(bias < Float.POSITIVE_INFINITY)) {
@@ -150,17 +150,6 @@ public record SamplingParams(
         1,
         DEFAULT_ORDER,
         seed);
-  }
-
-  private static void check(String name, double value, double least, double most) {
-    if (!(value >= least && value <= most)) {
-      throw new IllegalArgumentException(
-          "%s: expected %s to %s, found %s".formatted(name, text(least), text(most), text(value)));
-    }
-  }
-
-  private static String text(double v) {
-    return v == Math.rint(v) ? Long.toString((long) v) : Double.toString(v);
   }
 
   /// A builder with the defaults: temperature 1 and everything else off.
