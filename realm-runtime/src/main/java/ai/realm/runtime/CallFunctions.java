@@ -158,7 +158,13 @@ final class CallFunctions {
     }
     long started = System.nanoTime();
     String answer = tool.apply(new String(text, StandardCharsets.UTF_8));
-    state.call().excuse(System.nanoTime() - started);
+    Call call = state.call();
+    call.excuse(System.nanoTime() - started);
+    if (call.isPastDeadline() || call.isCancelled()) {
+      // Whoever stops the guest interrupts it once: a tool that swallowed that must not keep it
+      // going.
+      Thread.currentThread().interrupt();
+    }
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_TOOL_BYTES) {
       return Errno.EMSGSIZE;
