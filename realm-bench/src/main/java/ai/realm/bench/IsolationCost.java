@@ -21,7 +21,8 @@ import java.util.Locale;
 
 /// What a worker costs beside a guest in the host's process: one crossing to the host and back, while the
 /// host answers at once and while it takes as long as a token does; time per token; how long after its
-/// deadline a hostile guest is stopped.
+/// deadline a hostile guest is stopped, how long hostile modules are read before they are refused, and what
+/// the worst that are admitted take to compile.
 ///
 /// usage: `IsolationCost MODEL [STOPS]`
 public final class IsolationCost {
@@ -40,6 +41,7 @@ public final class IsolationCost {
   private static final int CROSSINGS = 20_000;
   private static final int TOKENS = 1_000;
   private static final int GENERATIONS = 40;
+  private static final int REFUSALS = 20;
   private static final Duration DEADLINE = Duration.ofMillis(50);
 
   private final Path model;
@@ -78,8 +80,18 @@ public final class IsolationCost {
           "crossing beside 3 ms of the host's work, us",
           crossings(runtime, TOKENS, 3_000_000));
     }
+    admission(name, isolation);
     for (String endless : new String[] {"loop", "fill", "tree"}) {
       print(name, "stopped past the deadline, ms: " + endless, stops(isolation, endless));
+    }
+  }
+
+  private void admission(String name, Isolation isolation) {
+    try (RealmRuntime runtime = runtime(isolation, GuestLimits.DEFAULT)) {
+      AdmissionCost.refusals(runtime, REFUSALS)
+          .forEach((module, millis) -> print(name, "refused, ms: " + module, millis));
+      AdmissionCost.compilations(runtime)
+          .forEach((module, millis) -> print(name, "compiled, ms: " + module, millis));
     }
   }
 
@@ -172,7 +184,7 @@ public final class IsolationCost {
     Arrays.sort(sorted);
     System.out.printf(
         Locale.ROOT,
-        "%-10s | %-45s | median %10.2f | p99 %10.2f | most %10.2f%n",
+        "%-10s | %-66s | median %10.2f | p99 %10.2f | most %10.2f%n",
         level,
         what,
         sorted[sorted.length / 2],

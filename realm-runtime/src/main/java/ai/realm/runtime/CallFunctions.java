@@ -167,7 +167,13 @@ final class CallFunctions {
     }
     long cpuBefore = Call.threadCpuNanos();
     String answer = answer(name, tool, new String(text, StandardCharsets.UTF_8));
-    state.call().excuseSince(cpuBefore);
+    Call call = state.call();
+    call.excuseSince(cpuBefore);
+    if (call.isPastDeadline() || call.isCancelled()) {
+      // Whoever stops the guest interrupts it once: a tool that swallowed that must not keep it
+      // going.
+      Thread.currentThread().interrupt();
+    }
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_TOOL_BYTES) {
       return Errno.EMSGSIZE;

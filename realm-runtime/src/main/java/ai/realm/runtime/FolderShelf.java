@@ -105,9 +105,24 @@ final class FolderShelf implements SequenceShelf {
     public void commit() {
       try {
         Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
-        force(target.resolveSibling("."));
       } catch (IOException e) {
         throw failed("write", target, e);
+      }
+      force();
+    }
+
+    /// The file is there and counts, whatever becomes of this: an interrupt closes the channel at work, and
+    /// all that is lost then is that the new name outlives a power cut from here on.
+    private void force() {
+      boolean interrupted = Thread.interrupted();
+      try {
+        force(target.resolveSibling("."));
+      } catch (IOException e) {
+        // See above.
+      } finally {
+        if (interrupted) {
+          Thread.currentThread().interrupt();
+        }
       }
     }
 

@@ -2,8 +2,10 @@ package ai.realm.runtime;
 
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /// Reads every untrusted module before the WebAssembly engine does and refuses what the engine cannot
@@ -31,6 +33,11 @@ final class GuestAdmission {
   private static final int MAX_ELEMENTS = 65_536;
   private static final int MAX_DATA_SEGMENTS = 16_384;
   private static final int MAX_NAME_BYTES = 512;
+
+  /// What calls by type cost: for each type the engine compiles a switch over all functions of that form,
+  /// so types of the same form, which compilers' output has once, cost their number each.
+  private static final long MAX_CALLS_BY_TYPE = 2_000_000;
+
   private static final int MAX_PAGES = 65_536;
 
   private static final int FUNCTION_TYPE = 0x60;
@@ -53,8 +60,10 @@ final class GuestAdmission {
 
   private final WasmBytes in;
 
-  /// Parameters of each function type.
-  private final List<Integer> types = new ArrayList<>();
+  /// The form of each type, parameters and results.
+  private final List<String> forms = new ArrayList<>();
+
+  private final List<GuestCode.Signature> types = new ArrayList<>();
 
   /// Type of each function, imported ones first.
   private final List<Integer> functions = new ArrayList<>();
@@ -161,23 +170,27 @@ final class GuestAdmission {
       if (form != FUNCTION_TYPE) {
         throw in.refuse("type %d: expected a function type, found 0x%x", i, form);
       }
+      StringBuilder shape = new StringBuilder();
       int parameters = in.count("parameters", MAX_PARAMETERS);
       for (int j = 0; j < parameters; j++) {
-        valueType();
+        shape.append((char) valueType());
       }
+      shape.append(':');
       int results = in.count("results", MAX_RESULTS);
       for (int j = 0; j < results; j++) {
-        valueType();
+        shape.append((char) valueType());
       }
-      types.add(parameters);
+      forms.add(shape.toString());
+      types.add(new GuestCode.Signature(parameters, results));
     }
   }
 
-  private void valueType() {
+  private int valueType() {
     int type = in.u8();
     if (!isValueType(type)) {
       throw in.refuse("value type 0x%x is not admitted", type);
     }
+    return type;
   }
 
   static boolean isValueType(int type) {
@@ -341,6 +354,7 @@ final class GuestAdmission {
 
   private void code() {
     hasCode = true;
+    callsByType();
     int expected = functions.size() - importedFunctions;
     int count = in.count("function bodies", MAX_FUNCTIONS);
     if (count != expected) {
@@ -350,15 +364,32 @@ final class GuestAdmission {
         new GuestCode(
             in,
             new GuestCode.Spaces(
-                types.size(),
-                functions.size(),
+                types,
+                functions,
                 tables,
                 memories,
                 globals,
                 elementSegments,
                 Math.max(0, dataSegments)));
     for (int i = 0; i < count; i++) {
-      code.body(importedFunctions + i, types.get(functions.get(importedFunctions + i)));
+      code.body(importedFunctions + i);
+    }
+  }
+
+  private void callsByType() {
+    Map<String, Integer> functionsOf = new HashMap<>();
+    for (int type : functions) {
+      functionsOf.merge(forms.get(type), 1, Integer::sum);
+    }
+    long cost = 0;
+    for (int i = 0; i < types.size(); i++) {
+      long each = 4 + 2L * types.get(i).parameters();
+      cost += each * functionsOf.getOrDefault(forms.get(i), 0);
+    }
+    if (cost > MAX_CALLS_BY_TYPE) {
+      throw in.refuse(
+          "%d types of the forms of %d functions are too many to compile",
+          types.size(), functions.size());
     }
   }
 

@@ -92,16 +92,20 @@ final class WorkerChannel implements AutoCloseable {
   }
 
   /// @param control the shared memory, of which the first [#CONTROL_BYTES] are the channel's
-  /// @param bell connected to the other side; closed with the channel
+  /// @param bell connected to the other side; closed with the channel, or where there is none
   static WorkerChannel open(MemorySegment control, SocketChannel bell, boolean host)
       throws IOException {
-    Selector selector = Selector.open();
+    Selector selector = null;
     try {
+      selector = Selector.open();
       bell.configureBlocking(false);
       bell.register(selector, SelectionKey.OP_READ);
       return new WorkerChannel(control.asSlice(0, CONTROL_BYTES), bell, selector, host);
     } catch (IOException e) {
-      selector.close();
+      if (selector != null) {
+        selector.close();
+      }
+      bell.close();
       throw e;
     }
   }

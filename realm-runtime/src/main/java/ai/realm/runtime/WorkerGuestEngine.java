@@ -12,6 +12,9 @@ final class WorkerGuestEngine implements GuestEngine {
   /// The longest that reading and compiling may take.
   private static final long LOAD_SECONDS = 20;
 
+  /// How long a guest that is deployed may wait for others'.
+  private static final long WAIT_NANOS = TimeUnit.SECONDS.toNanos(60);
+
   private final Workers.Slot slot;
   private final List<HostFunction> functions;
 
@@ -27,7 +30,7 @@ final class WorkerGuestEngine implements GuestEngine {
       GuestAdmission.check(wasm, limits);
     }
     WorkerModule module = new WorkerModule(wasm.clone(), digest(wasm));
-    module.load(slot.worker(functions));
+    module.load(slot.worker(functions), System.nanoTime() + WAIT_NANOS);
     return module;
   }
 
@@ -49,7 +52,11 @@ final class WorkerGuestEngine implements GuestEngine {
       this.digest = digest;
     }
 
-    void load(WorkerProcess worker) {
+    void load(WorkerProcess worker, long deadlineNanos) {
+      slot.compile(deadlineNanos, () -> load(worker));
+    }
+
+    private void load(WorkerProcess worker) {
       try (WorkerLine line =
           worker.open(Math.max(1, wasm.length), GuestLimits.DEFAULT.stackBytes())) {
         line.put(wasm);
@@ -57,6 +64,12 @@ final class WorkerGuestEngine implements GuestEngine {
         line.channel().send();
         ByteBuffer answer =
             line.receive(System.nanoTime() + TimeUnit.SECONDS.toNanos(LOAD_SECONDS));
+        if (answer == null && Thread.currentThread().isInterrupted()) {
+          // Nothing stops a compiler but the end of its process.
+          worker.recycle("was compiling when its call was over");
+          throw new GuestTrapException(
+              "GUEST_CANCELLED", "guest: interrupted while it was compiled");
+        }
         if (answer == null) {
           worker.recycle("took longer than %d s to load a guest".formatted(LOAD_SECONDS));
           throw new GuestFormatException(
@@ -88,7 +101,7 @@ final class WorkerGuestEngine implements GuestEngine {
       boolean done = false;
       try {
         if (!instance.instantiate(digest, limits.maxMemoryBytes())) {
-          load(worker);
+          load(worker, host.call().deadlineNanos());
           if (!instance.instantiate(digest, limits.maxMemoryBytes())) {
             worker.recycle("forgets guests");
             throw worker.lost(null);

@@ -18,6 +18,8 @@ final class WorkerInstance implements GuestEngine.Instance {
   /// How long an interrupted guest may take to stop before its worker is killed.
   private static final long GRACE_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
 
+  private static final String NOT_STOPPED = "a guest did not stop when it was interrupted";
+
   private static final long FOR_EVER_NANOS = Long.MAX_VALUE / 4;
 
   /// How a worker may say that a guest ended.
@@ -34,6 +36,7 @@ final class WorkerInstance implements GuestEngine.Instance {
   private final Map<String, Integer> parameters = new HashMap<>();
   private @Nullable RuntimeException failure;
   private @Nullable GuestTrapException refusal;
+  private volatile boolean running;
 
   WorkerInstance(WorkerLine line, HostFunctions host, Realm realm) {
     this.line = line;
@@ -74,25 +77,29 @@ final class WorkerInstance implements GuestEngine.Instance {
     return (int) exchange();
   }
 
-  /// Sends what was begun and serves the guest until it answers.
+  /// Sends what was begun and serves the guest until it answers. The interrupt is looked for at each
+  /// message: a worker that never lets the thread wait is stopped like any other.
   private long exchange() {
     failure = null;
     refusal = null;
     long usedBefore = channel.cpuNanos();
     Call call = host.call();
     call.watchElsewhere(() -> channel.cpuNanos() - usedBefore);
+    running = true;
     try {
       channel.send();
       while (true) {
         ByteBuffer message = channel.receive(System.nanoTime() + FOR_EVER_NANOS);
         if (message == null) {
-          stop();
-          throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted");
+          throw interrupted(0);
         }
         call.excuse(channel.lastSpunNanos());
         int kind = message.getInt();
         if (kind == WorkerMessage.DONE) {
           return message.getLong();
+        }
+        if (isAsked(kind) && Thread.currentThread().isInterrupted()) {
+          throw interrupted(kind);
         }
         serve(kind, message, call);
       }
@@ -104,7 +111,13 @@ final class WorkerInstance implements GuestEngine.Instance {
       throw line.worker().lost(null);
     } finally {
       call.watchElsewhere(null);
+      running = false;
     }
+  }
+
+  private GuestTrapException interrupted(int kind) throws WorkerChannel.BrokenException {
+    stop(kind);
+    return new GuestTrapException("GUEST_CANCELLED", "guest: interrupted");
   }
 
   private void serve(int kind, ByteBuffer message, Call call) throws WorkerChannel.BrokenException {
@@ -174,31 +187,29 @@ final class WorkerInstance implements GuestEngine.Instance {
     return new GuestTrapException(CODES.contains(code) ? code : "GUEST_TRAP", text);
   }
 
-  /// Interrupts the guest and waits until it has stopped; what it still asks for is refused.
-  private void stop() throws WorkerChannel.BrokenException {
+  /// Interrupts the guest and waits until it has stopped; what it still asks for is refused. However much
+  /// that is, a guest that has not stopped in time is not waited for.
+  ///
+  /// @param pending the kind of the message that was not answered yet; 0 for none
+  private void stop(int pending) throws WorkerChannel.BrokenException {
     // The interrupt has done its work; with it nothing could be waited for.
     boolean interrupted = Thread.interrupted();
     try {
       line.interruptGuest();
       long giveUp = System.nanoTime() + GRACE_NANOS;
-      while (true) {
-        ByteBuffer message = channel.receive(giveUp);
-        if (message == null) {
-          if (Thread.interrupted()) {
-            continue;
-          }
-          line.worker().recycle("a guest did not stop when it was interrupted");
+      int kind = pending;
+      while (kind == 0 || isAsked(kind)) {
+        if (kind != 0) {
+          channel.message(WorkerMessage.ABORT);
+          channel.send();
+        }
+        if (System.nanoTime() - giveUp >= 0) {
+          line.worker().recycle(NOT_STOPPED);
           return;
         }
-        switch (message.getInt()) {
-          case WorkerMessage.HOST_CALL, WorkerMessage.TAKE -> {
-            channel.message(WorkerMessage.ABORT);
-            channel.send();
-          }
-          default -> {
-            return;
-          }
-        }
+        ByteBuffer message = channel.receive(giveUp);
+        interrupted |= Thread.interrupted();
+        kind = message == null ? 0 : message.getInt();
       }
     } finally {
       if (interrupted) {
@@ -207,8 +218,17 @@ final class WorkerInstance implements GuestEngine.Instance {
     }
   }
 
+  /// Whether the guest waits for an answer, and so has not stopped.
+  private static boolean isAsked(int kind) {
+    return kind == WorkerMessage.HOST_CALL || kind == WorkerMessage.TAKE;
+  }
+
+  /// Where a call still runs it has been given up: the worker goes too, as nobody could stop its guest.
   @Override
   public void close() {
+    if (running) {
+      line.worker().recycle(NOT_STOPPED);
+    }
     line.close();
     memory.close();
   }

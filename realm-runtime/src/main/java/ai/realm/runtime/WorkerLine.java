@@ -53,6 +53,7 @@ final class WorkerLine implements AutoCloseable {
     Path socket = folder.resolve("bell-" + id);
     Arena arena = Arena.ofShared();
     FileChannel file = null;
+    WorkerChannel channel = null;
     try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
       file =
           FileChannel.open(
@@ -67,13 +68,16 @@ final class WorkerLine implements AutoCloseable {
       server.bind(UnixDomainSocketAddress.of(socket), 1);
       worker.tellToOpen(
           new WorkerGuest.Opening(id, shared.toString(), socket.toString(), stackBytes));
-      WorkerChannel channel = WorkerChannel.open(whole, accept(server, worker), true);
+      channel = WorkerChannel.open(whole, accept(server, worker), true);
       WorkerLine line =
           new WorkerLine(
               worker, id, arena, file, whole.asSlice(WorkerChannel.CONTROL_BYTES), channel);
       line.awaitReady();
       return line;
     } catch (IOException | RuntimeException e) {
+      if (channel != null) {
+        channel.close();
+      }
       arena.close();
       if (file != null) {
         file.close();
@@ -156,8 +160,16 @@ final class WorkerLine implements AutoCloseable {
     }
   }
 
-  /// Copies a module to where the worker finds it.
+  /// Copies a module to where the worker finds it, in memory that is backed first: a machine without any
+  /// refuses here, where writing to it would fail like memory that a worker took away.
+  ///
+  /// @throws GuestTrapException `MEMORY_LIMIT`
   void put(byte[] bytes) {
+    if (!allocate(0, bytes.length)) {
+      throw new GuestTrapException(
+          "MEMORY_LIMIT",
+          "worker: the machine has no memory for the %d bytes of a guest".formatted(bytes.length));
+    }
     MemorySegment.copy(MemorySegment.ofArray(bytes), 0, memory, 0, bytes.length);
   }
 

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.File;
 import java.io.IOException;
@@ -15,7 +16,6 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -35,17 +35,16 @@ final class WorkerProcess implements AutoCloseable {
 
   private final Process process;
   private final Path folder;
-  private final DataOutputStream commands;
+  private final WorkerCommands commands;
   private final AtomicInteger ids = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
-  private final ReentrantLock lock = new ReentrantLock();
   private volatile @Nullable String recycled;
   private volatile boolean answered;
 
   private WorkerProcess(Process process, Path folder) {
     this.process = process;
     this.folder = folder;
-    this.commands = new DataOutputStream(process.getOutputStream());
+    this.commands = new WorkerCommands(process.getOutputStream(), process.pid());
   }
 
   /// Starts a worker; it is there when its first instance answers.
@@ -66,7 +65,7 @@ final class WorkerProcess implements AutoCloseable {
       builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
       builder.redirectError(ProcessBuilder.Redirect.DISCARD);
       WorkerProcess worker = new WorkerProcess(builder.start(), folder);
-      worker.process.onExit().thenRun(worker::deleteFolder);
+      worker.process.onExit().thenRun(worker::cleanUp);
       worker.greet(functions);
       return worker;
     } catch (IOException e) {
@@ -136,12 +135,28 @@ final class WorkerProcess implements AutoCloseable {
   }
 
   private void greet(List<HostFunction> functions) throws IOException {
-    commands.writeInt(functions.size());
-    for (HostFunction function : functions) {
-      commands.writeUTF(function.name());
-      commands.writeInt(function.parameters());
+    post(out -> {
+      out.writeInt(functions.size());
+      for (HostFunction function : functions) {
+        out.writeUTF(function.name());
+        out.writeInt(function.parameters());
+      }
+    });
+  }
+
+  /// A command as it is written.
+  @FunctionalInterface
+  private interface Command {
+    void write(DataOutputStream out) throws IOException;
+  }
+
+  private void post(Command command) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    command.write(new DataOutputStream(bytes));
+    if (!commands.post(bytes.toByteArray())) {
+      recycle("does not read what it is told");
+      throw new IOException("the worker does not read what it is told");
     }
-    commands.flush();
   }
 
   /// Opens a line to a new instance.
@@ -168,27 +183,21 @@ final class WorkerProcess implements AutoCloseable {
 
   /// Tells the worker to open its side of a line.
   void tellToOpen(WorkerGuest.Opening opening) throws IOException {
-    lock.lock();
-    try {
-      commands.writeInt(WorkerMain.OPEN);
-      opening.write(commands);
-      commands.flush();
-    } finally {
-      lock.unlock();
-    }
+    post(out -> {
+      out.writeInt(WorkerMain.OPEN);
+      opening.write(out);
+    });
   }
 
   /// Interrupts the guest of a line.
   void interrupt(int id) {
-    lock.lock();
     try {
-      commands.writeInt(WorkerMain.INTERRUPT);
-      commands.writeInt(id);
-      commands.flush();
+      post(out -> {
+        out.writeInt(WorkerMain.INTERRUPT);
+        out.writeInt(id);
+      });
     } catch (IOException e) {
-      // A worker that is gone needs no interrupt; whoever waits for its guest finds out.
-    } finally {
-      lock.unlock();
+      // A worker that was recycled needs no interrupt; whoever waits for its guest finds out.
     }
   }
 
@@ -243,11 +252,12 @@ final class WorkerProcess implements AutoCloseable {
   public void close() {
     if (closed.compareAndSet(false, true)) {
       process.destroyForcibly();
-      deleteFolder();
+      cleanUp();
     }
   }
 
-  private void deleteFolder() {
+  private void cleanUp() {
+    commands.close();
     delete(folder);
   }
 

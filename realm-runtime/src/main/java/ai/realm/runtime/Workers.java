@@ -1,10 +1,14 @@
 package ai.realm.runtime;
 
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// The workers of a runtime: one for each tenant that runs its guests isolated, or for each group that
@@ -20,17 +24,44 @@ final class Workers implements AutoCloseable {
     WorkerProcess start(Isolation.Worker isolation, List<HostFunction> functions);
   }
 
+  private static final long COMPILER_NANOS = TimeUnit.SECONDS.toNanos(60);
+
   private final Launcher launcher;
+  private final LongSupplier nanoClock;
+  private final Semaphore compiler = new Semaphore(1, true);
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, Slot> slots = new HashMap<>();
   private boolean closed;
 
   Workers() {
-    this(WorkerProcess::start);
+    this(WorkerProcess::start, System::nanoTime);
   }
 
-  Workers(Launcher launcher) {
+  Workers(Launcher launcher, LongSupplier nanoClock) {
     this.launcher = launcher;
+    this.nanoClock = nanoClock;
+  }
+
+  /// Runs what reads and compiles a guest in a worker: one at a time over all workers, whether it is new
+  /// there or the worker was started anew.
+  ///
+  /// @throws LimitException `COMPILER_BUSY` when others take too long
+  void compile(long deadlineNanos, Runnable loading) {
+    long wait = Math.min(deadlineNanos - System.nanoTime(), COMPILER_NANOS);
+    try {
+      if (!compiler.tryAcquire(wait, TimeUnit.NANOSECONDS)) {
+        throw new LimitException(
+            "COMPILER_BUSY", "worker: others' guests keep the compiler", COMPILER_NANOS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted before it began", e);
+    }
+    try {
+      loading.run();
+    } finally {
+      compiler.release();
+    }
   }
 
   /// The worker of a realm, which [Slot#close] leaves.
@@ -98,6 +129,7 @@ final class Workers implements AutoCloseable {
     private final ReentrantLock starting = new ReentrantLock();
     private final AtomicInteger starts = new AtomicInteger();
     private @Nullable WorkerProcess process;
+    private final Restarts restarts = new Restarts();
     private boolean ended;
     private int users;
 
@@ -106,7 +138,14 @@ final class Workers implements AutoCloseable {
       this.isolation = isolation;
     }
 
+    /// See [Workers#compile].
+    void compile(long deadlineNanos, Runnable loading) {
+      Workers.this.compile(deadlineNanos, loading);
+    }
+
     /// The worker, started if there is none.
+    ///
+    /// @throws GuestTrapException `WORKER_LOST` while one that is lost again and again is not started
     WorkerProcess worker(List<HostFunction> functions) {
       starting.lock();
       try {
@@ -117,8 +156,12 @@ final class Workers implements AutoCloseable {
         if (present == null || !present.isAlive()) {
           if (present != null) {
             present.close();
+            process = null;
+            restarts.lost(nanoClock.getAsLong());
           }
+          restarts.check(nanoClock.getAsLong());
           present = launcher.start(isolation, functions);
+          restarts.started(nanoClock.getAsLong());
           process = present;
           starts.incrementAndGet();
         }
@@ -159,6 +202,47 @@ final class Workers implements AutoCloseable {
     @Override
     public void close() {
       leave(this);
+    }
+  }
+
+  /// When a worker may be started again: a guest that ends its worker at each call would have a JVM started
+  /// and itself compiled for nothing each time. The first losses cost no wait; the next ones within a while
+  /// twice as much each.
+  static final class Restarts {
+    /// Losses in a row that are not waited for.
+    static final int FREE = 3;
+
+    /// A worker that lived this long was none of a row.
+    static final Duration CALM = Duration.ofSeconds(60);
+
+    private static final Duration FIRST = Duration.ofSeconds(1);
+    private static final int MOST_DOUBLINGS = 6;
+
+    private long startedNanos;
+    private long waitNanos;
+    private long lostNanos;
+    private int inARow;
+
+    void started(long now) {
+      startedNanos = now;
+    }
+
+    void lost(long now) {
+      inARow = now - startedNanos >= CALM.toNanos() ? 1 : inARow + 1;
+      lostNanos = now;
+      waitNanos =
+          inARow <= FREE ? 0 : FIRST.toNanos() << Math.min(MOST_DOUBLINGS, inARow - FREE - 1);
+    }
+
+    /// @throws GuestTrapException `WORKER_LOST` while none may be started
+    void check(long now) {
+      long left = lostNanos + waitNanos - now;
+      if (waitNanos > 0 && left > 0) {
+        throw new GuestTrapException(
+            "WORKER_LOST",
+            "worker: was lost %d times in a row, the next is started in %d ms"
+                .formatted(inARow, TimeUnit.NANOSECONDS.toMillis(left)));
+      }
     }
   }
 }

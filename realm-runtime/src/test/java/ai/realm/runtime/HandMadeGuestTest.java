@@ -10,6 +10,7 @@ import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.time.Duration;
+import java.util.Arrays;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -29,6 +30,9 @@ final class HandMadeGuestTest {
   private static final int PARIS = 1542;
 
   private static final int VOCABULARY = 1792;
+
+  /// A guard against hanging, not a bound.
+  private static final Duration HANG = Duration.ofSeconds(60);
 
   // Where the guests below keep things.
   private static final int REQUEST = 0;
@@ -202,7 +206,7 @@ final class HandMadeGuestTest {
           .isInstanceOf(GuestTrapException.class)
           .hasMessageContaining("time for the call");
       assertThat(Duration.ofNanos(System.nanoTime() - started))
-          .isBetween(Duration.ofMillis(300), Duration.ofMillis(2000));
+          .isBetween(Duration.ofMillis(300), HANG);
       assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
     }
   }
@@ -224,6 +228,74 @@ final class HandMadeGuestTest {
     try (RealmRuntime runtime = runtime(module.build(), small)) {
       assertThat(runtime.callFunction("grow", 3).value()).isEqualTo(1);
       assertThat(runtime.callFunction("grow", 1).value()).isEqualTo(-1);
+      for (int pages : new int[] {-1, Integer.MIN_VALUE, Integer.MAX_VALUE, 65_536}) {
+        assertThat(runtime.callFunction("grow", pages).value()).isEqualTo(-1);
+      }
+      assertThat(runtime.callFunction("grow", 0).value()).isEqualTo(4);
+    }
+  }
+
+  /// 4 GiB is what a module may say, and more than a realm may have.
+  @Test
+  void memoryOfAllPagesIsRefused() {
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(65_536, 65_536);
+    module.function("rest", 0, 0, new Code().constant(7));
+    try (RealmRuntime runtime = runtime(module.build())) {
+      assertThatThrownBy(() -> runtime.callFunction("rest"))
+          .isInstanceOf(GuestFormatException.class)
+          .hasMessageContaining("pages at start, found 65536");
+    }
+  }
+
+  /// Functions of the host are imported with their own types only.
+  @Test
+  void importsOfOtherTypesAreRefused() {
+    int[][] types = {
+      {0x60, 0, 0},
+      {0x60, 0, 1, 0x7e},
+      {0x60, 0, 1, 0x7d},
+      {0x60, 0, 1, 0x6f},
+      {0x60, 0, 2, 0x7f, 0x7f},
+      {0x60, 1, 0x7f, 1, 0x7f},
+    };
+    for (int[] type : types) {
+      try (RealmRuntime runtime = runtime(importing("abi_version", type))) {
+        assertThatThrownBy(() -> runtime.callFunction("f"))
+            .as("type %s", Arrays.toString(type))
+            .isInstanceOf(GuestFormatException.class)
+            .hasMessageContaining("expected 0 i32 parameters and an i32 result");
+      }
+    }
+    try (RealmRuntime runtime = runtime(importing("kv_new", 0x60, 1, 0x7e, 1, 0x7f))) {
+      assertThatThrownBy(() -> runtime.callFunction("f"))
+          .isInstanceOf(GuestFormatException.class)
+          .hasMessageContaining("expected 1 i32 parameters and an i32 result");
+    }
+  }
+
+  private static byte[] importing(String function, int... type) {
+    Code wanted = new Code().raw(1, 10).raw("realm_host".chars().toArray());
+    wanted.unsigned(function.length()).raw(function.chars().toArray()).raw(0, 0);
+    return RawModule.sections(
+        RawModule.part(1, new Code().raw(1).raw(type)),
+        RawModule.part(2, wanted),
+        RawModule.part(5, new Code().raw(1, 0, 1)));
+  }
+
+  /// What is wanted by name must be a function.
+  @Test
+  void exportsOfOtherKindsAreNoFunctions() {
+    byte[] module =
+        RawModule.sections(
+            RawModule.part(5, new Code().raw(1, 0, 1)),
+            RawModule.part(6, new Code().raw(1, 0x7f, 0, 0x41, 7, 0x0b)),
+            RawModule.part(7, new Code().raw(2, 1, 'm', 2, 0, 1, 'g', 3, 0)));
+    try (RealmRuntime runtime = runtime(module)) {
+      for (String name : new String[] {"m", "g", "load_model"}) {
+        assertThatThrownBy(() -> runtime.callFunction(name))
+            .isInstanceOf(GuestFormatException.class)
+            .hasMessageContaining("exports no function " + name);
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -59,16 +60,30 @@ final class HostFunctionPointersTest {
       for (int i = 0; i < 2000; i++) {
         state.begin(new Call(List.of("some text", "more"), GuestOutput.discard(), state.realm()));
         MemoryBudget budget = new MemoryBudget(SIZE);
-        GuestMemory memory = new GuestMemory(new FlatMemory(new MemoryLimits(1, 1), budget));
+        FlatMemory linear = new FlatMemory(new MemoryLimits(1, 1), budget);
+        GuestMemory memory = new GuestMemory(linear);
         int[] edges = edges(state, memory);
         int[] arguments = new int[f.parameters()];
         for (int k = 0; k < arguments.length; k++) {
           arguments[k] = edges[random.nextInt(edges.length)];
         }
+        // All that the host writes goes by here; now and then the bytes themselves are compared.
+        boolean[] written = new boolean[1];
+        memory.observe((segment, pointer, length) -> written[0] = true);
+        byte[] before = i % 50 == 0 ? linear.readBytes(0, SIZE) : null;
+        int outcome;
         try {
-          counts[f.body().call(memory, arguments) >= 0 ? 0 : 2]++;
+          outcome = f.body().call(memory, arguments) >= 0 ? 0 : 2;
         } catch (GuestTrapException e) {
-          counts[1]++;
+          outcome = 1;
+        }
+        counts[outcome]++;
+        if (outcome != 0) {
+          String call = f.name() + Arrays.toString(arguments);
+          assertThat(written[0]).as("%s refuses and writes", call).isFalse();
+          if (before != null) {
+            assertThat(linear.readBytes(0, SIZE)).as(call).isEqualTo(before);
+          }
         }
         state.close();
         state.end();

@@ -34,8 +34,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class HostileGuestTest {
   private static final Duration DEADLINE = Duration.ofMillis(300);
 
-  /// What stopping may take past the limit, on a machine that does other things as well.
-  private static final Duration SLACK = Duration.ofMillis(700);
+  /// A guard against hanging, not a bound: what stopping takes is measured by `./dev bench isolation`.
+  private static final Duration HANG = Duration.ofSeconds(60);
 
   private static final int MEMORY = 1 << 16;
 
@@ -78,10 +78,22 @@ final class HostileGuestTest {
   static Stream<Arguments> endless() {
     WasmModuleBuilder loop = module();
     loop.function("run", 0, 0, new Code().forever().constant(0));
+    // Even and odd call each other 500 deep, without end.
     WasmModuleBuilder mutual = module();
-    // Two functions in a loop of calls that return, so that no stack overflows.
-    mutual.function("leaf", 0, 0, new Code().constant(1));
+    for (int other : new int[] {2, 1}) {
+      Code down = new Code().get(0).raw(0x45, 0x04, 0x7f).constant(0).raw(0x05);
+      down.get(0).constant(1).raw(0x6b).call(other).raw(0x0b);
+      mutual.function(other == 2 ? "even" : "odd", 1, 0, down);
+    }
     mutual.function(
+        "run",
+        0,
+        0,
+        new Code().raw(0x03, 0x40).constant(500).call(1).drop().raw(0x0c, 0, 0x0b).constant(0));
+    WasmModuleBuilder calls = module();
+    // Two functions in a loop of calls that return, so that no stack overflows.
+    calls.function("leaf", 0, 0, new Code().constant(1));
+    calls.function(
         "run", 0, 0, new Code().raw(0x03, 0x40).call(1).drop().raw(0x0c, 0, 0x0b).constant(0));
     WasmModuleBuilder tree = module();
     // f(n) = f(n - 1) + f(n - 1): 2^60 calls at a depth of 60.
@@ -114,7 +126,8 @@ final class HostileGuestTest {
         new Code().raw(0x03, 0x40).call(version).drop().raw(0x0c, 0, 0x0b).constant(0));
     return Stream.of(
         Arguments.of("a loop", loop.build()),
-        Arguments.of("calls in a loop", mutual.build()),
+        Arguments.of("calls in a loop", calls.build()),
+        Arguments.of("two functions that call each other", mutual.build()),
         Arguments.of("an exponential call tree", tree.build()),
         Arguments.of("memory.fill in a loop", fill.build()),
         Arguments.of("host calls in a loop", host.build()));
@@ -129,8 +142,7 @@ final class HostileGuestTest {
       assertThatThrownBy(() -> runtime.callFunction("run"))
           .isInstanceOfSatisfying(
               GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("GUEST_DEADLINE"));
-      assertThat(Duration.ofNanos(System.nanoTime() - started))
-          .isBetween(DEADLINE, DEADLINE.plus(SLACK));
+      assertThat(Duration.ofNanos(System.nanoTime() - started)).isBetween(DEADLINE, HANG);
       assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
       assertThat(runtime.usage().failed()).isEqualTo(1);
     }
@@ -266,20 +278,8 @@ final class HostileGuestTest {
     return module.build();
   }
 
-  // ---- W11: handles
-  // -------------------------------------------------------------------------------
-
-  @Test
-  void sweptHandlesAreAllUnknown() {
-    try (RealmRuntime runtime = runtime(caller("kv_len", 1), limits(GuestLimits.DEFAULT))) {
-      long model = open(runtime);
-      for (int handle = 0; handle < 65_536; handle += 7) {
-        assertThat(runtime.callFunction("call", handle).value()).isEqualTo(Errno.EBADF);
-      }
-      // A model is no sequence.
-      assertThat(runtime.callFunction("call", model).value()).isEqualTo(Errno.EBADF);
-    }
-  }
+  // ---- W11: handles; see HostileHandleTest too
+  // ----------------------------------------------------
 
   @Test
   void freedHandlesStayUnknown() {

@@ -22,6 +22,9 @@ final class HostileWorker {
   private final SocketChannel bell;
   private long sent;
 
+  /// The number of a host function without parameters.
+  private static volatile int abiVersion;
+
   private HostileWorker(String way, RandomAccessFile file, SocketChannel bell) throws Exception {
     this.way = way;
     this.file = file;
@@ -34,8 +37,13 @@ final class HostileWorker {
     DataInputStream in = new DataInputStream(System.in);
     int functions = in.readInt();
     for (int i = 0; i < functions; i++) {
-      in.readUTF();
+      if (in.readUTF().equals("abi_version")) {
+        abiVersion = i;
+      }
       in.readInt();
+    }
+    if (arguments[0].equals("deaf")) {
+      Thread.sleep(Long.MAX_VALUE);
     }
     while (true) {
       if (in.readInt() != 1) {
@@ -53,7 +61,7 @@ final class HostileWorker {
 
   private void serve() {
     try {
-      send(message(1));
+      send(message(way.equals("not ready") ? 9 : 1));
       for (int received = 0; ; received++) {
         while (shared.getLong(0) == received) {
           Thread.sleep(1);
@@ -93,6 +101,15 @@ final class HostileWorker {
     bell.write(ByteBuffer.allocate(1));
   }
 
+  /// Sends, and spins for any answer.
+  private void ask(ByteBuffer message) throws Exception {
+    long answers = shared.getLong(0);
+    send(message);
+    while (shared.getLong(0) == answers) {
+      Thread.onSpinWait();
+    }
+  }
+
   private static ByteBuffer text(ByteBuffer to, String text) {
     byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
     return to.putInt(utf8.length).put(utf8);
@@ -120,6 +137,16 @@ final class HostileWorker {
       }
       case "hang up" -> bell.close();
       case "exit" -> System.exit(7);
+      case "host calls for ever" -> {
+        while (true) {
+          ask(message(2).putInt(abiVersion).putInt(0));
+        }
+      }
+      case "memory for ever" -> {
+        while (true) {
+          ask(message(3).putLong(0));
+        }
+      }
       case "bells" -> {
         for (int i = 0; i < 10_000; i++) {
           bell.write(ByteBuffer.allocate(1));

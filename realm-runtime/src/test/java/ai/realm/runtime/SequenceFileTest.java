@@ -49,6 +49,21 @@ class SequenceFileTest {
     good = Files.readAllBytes(file);
   }
 
+  /// What has its name is there, and is counted: the interrupt that came meanwhile stays for the guest.
+  @Test
+  void interruptBehindTheRenamingDoesNotUndoIt() throws IOException {
+    Files.delete(file);
+    try (SequenceShelf.Prepared prepared = shelf.prepare(KEY, saved())) {
+      Thread.currentThread().interrupt();
+      try {
+        prepared.commit();
+      } finally {
+        assertThat(Thread.interrupted()).isTrue();
+      }
+    }
+    assertThat(Files.readAllBytes(file)).isEqualTo(good);
+  }
+
   private SavedKv saved() {
     Random random = new Random(2);
     byte[][] blocks = new byte[3][(int) LAYOUT.blockBytes()];

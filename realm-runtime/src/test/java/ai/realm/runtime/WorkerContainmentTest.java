@@ -307,6 +307,68 @@ final class WorkerContainmentTest {
     }
   }
 
+  /// What is compiled in a worker that was started anew waits like what is deployed.
+  @Test
+  void guestIsCompiledAgainInItsTurn() throws Exception {
+    try (MultiRealmManager manager = manager();
+        ExecutorService callers = Executors.newFixedThreadPool(2)) {
+      manager.create(A, policy(Isolation.worker()));
+      manager.deploy(A, DefaultGuest.bytes());
+      Workers.Slot slot = Objects.requireNonNull(manager.worker(A));
+      CountDownLatch compiling = new CountDownLatch(1);
+      CountDownLatch compiled = new CountDownLatch(1);
+      Future<?> other =
+          callers.submit(() ->
+              slot.compile(
+                  System.nanoTime() + GENEROUS.toNanos(),
+                  () -> {
+                    compiling.countDown();
+                    try {
+                      assertThat(compiled.await(60, TimeUnit.SECONDS)).isTrue();
+                    } catch (InterruptedException e) {
+                      Thread.currentThread().interrupt();
+                    }
+                  }));
+      assertThat(compiling.await(60, TimeUnit.SECONDS)).isTrue();
+      signal("-KILL", process(manager, A).pid());
+      awaitEnd(process(manager, A));
+      Future<CallResult> answer = callers.submit(() -> ask(manager, A));
+      long giveUp = System.nanoTime() + GENEROUS.toNanos();
+      while (slot.starts() < 2 && System.nanoTime() - giveUp < 0) {
+        parkMillis(20);
+      }
+      parkMillis(1_000);
+      assertThat(answer.isDone()).isFalse();
+      compiled.countDown();
+      other.get(60, TimeUnit.SECONDS);
+      assertThat(answer.get(60, TimeUnit.SECONDS).text()).isEqualTo(PARIS);
+    }
+  }
+
+  private static void awaitEnd(WorkerProcess process) {
+    long giveUp = System.nanoTime() + GENEROUS.toNanos();
+    while (process.isAlive() && System.nanoTime() - giveUp < 0) {
+      parkMillis(5);
+    }
+    assertThat(process.isAlive()).isFalse();
+  }
+
+  /// S06.
+  @Test
+  void workersAreStartedWithoutDumps() {
+    try (MultiRealmManager manager = manager()) {
+      manager.create(A, policy(Isolation.worker()));
+      manager.deploy(A, DefaultGuest.bytes());
+      ProcessHandle worker = ProcessHandle.of(process(manager, A).pid()).orElseThrow();
+      assertThat(worker.info().arguments().orElseThrow())
+          .contains(
+              "-XX:-CreateCoredumpOnCrash",
+              "-XX:-HeapDumpOnOutOfMemoryError",
+              "-XX:+DisableAttachMechanism",
+              "-XX:ErrorFile=" + process(manager, A).folder().resolve("crash.log"));
+    }
+  }
+
   @Test
   void interruptFromTheTerminalDoesNotEndAWorker() throws Exception {
     try (MultiRealmManager manager = manager()) {
@@ -365,74 +427,5 @@ final class WorkerContainmentTest {
     }
     assertThat(ProcessHandle.of(pid)).isEmpty();
     assertThat(folder).doesNotExist();
-  }
-
-  // ---- a worker that was taken over
-  // ----------------------------------------------------------------
-
-  private Throwable attack(String way) {
-    Workers.Launcher launcher =
-        (isolation, functions) ->
-            WorkerProcess.start(folder -> HostileLaunch.command(way), functions);
-    try (Memory64Manager memory64 = RealmRuntime.newMemory64(config());
-        ModelCatalog models = new ModelCatalog(config());
-        Realm realm =
-            new Realm(
-                A,
-                ResourceLimits.unbounded(GuestLimits.DEFAULT.withDeadline(GENEROUS)),
-                models,
-                memory64,
-                GuestTools.NONE);
-        Workers workers = new Workers(launcher)) {
-      Workers.Slot slot = workers.join(A, new Isolation.Worker("", 64L << 20));
-      WorkerGuestEngine engine =
-          new WorkerGuestEngine(slot, new HostFunctions(new GuestState(realm)).all());
-      GuestEngine.Module module =
-          engine.load(guest(new Code().constant(0).drop()), realm.limits().guest());
-      try (GuestSession session = new GuestSession(realm, module)) {
-        CallResult result = session.call("generate", GuestOutput.discard());
-        return new IllegalStateException("result " + result.value());
-      } catch (GuestTrapException | GuestFormatException e) {
-        return e;
-      } finally {
-        assertThat(realm.memory().used()).isZero();
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "length",
-        "negative length",
-        "short",
-        "sequence",
-        "kind",
-        "function",
-        "negative function",
-        "arguments",
-        "few arguments",
-        "memory",
-        "negative memory",
-        "odd memory",
-        "text",
-        "truncate",
-        "hang up",
-        "exit"
-      })
-  void workerThatBreaksTheProtocolIsRecycled(String way) {
-    assertCode(attack(way), "WORKER_LOST");
-  }
-
-  @Test
-  void workerCannotInventErrorsOrWriteToTheTerminal() {
-    Throwable failure = attack("code");
-    assertCode(failure, "GUEST_TRAP");
-    assertThat(failure).hasMessage("let me\ufffd\ufffd[31min");
-  }
-
-  @Test
-  void bellsWithoutMessagesDoNoHarm() {
-    assertThat(attack("bells")).hasMessage("result 3");
   }
 }

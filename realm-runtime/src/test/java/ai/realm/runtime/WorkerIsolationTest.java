@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
@@ -13,6 +14,10 @@ import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -118,6 +123,48 @@ final class WorkerIsolationTest {
         assertThat(runtime.usage().cpuNanos() - before)
             .isGreaterThan(Duration.ofMillis(20).toNanos());
       }
+    }
+  }
+
+  @Test
+  void startFunctionThatLoopsIsStopped() {
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    module.function("rest", 0, 0, new Code().constant(7));
+    byte[] guest = module.start(new Code().forever()).build();
+    GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500));
+    try (RealmRuntime runtime = runtime(guest, ResourceLimits.unbounded(limits))) {
+      assertThatThrownBy(() -> runtime.callFunction("rest"))
+          .satisfies(e -> assertCode(e, "GUEST_DEADLINE"));
+    }
+  }
+
+  /// W09: the same functions over memory that both processes map.
+  @Test
+  void everyEdgeGivesAResultOrATrap() {
+    Map<String, Integer> functions = new LinkedHashMap<>();
+    try (RealmRuntime runtime =
+        runtime(HostCaller.guest(Map.of()), ResourceLimits.unbounded(GuestLimits.DEFAULT))) {
+      runtime.hostFunctions().forEach(f -> functions.put(f.name(), f.parameters()));
+      runtime.loadWasm(HostCaller.guest(functions));
+      int[] edges = {0, 1, -1, 64, 65_536 * 4 - 1, 65_536 * 4, Integer.MAX_VALUE, -65_536};
+      SplittableRandom random = new SplittableRandom(9);
+      int traps = 0;
+      for (Map.Entry<String, Integer> function : functions.entrySet()) {
+        for (int i = 0; i < 12; i++) {
+          Object[] arguments = new Object[function.getValue()];
+          Arrays.setAll(arguments, k -> edges[random.nextInt(edges.length)]);
+          try {
+            runtime.callFunction(function.getKey(), arguments);
+          } catch (GuestTrapException e) {
+            assertCode(e, "GUEST_MEMORY");
+            traps++;
+          } catch (RealmException e) {
+            // An error number with its reason.
+            assertThat(e.code()).isIn("GRAMMAR_INVALID", "SAMPLER_INVALID");
+          }
+        }
+      }
+      assertThat(traps).isPositive();
     }
   }
 

@@ -1,0 +1,128 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.wasm.WasmModuleBuilder;
+import ai.realm.testing.wasm.WasmModuleBuilder.Code;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// W13: what a guest hands to its caller is bounded, whatever it is.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(120)
+final class HostileFloodTest {
+  private Backend backend;
+
+  @BeforeAll
+  void open() {
+    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+  }
+
+  @AfterAll
+  void close() {
+    backend.close();
+  }
+
+  private RealmRuntime runtime(byte[] guest, GuestLimits limits) {
+    RealmRuntime runtime =
+        new RealmRuntime(
+            RuntimeConfig.of("sample", SampleModel.path(), backend),
+            ResourceLimits.unbounded(limits),
+            GuestTools.NONE);
+    runtime.loadWasm(guest);
+    return runtime;
+  }
+
+  /// Counts what comes out.
+  private static final class Counting implements GuestOutput {
+    long bytes;
+
+    @Override
+    public void text(String text) {
+      bytes += text.length();
+    }
+
+    @Override
+    public void token(int id) {
+      bytes += Integer.BYTES;
+    }
+
+    @Override
+    public void event(int kind, byte[] data) {
+      bytes += data.length;
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"emit_event", "emit_token"})
+  void floodOfOutputIsStopped(String name) {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int emit = module.importFunction("realm_host", name, name.equals("emit_event") ? 3 : 1);
+    module.memory(1, 1);
+    Code arguments =
+        name.equals("emit_event")
+            ? new Code().constant(1).constant(0).constant(60_000)
+            : new Code().constant(1);
+    module.function(
+        "flood",
+        0,
+        0,
+        new Code()
+            .raw(0x03, 0x40)
+            .append(arguments)
+            .call(emit)
+            .drop()
+            .raw(0x0c, 0, 0x0b)
+            .constant(0));
+    Counting output = new Counting();
+    try (RealmRuntime runtime = runtime(module.build(), GuestLimits.DEFAULT)) {
+      assertThatThrownBy(() -> runtime.callFunction("flood", output))
+          .isInstanceOfSatisfying(
+              GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("OUTPUT_LIMIT"));
+      assertThat(output.bytes).isBetween(Call.MAX_OUTPUT - 60_000L, (long) Call.MAX_OUTPUT);
+    }
+  }
+
+  /// A call that has logged enough is told so, and goes on.
+  @Test
+  void floodOfLogsIsRefused() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int log = module.importFunction("realm_host", "log", 3);
+    module.memory(1, 1);
+    Code line = new Code().constant(1).constant(0).constant(100).call(log);
+    // The number of lines until one is refused; then the refusal of the next.
+    Code flood = new Code().raw(0x03, 0x40).append(line).raw(0x45, 0x04, 0x40);
+    flood.get(0).constant(1).raw(0x6a).set(0).raw(0x0c, 1, 0x0b, 0x0b).get(0);
+    module.function("flood", 0, 1, flood);
+    module.function("again", 0, 0, new Code().append(line).drop().append(line));
+    long[] lines = new long[1];
+    GuestOutput output =
+        new GuestOutput() {
+          @Override
+          public void text(String text) {}
+
+          @Override
+          public void log(int level, String line) {
+            lines[0]++;
+          }
+        };
+    try (RealmRuntime runtime = runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(1000))) {
+      assertThat(runtime.callFunction("flood", output).value()).isEqualTo(10);
+      assertThat(lines[0]).isEqualTo(10);
+      assertThat(runtime.callFunction("again", output).value()).isZero();
+    }
+    try (RealmRuntime runtime = runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(100))) {
+      assertThat(runtime.callFunction("again", output).value()).isEqualTo(Errno.EDQUOT);
+    }
+  }
+}

@@ -1,0 +1,283 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.wasm.WasmModuleBuilder;
+import ai.realm.testing.wasm.WasmModuleBuilder.Code;
+import com.sun.management.UnixOperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// A worker that a guest took over: whatever it says, or does not read, the host goes on, and recycles it.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(180)
+final class WorkerTakeoverTest {
+  private static final TenantId A = new TenantId("a");
+
+  /// A guard against hanging, not a bound.
+  private static final Duration HANG = Duration.ofSeconds(60);
+
+  private static final Isolation.Worker WORKER = new Isolation.Worker("", 64L << 20);
+
+  private Backend backend;
+
+  @BeforeAll
+  void open() {
+    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+  }
+
+  @AfterAll
+  void close() {
+    backend.close();
+  }
+
+  private static void assertCode(Throwable failure, String code) {
+    assertThat(failure)
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).as(e.getMessage()).isEqualTo(code));
+  }
+
+  private static void await(java.util.function.BooleanSupplier condition, String what) {
+    long giveUp = System.nanoTime() + HANG.toNanos();
+    while (!condition.getAsBoolean() && System.nanoTime() - giveUp < 0) {
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
+    }
+    assertThat(condition.getAsBoolean()).as(what).isTrue();
+  }
+
+  /// One guest in a hostile worker.
+  private final class Attacked implements AutoCloseable {
+    final Memory64Manager memory64;
+    final ModelCatalog models;
+    final Realm realm;
+    final Workers workers;
+    final Workers.Slot slot;
+    final List<HostFunction> functions;
+
+    Attacked(String way, Duration deadline) {
+      RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+      memory64 = RealmRuntime.newMemory64(config);
+      models = new ModelCatalog(config);
+      realm =
+          new Realm(
+              A,
+              ResourceLimits.unbounded(GuestLimits.DEFAULT.withDeadline(deadline)),
+              models,
+              memory64,
+              GuestTools.NONE);
+      workers =
+          new Workers(
+              (isolation, wanted) ->
+                  WorkerProcess.start(folder -> HostileLaunch.command(way), wanted),
+              System::nanoTime);
+      slot = workers.join(A, WORKER);
+      functions = new HostFunctions(new GuestState(realm)).all();
+    }
+
+    GuestEngine.Module load() {
+      WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+      module.function("generate", 0, 0, new Code().constant(0));
+      return new WorkerGuestEngine(slot, functions).load(module.build(), realm.limits().guest());
+    }
+
+    WorkerProcess process() {
+      return Objects.requireNonNull(slot.present());
+    }
+
+    @Override
+    public void close() {
+      workers.close();
+      realm.close();
+      models.close();
+      memory64.close();
+    }
+  }
+
+  private Throwable attack(String way) {
+    try (Attacked attacked = new Attacked(way, HANG)) {
+      return attack(attacked);
+    }
+  }
+
+  private static Throwable attack(Attacked attacked) {
+    try (GuestSession session = new GuestSession(attacked.realm, attacked.load())) {
+      CallResult result = session.call("generate", GuestOutput.discard());
+      return new IllegalStateException("result " + result.value());
+    } catch (GuestTrapException | GuestFormatException e) {
+      return e;
+    } finally {
+      assertThat(attacked.realm.memory().used()).isZero();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "length",
+        "negative length",
+        "short",
+        "sequence",
+        "kind",
+        "function",
+        "negative function",
+        "arguments",
+        "few arguments",
+        "memory",
+        "negative memory",
+        "odd memory",
+        "text",
+        "truncate",
+        "hang up",
+        "exit"
+      })
+  void workerThatBreaksTheProtocolIsRecycled(String way) {
+    assertCode(attack(way), "WORKER_LOST");
+  }
+
+  @Test
+  void workerCannotInventErrorsOrWriteToTheTerminal() {
+    Throwable failure = attack("code");
+    assertCode(failure, "GUEST_TRAP");
+    assertThat(failure).hasMessage("let me\ufffd\ufffd[31min");
+  }
+
+  @Test
+  void bellsWithoutMessagesDoNoHarm() {
+    assertThat(attack("bells")).hasMessage("result 3");
+  }
+
+  /// Messages are always ready, so that the call's thread never waits.
+  @ParameterizedTest
+  @ValueSource(strings = {"host calls for ever", "memory for ever"})
+  void workerThatFloodsTheHostIsRecycledAtTheDeadline(String way) {
+    try (Attacked attacked = new Attacked(way, Duration.ofMillis(500))) {
+      Throwable failure = attack(attacked);
+      assertThat(failure)
+          .isInstanceOfSatisfying(
+              GuestTrapException.class,
+              // A machine that is busy may be late to notice that the guest has stopped.
+              e -> assertThat(e.code()).isIn("GUEST_DEADLINE", "GUEST_STUCK"));
+      await(() -> !attacked.process().isAlive(), "the worker is recycled");
+    }
+  }
+
+  @Test
+  void workerThatReadsNoCommandsKeepsNobodyAndIsRecycled() throws Exception {
+    WorkerProcess deaf =
+        WorkerProcess.start(folder -> HostileLaunch.command("deaf"), List.<HostFunction>of());
+    try (deaf) {
+      // More than the pipe and the queue hold.
+      CompletableFuture<Void> telling =
+          CompletableFuture.runAsync(() -> {
+            for (int i = 0; i < 200_000 && deaf.isAlive(); i++) {
+              deaf.interrupt(i);
+            }
+          });
+      telling.get(HANG.toSeconds(), TimeUnit.SECONDS);
+      assertThat(deaf.isAlive()).isFalse();
+      assertThatThrownBy(() -> deaf.open(1 << 16, 1 << 19))
+          .satisfies(e -> assertCode(e, "WORKER_LOST"))
+          .hasMessageContaining("does not read what it is told");
+    }
+  }
+
+  @Test
+  void lineThatIsNeverReadyLeavesNoDescriptors() {
+    var system = (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    WorkerProcess worker =
+        WorkerProcess.start(folder -> HostileLaunch.command("not ready"), List.<HostFunction>of());
+    try (worker) {
+      assertThatThrownBy(() -> WorkerLine.open(worker, 1, worker.folder(), 1 << 16, 1 << 19))
+          .hasMessageContaining("did not open an instance");
+      long before = system.getOpenFileDescriptorCount();
+      int lines = 10;
+      for (int i = 0; i < lines; i++) {
+        int id = 2 + i;
+        assertThatThrownBy(() -> WorkerLine.open(worker, id, worker.folder(), 1 << 16, 1 << 19))
+            .hasMessageContaining("did not open an instance");
+      }
+      assertThat(system.getOpenFileDescriptorCount() - before).isLessThan(lines);
+    }
+  }
+
+  /// A guest that ends its worker at each call gets no JVM and no compiler for each.
+  @Test
+  void workerThatIsLostAgainAndAgainIsStartedLessAndLess() {
+    AtomicLong clock = new AtomicLong(4711);
+    try (Workers workers =
+        new Workers(
+            (isolation, functions) -> WorkerProcess.start(folder -> List.of("true"), functions),
+            clock::get)) {
+      Workers.Slot slot = workers.join(A, WORKER);
+      for (int i = 0; i <= Workers.Restarts.FREE; i++) {
+        lose(slot);
+      }
+      assertThat(slot.starts()).isEqualTo(1 + Workers.Restarts.FREE);
+      for (int wait : new int[] {1_000, 2_000, 4_000, 8_000, 16_000, 32_000}) {
+        for (int i = 0; i < 3; i++) {
+          assertThatThrownBy(() -> slot.worker(List.of()))
+              .satisfies(e -> assertCode(e, "WORKER_LOST"))
+              .hasMessageContaining("the next is started in " + wait + " ms");
+        }
+        clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(wait));
+        lose(slot);
+      }
+      assertThat(slot.starts()).isEqualTo(1 + Workers.Restarts.FREE + 6);
+      // One that lived for a while was none of the row.
+      clock.addAndGet(TimeUnit.SECONDS.toNanos(64));
+      lose(slot);
+    }
+  }
+
+  private static void lose(Workers.Slot slot) {
+    WorkerProcess process = slot.worker(List.of());
+    await(() -> !process.isAlive(), "the process ends");
+  }
+
+  /// Also where a worker was started anew: compiling is one at a time over all of them.
+  @Test
+  void guestsAreLoadedOneAtATimeOverAllWorkers() throws Exception {
+    try (Workers workers = new Workers()) {
+      Workers.Slot one = workers.join(A, WORKER);
+      Workers.Slot other = workers.join(new TenantId("b"), WORKER);
+      CompletableFuture<Void> begun = new CompletableFuture<>();
+      CompletableFuture<Void> end = new CompletableFuture<>();
+      CompletableFuture<Void> compiling =
+          CompletableFuture.runAsync(() ->
+              one.compile(
+                  System.nanoTime() + HANG.toNanos(),
+                  () -> {
+                    begun.complete(null);
+                    end.orTimeout(HANG.toSeconds(), TimeUnit.SECONDS).join();
+                  }));
+      begun.get(HANG.toSeconds(), TimeUnit.SECONDS);
+      assertThatThrownBy(
+              () -> other.compile(System.nanoTime() + 1_000_000, () -> assertThat(true).isFalse()))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("COMPILER_BUSY"));
+      end.complete(null);
+      compiling.get(HANG.toSeconds(), TimeUnit.SECONDS);
+      AtomicLong ran = new AtomicLong();
+      other.compile(System.nanoTime() + HANG.toNanos(), ran::incrementAndGet);
+      assertThat(ran).hasValue(1);
+    }
+  }
+}
