@@ -50,12 +50,13 @@ final class GuestSession implements AutoCloseable {
   /// @throws GuestTrapException when the guest traps, exceeds a limit or is closed
   /// @throws GuestFormatException when it exports no such function
   /// @throws LimitException `GUEST_BUSY` when other calls, or the one whose tool this is, keep it for longer
-  ///     than a call may take; `CALL_DEPTH`
+  ///     than a call may take; `CALL_DEPTH`; `ARGUMENT_LIMIT`
   CallResult call(String name, GuestOutput output, Object... arguments) {
+    List<byte[]> texts = Call.texts(arguments);
     NestedCalls nested = NestedCalls.into(this, realm.tenant());
     lockWithin(realm.limits().guest().deadline());
     try {
-      return call(nested, new Call(List.of(arguments), output, realm), name, arguments);
+      return call(nested, new Call(texts, output, realm), name, arguments);
     } finally {
       lock.unlock();
     }

@@ -8,32 +8,91 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// What a realm has open, by random positive numbers that mean nothing in another realm. Used by the
-/// realm's guest thread; whoever ends the guest may close it meanwhile.
+/// What a realm has open, by random positive numbers that mean nothing in another realm. What lies behind
+/// them is charged to the realm's host memory until it is removed. Used by the realm's guest thread; whoever
+/// ends the guest may close it meanwhile.
 final class HandleTable {
+  /// The handle itself with a small object.
+  static final int HANDLE_BYTES = 256;
+
+  /// An open object, and what was charged for it.
+  private static final class Entry {
+    final AutoCloseable object;
+    long bytes;
+    boolean gone;
+
+    Entry(AutoCloseable object) {
+      this.object = object;
+      this.bytes = measure();
+    }
+
+    long measure() {
+      return HANDLE_BYTES + (object instanceof HeldObject held ? held.heldBytes() : 0);
+    }
+  }
+
   private final SecureRandom random = new SecureRandom();
-  private final Map<Integer, AutoCloseable> open = new ConcurrentHashMap<>();
+  private final Map<Integer, Entry> open = new ConcurrentHashMap<>();
   private final ReentrantLock lock = new ReentrantLock();
   private final int limit;
+  private final HostMemory memory;
   private boolean closed;
 
-  HandleTable(int limit) {
+  HandleTable(int limit, HostMemory memory) {
     this.limit = limit;
+    this.memory = memory;
   }
 
   /// A new handle, or 0 when the realm may open no more, as after [#close].
   int add(AutoCloseable object) {
     lock.lock();
     try {
-      if (closed || open.size() >= limit) {
+      if (closed || isFull()) {
+        return 0;
+      }
+      Entry entry = new Entry(object);
+      if (!memory.take(entry.bytes)) {
         return 0;
       }
       int handle;
       do {
         handle = random.nextInt() & Integer.MAX_VALUE;
       } while (handle == 0 || open.containsKey(handle));
-      open.put(handle, object);
+      open.put(handle, entry);
       return handle;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Whether there are as many handles as there may be.
+  boolean isFull() {
+    return open.size() >= limit;
+  }
+
+  /// Charges what the object behind a handle has grown, after it gave up what it can where that was too
+  /// much. Returns whether it could be charged.
+  boolean settle(int handle) {
+    Entry entry = open.get(handle);
+    if (entry == null || change(entry)) {
+      return true;
+    }
+    if (entry.object instanceof HeldObject held) {
+      held.shrink();
+    }
+    return change(entry);
+  }
+
+  private boolean change(Entry entry) {
+    long now = entry.measure();
+    lock.lock();
+    try {
+      if (now == entry.bytes || entry.gone) {
+        return true;
+      }
+      boolean charged = memory.change(entry.bytes, now);
+      entry.bytes = charged ? now : entry.bytes;
+      return charged;
     } finally {
       lock.unlock();
     }
@@ -41,12 +100,28 @@ final class HandleTable {
 
   /// The object behind a handle of that type, or null.
   <T> @Nullable T find(int handle, Class<T> type) {
-    AutoCloseable object = open.get(handle);
-    return type.isInstance(object) ? type.cast(object) : null;
+    Entry entry = open.get(handle);
+    return entry != null && type.isInstance(entry.object) ? type.cast(entry.object) : null;
   }
 
   void remove(int handle) {
-    open.remove(handle);
+    Entry entry = open.remove(handle);
+    if (entry != null) {
+      giveBack(entry);
+    }
+  }
+
+  /// A guest that does not stop may still change what it has open while that is closed under it.
+  private void giveBack(Entry entry) {
+    lock.lock();
+    try {
+      if (!entry.gone) {
+        entry.gone = true;
+        memory.give(entry.bytes);
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   int size() {
@@ -55,7 +130,7 @@ final class HandleTable {
 
   /// Hands every open object over and forgets it.
   void drain(Consumer<AutoCloseable> each) {
-    List<AutoCloseable> all;
+    List<Entry> all;
     lock.lock();
     try {
       all = List.copyOf(open.values());
@@ -63,7 +138,10 @@ final class HandleTable {
     } finally {
       lock.unlock();
     }
-    all.forEach(each);
+    for (Entry entry : all) {
+      each.accept(entry.object);
+      giveBack(entry);
+    }
   }
 
   /// The same, and nothing can be opened any more.

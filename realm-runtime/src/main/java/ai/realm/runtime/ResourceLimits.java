@@ -19,6 +19,8 @@ import ai.realm.engine.Priority;
 /// | `maxSequences`, `maxKvBlocks`, `maxQueuedSteps` | `SEQUENCE_LIMIT`, `KV_LIMIT`, `QUEUE_FULL` |
 /// | `storeBytes`, `savedKvBytes` | `STORE_LIMIT`, `SAVED_KV_LIMIT` |
 /// | `layerBytes` | `LAYER_LIMIT`; the guest gets `EDQUOT` |
+/// | texts of a call's arguments: 2 MiB each, 4 MiB together, always | `ARGUMENT_LIMIT` |
+/// | `hostBytes` | `HOST_MEMORY_LIMIT`; guests see `EDQUOT` |
 ///
 /// @param guest what each call may take
 /// @param memoryBytes linear memory of all instances, the logits that their steps keep included
@@ -34,6 +36,9 @@ import ai.realm.engine.Priority;
 /// @param storeBytes what its guests keep between calls
 /// @param savedKvBytes sequences that its guests saved
 /// @param layerBytes layers that its guests keep in host memory, 4 KiB more for each
+/// @param hostBytes of the host's heap behind its guests' handles (grammars with their masks, matchers,
+///     samplers, tools' answers) and for the texts that its calls emit; a quarter as much besides for
+///     compiled grammars that are kept for the next time
 /// @param priority who goes first when tenants compete
 /// @param weight share of the engine among tenants of one priority
 public record ResourceLimits(
@@ -51,6 +56,7 @@ public record ResourceLimits(
     long storeBytes,
     long savedKvBytes,
     long layerBytes,
+    long hostBytes,
     Priority priority,
     double weight) {
   public ResourceLimits {
@@ -67,6 +73,7 @@ public record ResourceLimits(
         || storeBytes < 0
         || savedKvBytes < 0
         || layerBytes < 0
+        || hostBytes < 1
         || !(weight > 0)) {
       throw new IllegalArgumentException(
           "resource limits: expected positive bounds, found one that is not");
@@ -101,6 +108,7 @@ public record ResourceLimits(
     private long storeBytes = 1 << 20;
     private long savedKvBytes = 64 << 20;
     private long layerBytes = 64 << 20;
+    private long hostBytes = 64 << 20;
     private Priority priority = Priority.NORMAL;
     private double weight = 1;
 
@@ -190,6 +198,12 @@ public record ResourceLimits(
       return this;
     }
 
+    /// The host's own memory behind handles and for emitted texts.
+    public Builder hostBytes(long value) {
+      hostBytes = value;
+      return this;
+    }
+
     /// Who goes first when tenants compete.
     public Builder priority(Priority value) {
       priority = value;
@@ -219,6 +233,7 @@ public record ResourceLimits(
           storeBytes,
           savedKvBytes,
           layerBytes,
+          hostBytes,
           priority,
           weight);
     }

@@ -29,6 +29,7 @@ final class StepRow {
   private static final int ENDS_GENERATION = 1;
 
   final GuestState.OpenSequence sequence;
+  private final int handle;
   final int at;
   final int tokens;
   final int count;
@@ -39,8 +40,9 @@ final class StepRow {
   final int matcher;
   private int prompt;
 
-  private StepRow(GuestState.OpenSequence sequence, GuestMemory memory, int at) {
+  private StepRow(GuestState.OpenSequence sequence, int handle, GuestMemory memory, int at) {
     this.sequence = sequence;
+    this.handle = handle;
     this.at = at;
     tokens = memory.getInt(at + 4);
     count = memory.getInt(at + 8);
@@ -52,9 +54,9 @@ final class StepRow {
   }
 
   static @Nullable StepRow read(GuestMemory memory, int at, GuestState state) {
-    GuestState.OpenSequence sequence =
-        state.handles().find(memory.getInt(at), GuestState.OpenSequence.class);
-    return sequence == null ? null : new StepRow(sequence, memory, at);
+    int handle = memory.getInt(at);
+    GuestState.OpenSequence sequence = state.handles().find(handle, GuestState.OpenSequence.class);
+    return sequence == null ? null : new StepRow(sequence, handle, memory, at);
   }
 
   int outputs() {
@@ -87,8 +89,8 @@ final class StepRow {
       memory.check(logprob, 4L * outputs());
     }
     Sampler sampler;
-    int handle = memory.getInt(at + 60);
-    if (handle == 0) {
+    int samplerHandle = memory.getInt(at + 60);
+    if (samplerHandle == 0) {
       try {
         sampler = ownSampler(memory);
       } catch (IllegalArgumentException e) {
@@ -96,11 +98,15 @@ final class StepRow {
       }
     } else {
       GrammarFunctions.OpenSampler open =
-          state.handles().find(handle, GrammarFunctions.OpenSampler.class);
+          state.handles().find(samplerHandle, GrammarFunctions.OpenSampler.class);
       if (open == null || open.host() != sequence.model.host()) {
         return open == null ? Errno.EBADF : Errno.EINVAL;
       }
       sampler = open.sampler();
+    }
+    int charged = sequence.charge(handle, hostBytes(samplerHandle == 0), state);
+    if (charged < 0) {
+      return charged;
     }
     sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
     sequence.request.wantLogprobs(logprob != 0);
@@ -120,6 +126,17 @@ final class StepRow {
       state.call().refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
     }
+  }
+
+  /// What the step makes the host hold: the candidates of its own sampler, where that draws or looks back,
+  /// and logits that are kept.
+  private long hostBytes(boolean ownSampler) {
+    long vocabulary = sequence.model.host().tokenizer().vocabulary().size();
+    float penalty = Float.intBitsToFloat(sequence.sampling[5]);
+    boolean greedy =
+        Float.intBitsToFloat(sequence.sampling[0]) == 0 && (penalty == 0 || penalty == 1);
+    boolean candidates = ownSampler && !greedy && outputs() > 0;
+    return 4L * sequence.tokens.length + (candidates ? 8 * vocabulary : 0);
   }
 
   /// The sampler of the record's own fields.
@@ -155,8 +172,13 @@ final class StepRow {
       try {
         open.matcher.prepare();
       } catch (GrammarException e) {
+        open.shrink();
         state.call().refuse(Errno.EDQUOT, e);
         return Errno.EDQUOT;
+      }
+      int settled = open.settle(matcher, state);
+      if (settled < 0) {
+        return settled;
       }
       sequence.request.constrain(
           noEnd ? sequence.model.host().withoutEnd(open.matcher) : open.matcher);

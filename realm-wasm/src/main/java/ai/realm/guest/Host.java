@@ -30,6 +30,9 @@ public final class Host {
   public static final int BUDGET_NEW_TOKENS = 1;
   public static final int BUDGET_MEMORY = 2;
 
+  /// Of a matcher's status: nothing but the end can follow.
+  static final int FINISHED = 2;
+
   // Kinds of grammars.
   public static final int GBNF = 0;
   public static final int JSON_SCHEMA = 1;
@@ -68,6 +71,9 @@ public final class Host {
 
   @Import(module = "realm_host", name = "emit_token")
   public static native int emitToken(int token);
+
+  @Import(module = "realm_host", name = "emit_token")
+  static native int emitToken(int token);
 
   @Import(module = "realm_host", name = "emit_text")
   public static native int emitText(int text, int length);
@@ -180,6 +186,15 @@ public final class Host {
 
   @Import(module = "realm_host", name = "matcher_mask")
   public static native int matcherMask(int matcher, int to, int capacityWords);
+
+  @Import(module = "realm_host", name = "matcher_accept")
+  static native int acceptToken(int matcher, int token);
+
+  @Import(module = "realm_host", name = "matcher_status")
+  static native int matcherStatus(int matcher);
+
+  @Import(module = "realm_host", name = "matcher_forced_tokens")
+  static native int forcedTokens(int matcher, int to, int capacity);
 
   @Import(module = "realm_host", name = "matcher_free")
   public static native int freeMatcher(int matcher);
