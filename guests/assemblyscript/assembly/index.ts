@@ -272,7 +272,7 @@ export class Model {
     const bytes = new StaticArray<u8>(64);
     let n = 0;
     for (let i = 0; i < ids.length && n < 2; i++) {
-      n += check(host.token_bytes(this.handle, ids[i], at(bytes) + n, 64 - n));
+      n += check(host.token_bytes(this.handle, ids[i], changetype<usize>(bytes) + n, 64 - n));
     }
     return n > 1 && bytes[0] == 0x20 && bytes[1] == 0x20;
   }
