@@ -49,7 +49,7 @@ function utf8(text: string): ArrayBuffer {
 
 /// Where the host reads or writes them.
 function at(buffer: ArrayBuffer): usize {
-  return at(buffer);
+  return changetype<usize>(buffer);
 }
 
 /// The version of the ABI that the host has.

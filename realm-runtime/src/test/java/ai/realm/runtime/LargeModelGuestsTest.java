@@ -38,7 +38,7 @@ final class LargeModelGuestsTest {
   private static final int CONTROL = 3;
   private static final int BYTES = 256;
 
-  @TempDir Path folder;
+  @TempDir static Path folder;
   private Backend backend;
   private RuntimeConfig config;
 
