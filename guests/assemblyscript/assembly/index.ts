@@ -49,7 +49,7 @@ function utf8(text: string): ArrayBuffer {
 
 /// Where the host reads or writes them.
 function at(buffer: ArrayBuffer): usize {
-  return at(buffer);
+  return changetype<usize>(buffer);
 }
 
 /// The version of the ABI that the host has.
@@ -272,7 +272,7 @@ export class Model {
     const bytes = new StaticArray<u8>(64);
     let n = 0;
     for (let i = 0; i < ids.length && n < 2; i++) {
-      n += check(host.token_bytes(this.handle, ids[i], at(bytes) + n, 64 - n));
+      n += check(host.token_bytes(this.handle, ids[i], changetype<usize>(bytes) + n, 64 - n));
     }
     return n > 1 && bytes[0] == 0x20 && bytes[1] == 0x20;
   }

@@ -27,24 +27,15 @@ function error(): i32 {
   return number;
 }
 
-function bytes(...values: i32[]): ArrayBuffer {
-  const all = new Uint8Array(values.length);
-  for (let i = 0; i < values.length; i++) all[i] = <u8>values[i];
-  return all.buffer;
+function bytes(values: StaticArray<u8>): ArrayBuffer {
+  const all = new ArrayBuffer(values.length);
+  memory.copy(changetype<usize>(all), changetype<usize>(values), values.length);
+  return all;
 }
 
 function same(a: ArrayBuffer | null, b: ArrayBuffer): bool {
   if (!a || a.byteLength != b.byteLength) return false;
   return memory.compare(changetype<usize>(a), changetype<usize>(b), b.byteLength) == 0;
-}
-
-function floats(a: f32, b: f32, c: f32, d: f32): StaticArray<f32> {
-  const all = new StaticArray<f32>(4);
-  all[0] = a;
-  all[1] = b;
-  all[2] = c;
-  all[3] = d;
-  return all;
 }
 
 function equal(a: StaticArray<f32>, b: StaticArray<f32>): bool {
@@ -82,7 +73,7 @@ function output(): void {
   expect("config flag", config.flag("flag", false) && !config.flag("none", false));
   emit("grüß dich 🦊");
   emitToken(7);
-  emitBytes(1, bytes(0, 1, 200, 255));
+  emitBytes(1, bytes([0, 1, 200, 255]));
   log(2, "conformance");
 }
 
@@ -98,13 +89,13 @@ function realm(): void {
   budgetLeft(9);
   expect("budget_left of what", error() == host.EINVAL);
 
-  expect("load nothing", loadBytes("key") === null && load("key") == "");
-  storeBytes("key", bytes(0, 1, 255));
-  expect("load bytes", same(loadBytes("key"), bytes(0, 1, 255)));
+  expect("load nothing", loadBytes("key") == null && load("key") == "");
+  storeBytes("key", bytes([0, 1, 255]));
+  expect("load bytes", same(loadBytes("key"), bytes([0, 1, 255])));
   store("key", "text");
   expect("load", load("key") == "text");
   store("key", "");
-  expect("store nothing", loadBytes("key") === null);
+  expect("store nothing", loadBytes("key") == null);
   expect("tool_call", callTool("quote", "é") == "<é>");
   callTool("none", "");
   expect("no tool", error() == host.ENOENT);
@@ -124,7 +115,10 @@ function model(model: Model): void {
   emitInts(3, numbers);
   const ids = model.tokenize("Hello Paris");
   expect("tokenize", ids.length > 0);
-  expect("continuation", model.detokenize(model.continuation(" Paris")) == " Paris");
+  const continuation = model.continuation(" Paris");
+  let continued = "";
+  for (let i = 0; i < continuation.length; i++) continued += String.UTF8.decode(model.tokenBytes(continuation[i]));
+  expect("continuation", continued == " Paris");
   expect("detokenize", model.detokenize(ids).endsWith("Hello Paris"));
   expect("token_bytes", model.tokenBytes(ids[ids.length - 1]).byteLength > 0);
   expect("token_flags", model.ends(model.endToken) && !model.ends(ids[0]));
@@ -243,12 +237,12 @@ function constraints(model: Model, prompt: StaticArray<i32>): void {
 }
 
 function layers(): void {
-  const a = floats(1, 2, 3, 4);
-  const b = floats(5, 6, 7, 8);
-  expect("matmul", equal(multiply(a, b, 2, 2, 2), floats(19, 22, 43, 50)));
-  expect("matmul transposed", equal(multiplyTransposed(a, b, 2, 2, 2), floats(17, 23, 39, 53)));
-  storeLayer("mine", 3, bytes(4, 5, 6));
-  expect("layer", same(loadLayer("mine", 3), bytes(4, 5, 6)));
+  const a: StaticArray<f32> = [1, 2, 3, 4];
+  const b: StaticArray<f32> = [5, 6, 7, 8];
+  expect("matmul", equal(multiply(a, b, 2, 2, 2), [19, 22, 43, 50]));
+  expect("matmul transposed", equal(multiplyTransposed(a, b, 2, 2, 2), [17, 23, 39, 53]));
+  storeLayer("mine", 3, bytes([4, 5, 6]));
+  expect("layer", same(loadLayer("mine", 3), bytes([4, 5, 6])));
   loadLayer("mine", 4);
   expect("no layer", error() == host.ENOENT);
   expect("layer stats", layerStats()[1] >= 1);

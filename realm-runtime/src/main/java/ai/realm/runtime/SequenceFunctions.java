@@ -89,7 +89,8 @@ final class SequenceFunctions {
     if (sequence.isBusy()) {
       return Errno.EBUSY;
     }
-    // Bytes of a character that emitted tokens never completed; what the guest reads itself is its own.
+    // Bytes of a character that emitted tokens never completed; what the guest reads itself is its
+    // own.
     if (sequence.unfinishedIsEmitted && !state.call().isCancelled()) {
       state.call().emit(sequence.decoder.finish());
     }

@@ -38,7 +38,7 @@ final class LargeModelGuestsTest {
   private static final int CONTROL = 3;
   private static final int BYTES = 256;
 
-  @TempDir private Path folder;
+  @TempDir static Path folder;
   private Backend backend;
   private RuntimeConfig config;
 
@@ -130,7 +130,7 @@ final class LargeModelGuestsTest {
 
   private static void zeros(GgufWriter writer, String name, long... extents) {
     Shape shape = Shape.of(extents);
-    MemorySegment data = MemorySegment.ofArray(new float[(int) shape.elements()]);
+    MemorySegment data = MemorySegment.ofArray(new byte[4 * (int) shape.elements()]);
     writer.tensor(name, GgmlType.F32, shape, data);
   }
 
@@ -142,7 +142,8 @@ final class LargeModelGuestsTest {
       assertThat(one.value()).isZero();
       assertThat(one.text()).isEqualTo("\"bread\"");
       int[] stats = guest.ints(1);
-      assertThat(stats[0]).as("steps: all that is forced goes in with the prompt").isEqualTo(1);
+      assertThat(stats[0]).as("steps: what is forced needs none").isLessThanOrEqualTo(1);
+      assertThat(stats[2]).as("forced tokens").isPositive();
       // As many tokens, but other ones: pieces of the model before would end the jump early.
       long other = guest.call("load_model", "other", "{}");
       CallResult again = guest.generate(other, "Hi", schema);

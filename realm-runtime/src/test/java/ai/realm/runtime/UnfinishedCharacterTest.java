@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class UnfinishedCharacterTest {
   private static final int ROOM = 1024;
 
-  @TempDir private Path folder;
+  @TempDir Path folder;
   private Backend backend;
   private Memory64Manager memory64;
   private ModelCatalog models;

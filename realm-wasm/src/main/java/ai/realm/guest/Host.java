@@ -223,7 +223,8 @@ public final class Host {
   public static native int embed(
       int modelOrSequence, int tokens, int count, int pooling, int to, int capacity);
 
-  // ---- low level: f32 matrices in linear memory, lengths in elements; layers in host memory -------
+  // ---- low level: f32 matrices in linear memory, lengths in elements; layers in host memory
+  // -------
 
   @Import(module = "realm_host", name = "candle_matmul")
   public static native int multiply(

@@ -60,7 +60,9 @@ public final class Config {
       System.arraycopy(texts, 0, longer, 0, texts.length);
       longer[texts.length] = readText();
       texts = longer;
-      at += peek() == ',' ? 1 : 0;
+      if (peek() == ',') {
+        at++;
+      }
     }
     return texts;
   }

@@ -1,7 +1,5 @@
 package ai.realm.guest.sdk;
 
-import ai.realm.guest.Host;
-
 /// What the host refused, by its error number ([Host]); [Call#run] hands it to the caller as the result.
 public final class HostException extends RuntimeException {
   private static final long serialVersionUID = 1;

@@ -22,7 +22,9 @@ public record Message(String role, String content) {
       if (c == '"' || c == '\\') {
         json.append('\\').append(c);
       } else if (c < 0x20) {
-        json.append("\\u00").append((char) ('0' + (c >> 4))).append("0123456789abcdef".charAt(c & 15));
+        json.append("\\u00")
+            .append((char) ('0' + (c >> 4)))
+            .append("0123456789abcdef".charAt(c & 15));
       } else {
         json.append(c);
       }

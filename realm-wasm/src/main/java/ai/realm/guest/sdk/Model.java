@@ -55,8 +55,7 @@ public final class Model {
     int mark = scratch.mark();
     int at = scratch.put(utf8);
     try {
-      return scratch.readInts(
-          (to, cap) -> Host.tokenize(handle, at, utf8.length, flags, to, cap));
+      return scratch.readInts((to, cap) -> Host.tokenize(handle, at, utf8.length, flags, to, cap));
     } finally {
       scratch.release(mark);
     }

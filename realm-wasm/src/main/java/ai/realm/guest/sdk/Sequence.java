@@ -34,8 +34,7 @@ public final class Sequence implements AutoCloseable {
   /// The text that a token adds: whole characters, the rest waits for the next token.
   public String text(int token) {
     // Once: the host's decoder moves on with each call.
-    return Scratch.text(
-        scratch.readBytes((to, cap) -> Host.sequenceText(handle, token, to, cap)));
+    return Scratch.text(scratch.readBytes((to, cap) -> Host.sequenceText(handle, token, to, cap)));
   }
 
   /// Keeps the sequence for later calls and realms of the tenant, in place of what has the name.

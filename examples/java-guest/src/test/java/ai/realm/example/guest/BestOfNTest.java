@@ -72,7 +72,8 @@ final class BestOfNTest {
       // Errors of the host come back as results, and nothing is left open: the next call goes on.
       assertThat(generate(runtime, model, STORY, config.formatted(65, 1)).value()).isEqualTo(-22);
       assertThat(generate(runtime, model, "What is the capital of France?", "{\"temperature\":0}"))
-          .satisfies(answer -> assertThat(answer.text()).isEqualTo("The capital of France is Paris."))
+          .satisfies(
+              answer -> assertThat(answer.text()).isEqualTo("The capital of France is Paris."))
           .satisfies(answer -> assertThat(answer.value()).isZero());
       assertThat(runtime.callFunction("unload_model", model).value()).isZero();
     }
