@@ -12,6 +12,11 @@ final class Automaton {
 
   static final int PLAIN = -1;
 
+  // Sizes, about: what is kept for each state and machine, and an array's own.
+  private static final long STATE_BYTES = 18;
+  private static final long MACHINE_BYTES = 84;
+  private static final int ARRAY_BYTES = 16;
+
   final ByteClasses classes;
   final int root;
 
@@ -24,8 +29,7 @@ final class Automaton {
   /// Per machine: most repetitions.
   final int[] countMax;
 
-  /// `next[state * classes.count() + class]`, −1 where there is none.
-  final int[] next;
+  private final Transitions moves;
 
   /// Pairs of machine and return state.
   final int[][] calls;
@@ -42,48 +46,51 @@ final class Automaton {
   /// Per machine: the byte classes that can follow its end.
   final BitSet[] follow;
 
-  Automaton(
-      ByteClasses classes,
-      int root,
-      int[] start,
-      int[] countMin,
-      int[] countMax,
-      int[] next,
-      int[][] calls,
-      boolean[] accepting) {
+  private final long byteSize;
+
+  Automaton(ByteClasses classes, int root, Machines machines, Budget budget) {
     this.classes = classes;
     this.root = root;
-    this.start = start;
-    this.countMin = countMin;
-    this.countMax = countMax;
-    this.next = next;
-    this.calls = calls;
-    this.accepting = accepting;
+    this.start = machines.start();
+    this.countMin = machines.countMin();
+    this.countMax = machines.countMax();
+    this.calls = machines.calls();
+    this.accepting = machines.accepting();
     this.readsBytes = new boolean[accepting.length];
-    this.distance = new int[accepting.length];
     this.machine = new int[accepting.length];
     for (int m = 0; m < start.length; m++) {
       int end = m + 1 < start.length ? start[m + 1] : accepting.length;
       Arrays.fill(machine, start[m], end, m);
     }
-    measure();
-    prune();
-    this.follow = new BitSet[start.length];
-    findFollowers();
+    this.distance = Distances.of(machines, budget);
+    prune(machines.moves());
+    this.follow = Followers.of(machines, distance, machine, classes.count(), budget);
+    this.moves = Transitions.pack(machines.moves(), classes.count(), budget);
+    this.byteSize = size();
+    budget.automaton(byteSize);
   }
 
   /// About how many bytes it takes.
   long byteSize() {
-    long size = 4L * next.length + 32L * states();
+    return byteSize;
+  }
+
+  private long size() {
+    long size = moves.byteSize() + STATE_BYTES * states() + MACHINE_BYTES * start.length;
     for (int[] pairs : calls) {
-      size += 4L * pairs.length;
+      size += pairs.length == 0 ? 0 : ARRAY_BYTES + 4L * pairs.length;
     }
     return size;
   }
 
+  /// The state behind a byte class, or −1.
+  int move(int state, int byteClass) {
+    return moves.next(state, byteClass);
+  }
+
   /// The state behind a byte, or −1.
   int next(int state, int value) {
-    return next[state * classes.count() + classes.of(value)];
+    return moves.next(state, classes.of(value));
   }
 
   /// The bytes that can follow a machine's end.
@@ -120,115 +127,33 @@ final class Automaton {
     return Math.min(NEVER, a + b);
   }
 
-  /// Least fixed point; backwards, since machines mostly call later ones.
-  private void measure() {
-    Arrays.fill(distance, NEVER);
-    int n = classes.count();
-    boolean changed = true;
-    while (changed) {
-      changed = false;
-      for (int s = states() - 1; s >= 0; s--) {
-        int best = accepting[s] ? 0 : distance[s];
-        for (int c = 0; c < n; c++) {
-          int t = next[s * n + c];
-          if (t >= 0) {
-            best = Math.min(best, plus(1, distance[t]));
-          }
-        }
-        int[] pairs = calls[s];
-        for (int i = 0; i < pairs.length; i += 2) {
-          best = Math.min(best, plus(distanceThrough(pairs[i]), distance[pairs[i + 1]]));
-        }
-        if (best < distance[s]) {
-          distance[s] = best;
-          changed = true;
-        }
-      }
-    }
-  }
-
   /// Takes away every way into a state from which no word can be finished.
-  private void prune() {
-    int n = classes.count();
+  private void prune(int[][] rows) {
     for (int s = 0; s < states(); s++) {
-      for (int c = 0; c < n; c++) {
-        int t = next[s * n + c];
-        if (t >= 0 && distance[t] >= NEVER) {
-          next[s * n + c] = -1;
-        }
-        readsBytes[s] |= next[s * n + c] >= 0;
-      }
-      int[] pairs = calls[s];
-      int[] kept = new int[pairs.length];
+      int[] row = rows[s];
       int k = 0;
+      for (int i = 0; i < row.length; i += 2) {
+        if (distance[row[i + 1]] < NEVER) {
+          row[k++] = row[i];
+          row[k++] = row[i + 1];
+        }
+      }
+      rows[s] = cut(row, k);
+      readsBytes[s] = k > 0;
+      int[] pairs = calls[s];
+      k = 0;
       for (int i = 0; i < pairs.length; i += 2) {
         if (distanceThrough(pairs[i]) < NEVER && distance[pairs[i + 1]] < NEVER) {
-          kept[k++] = pairs[i];
-          kept[k++] = pairs[i + 1];
+          pairs[k++] = pairs[i];
+          pairs[k++] = pairs[i + 1];
         }
       }
-      calls[s] = Arrays.copyOf(kept, k);
+      calls[s] = cut(pairs, k);
     }
   }
 
-  /// What can be read first from a state and what can follow a machine, as a least fixed point. Only
-  /// states that machines start in or return to matter.
-  private void findFollowers() {
-    BitSet wanted = new BitSet();
-    for (int m = 0; m < start.length; m++) {
-      follow[m] = new BitSet();
-      wanted.set(start[m]);
-    }
-    for (int[] pairs : calls) {
-      for (int i = 1; i < pairs.length; i += 2) {
-        wanted.set(pairs[i]);
-      }
-    }
-    BitSet[] first = new BitSet[states()];
-    int n = classes.count();
-    for (int s = 0; s < states(); s++) {
-      first[s] = new BitSet();
-      for (int c = 0; c < n && wanted.get(s); c++) {
-        first[s].set(c, next[s * n + c] >= 0);
-      }
-    }
-    boolean changed = true;
-    while (changed) {
-      changed = false;
-      for (int s = states() - 1; s >= 0; s--) {
-        changed |= wanted.get(s) && readFirst(s, first);
-      }
-      for (int s = 0; s < states(); s++) {
-        changed |= follow(s, first);
-      }
-    }
-  }
-
-  private boolean readFirst(int state, BitSet[] first) {
-    int before = first[state].cardinality();
-    int[] pairs = calls[state];
-    for (int i = 0; i < pairs.length; i += 2) {
-      first[state].or(first[start[pairs[i]]]);
-      if (distanceThrough(pairs[i]) == 0) {
-        first[state].or(first[pairs[i + 1]]);
-      }
-    }
-    return first[state].cardinality() != before;
-  }
-
-  private boolean follow(int state, BitSet[] first) {
-    boolean changed = false;
-    int[] pairs = calls[state];
-    for (int i = 0; i < pairs.length; i += 2) {
-      BitSet after = follow[pairs[i]];
-      int before = after.cardinality();
-      after.or(first[pairs[i + 1]]);
-      if (distance[pairs[i + 1]] == 0) {
-        after.or(follow[machine[state]]);
-      }
-      changed |= after.cardinality() != before;
-    }
-    return changed;
+  private static int[] cut(int[] list, int length) {
+    return length == list.length ? list : length == 0 ? Machines.NONE : Arrays.copyOf(list, length);
   }
 
   /// Whether a state can only return.

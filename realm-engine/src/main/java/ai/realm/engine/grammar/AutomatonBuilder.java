@@ -3,8 +3,10 @@ package ai.realm.engine.grammar;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Compiles rules into an [Automaton]. Rules that are neither recursive nor shared are laid into their
@@ -77,29 +79,32 @@ final class AutomatonBuilder {
 
   private Automaton join(
       List<Dfa> machines, int[] start, int states, ByteClasses classes, int root) {
-    int n = classes.count();
-    int[] next = new int[Math.multiplyExact(states, n)];
+    int[][] moves = new int[states][];
     int[][] calls = new int[states][];
     boolean[] accepting = new boolean[states];
     for (int m = 0; m < machines.size(); m++) {
       Dfa dfa = machines.get(m);
       int offset = start[m];
       for (int s = 0; s < dfa.size(); s++) {
-        for (int c = 0; c < n; c++) {
-          int t = dfa.next(s, c);
-          next[(offset + s) * n + c] = t < 0 ? -1 : t + offset;
-        }
-        int[] pairs = dfa.calls(s).clone();
-        for (int i = 1; i < pairs.length; i += 2) {
-          pairs[i] += offset;
-        }
-        calls[offset + s] = pairs;
+        moves[offset + s] = shifted(dfa.moves(s), offset);
+        calls[offset + s] = shifted(dfa.calls(s), offset);
         accepting[offset + s] = dfa.accepting(s);
       }
       budget.time();
     }
     return new Automaton(
-        classes, root, start, ints(countMin), ints(countMax), next, calls, accepting);
+        classes,
+        root,
+        new Machines(start, ints(countMin), ints(countMax), moves, calls, accepting),
+        budget);
+  }
+
+  /// Pairs whose second is a state, with that state numbered from `offset` on.
+  private static int[] shifted(int[] pairs, int offset) {
+    for (int i = 1; i < pairs.length; i += 2) {
+      pairs[i] += offset;
+    }
+    return pairs;
   }
 
   private static int[] ints(List<Integer> list) {
@@ -245,17 +250,17 @@ final class AutomatonBuilder {
   }
 
   /// The machines that a machine can call before its first byte.
-  private static int[] leftCalls(Automaton automaton, int machine) {
+  private int[] leftCalls(Automaton automaton, int machine) {
     List<Integer> todo = new ArrayList<>(List.of(automaton.start[machine]));
-    BitSet seen = new BitSet();
+    Set<Integer> seen = new HashSet<>();
     BitSet called = new BitSet();
     while (!todo.isEmpty()) {
       int s = todo.removeLast();
-      if (seen.get(s)) {
+      if (!seen.add(s)) {
         continue;
       }
-      seen.set(s);
       int[] pairs = automaton.calls[s];
+      budget.work(1 + pairs.length);
       for (int i = 0; i < pairs.length; i += 2) {
         called.set(pairs[i]);
         if (automaton.distanceThrough(pairs[i]) == 0) {

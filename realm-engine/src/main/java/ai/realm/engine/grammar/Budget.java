@@ -1,10 +1,20 @@
 package ai.realm.engine.grammar;
 
-/// What one compilation has left of its [GrammarLimits]. Used by one thread.
+/// What one compilation has left of its [GrammarLimits]. Used by one thread; an interrupt of it ends the
+/// compilation and stays set.
 final class Budget {
+  /// Units of work between two looks at the clock.
+  private static final int LOOK = 4096;
+
+  /// Bytes of machines under construction for each byte of the automaton.
+  private static final int WORKING = 4;
+
   private final GrammarLimits limits;
   private final long deadlineNanos;
   private int states;
+  private long bytes;
+  private long work;
+  private long nextLook = LOOK;
 
   Budget(GrammarLimits limits) {
     this.limits = limits;
@@ -49,10 +59,45 @@ final class Budget {
     }
   }
 
+  /// Takes bytes of machines under construction; negative ones are given back.
+  void bytes(long added) {
+    bytes += added;
+    if (bytes > WORKING * limits.maxBytes()) {
+      throw GrammarException.limit(
+          "grammar: expected to compile within %d bytes".formatted(WORKING * limits.maxBytes()));
+    }
+  }
+
+  /// Checks the size of the finished automaton.
+  void automaton(long size) {
+    if (size > limits.maxBytes()) {
+      throw GrammarException.limit(
+          "grammar: expected an automaton of at most %d bytes, found %d"
+              .formatted(limits.maxBytes(), size));
+    }
+  }
+
+  /// Counts steps of a computation that no other count bounds.
+  void work(long steps) {
+    work += steps;
+    if (work >= nextLook) {
+      nextLook = work + LOOK;
+      time();
+    }
+  }
+
+  /// Steps that were counted.
+  long work() {
+    return work;
+  }
+
   void time() {
     if (System.nanoTime() - deadlineNanos > 0) {
       throw GrammarException.limit(
           "grammar: expected to compile within %d ms".formatted(limits.maxMillis()));
+    }
+    if (Thread.currentThread().isInterrupted()) {
+      throw GrammarException.limit("grammar: interrupted before it was compiled");
     }
   }
 }

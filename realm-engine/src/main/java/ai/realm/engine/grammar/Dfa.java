@@ -23,18 +23,27 @@ final class Dfa {
     }
   }
 
+  /// A set of nodes in a map, about, besides its ids.
+  private static final long NODES_BYTES = 96;
+
+  /// A state, about, besides its moves and calls.
+  private static final long STATE_BYTES = 48;
+
   private final Nfa nfa;
   private final ByteClasses classes;
   private final Budget budget;
   private final Map<Nodes, Integer> byTargets = new HashMap<>();
   private final Map<Nodes, Integer> byClosure = new HashMap<>();
   private final List<int[]> closures = new ArrayList<>();
-  private final List<int[]> next = new ArrayList<>();
+  private final List<int[]> moves = new ArrayList<>();
   private final List<int[]> calls = new ArrayList<>();
   private final List<Boolean> accepting = new ArrayList<>();
   private final int[] seen;
   private final int[] stack;
   private int generation;
+
+  /// Bytes of what only the construction needs.
+  private long scratch;
 
   Dfa(Nfa nfa, ByteClasses classes, Budget budget) {
     this.nfa = nfa;
@@ -46,15 +55,36 @@ final class Dfa {
     for (int s = 0; s < closures.size(); s++) {
       expand(s);
     }
+    closures.clear();
+    byTargets.clear();
+    byClosure.clear();
+    budget.bytes(-scratch);
   }
 
   int size() {
-    return closures.size();
+    return moves.size();
+  }
+
+  /// Pairs of byte class and the state behind it, classes ascending.
+  int[] moves(int state) {
+    return moves.get(state);
   }
 
   /// The state behind one byte class, or −1.
   int next(int state, int byteClass) {
-    return next.get(state)[byteClass];
+    int[] row = moves.get(state);
+    int low = 0;
+    int high = row.length / 2 - 1;
+    while (low <= high) {
+      int middle = low + high >>> 1;
+      int at = row[2 * middle];
+      if (at == byteClass) {
+        return row[2 * middle + 1];
+      }
+      low = at < byteClass ? middle + 1 : low;
+      high = at < byteClass ? high : middle - 1;
+    }
+    return -1;
   }
 
   /// Pairs of machine and the state to return to.
@@ -70,7 +100,7 @@ final class Dfa {
   /// repetitions can then be counted.
   boolean isCountable() {
     for (int s = 0; s < size(); s++) {
-      boolean goesOn = Arrays.stream(next.get(s)).anyMatch(t -> t >= 0);
+      boolean goesOn = moves.get(s).length > 0;
       if (calls.get(s).length > 0 || accepting.get(s) && (goesOn || s == 0)) {
         return false;
       }
@@ -88,12 +118,14 @@ final class Dfa {
       switch (nfa.kind(node)) {
         case Nfa.BYTES -> {
           int last = classes.of(nfa.last(node));
+          budget.work(1 + last - classes.of(nfa.first(node)));
           for (int c = classes.of(nfa.first(node)); c <= last; c++) {
             targets[c] = append(targets[c], counts[c]++, nfa.target(node));
           }
         }
         case Nfa.CALL -> {
-          int[] known = called.getOrDefault(nfa.machine(node), new int[0]);
+          int[] known = called.getOrDefault(nfa.machine(node), Machines.NONE);
+          budget.work(1 + known.length);
           int[] more = Arrays.copyOf(known, known.length + 1);
           more[known.length] = nfa.target(node);
           called.put(nfa.machine(node), more);
@@ -101,13 +133,18 @@ final class Dfa {
         default -> {}
       }
     }
-    int[] row = new int[n];
+    int[] row = new int[2 * n];
+    int k = 0;
     for (int c = 0; c < n; c++) {
       int[] t = targets[c];
-      row[c] = t == null ? -1 : state(t, counts[c]);
+      if (t != null) {
+        row[k++] = c;
+        row[k++] = state(t, counts[c]);
+      }
     }
-    next.set(state, row);
-    int[] pairs = new int[2 * called.size()];
+    moves.set(state, k == 0 ? Machines.NONE : Arrays.copyOf(row, k));
+    budget.bytes(4L * k + 8L * called.size());
+    int[] pairs = called.isEmpty() ? Machines.NONE : new int[2 * called.size()];
     int i = 0;
     for (Map.Entry<Integer, int[]> call : called.entrySet()) {
       pairs[i++] = call.getKey();
@@ -131,18 +168,27 @@ final class Dfa {
       return known;
     }
     Nodes closure = new Nodes(closure(sorted));
+    budget.work(count + closure.ids.length);
+    charge(NODES_BYTES + 4L * count);
     Integer same = byClosure.get(closure);
     if (same == null) {
       same = closures.size();
       byClosure.put(closure, same);
       budget.states(1);
+      budget.bytes(STATE_BYTES);
+      charge(NODES_BYTES + 4L * closure.ids.length);
       closures.add(closure.ids);
-      next.add(new int[0]);
-      calls.add(new int[0]);
+      moves.add(Machines.NONE);
+      calls.add(Machines.NONE);
       accepting.add(Arrays.stream(closure.ids).anyMatch(id -> nfa.kind(id) == Nfa.END));
     }
     byTargets.put(key, same);
     return same;
+  }
+
+  private void charge(long bytes) {
+    scratch += bytes;
+    budget.bytes(bytes);
   }
 
   /// The nodes other than forks that can be reached without input, sorted.

@@ -1,13 +1,14 @@
 package ai.realm.engine.grammar;
 
 import java.nio.charset.StandardCharsets;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /// A compiled constraint on output: what texts it may become. Thread-safe; compiled once, then followed
-/// by a [Matcher] for each output. Keeps the masks of the vocabulary that it was last used with.
+/// by a [Matcher] for each output. Keeps the masks of the vocabularies that it is used with.
 public final class Grammar {
   private final Automaton automaton;
-  private final AtomicReference<StateMasks> masks = new AtomicReference<>();
+  private final Map<TokenTrie, StateMasks> masks = new ConcurrentHashMap<>();
 
   private Grammar(Automaton automaton) {
     this.automaton = automaton;
@@ -49,12 +50,7 @@ public final class Grammar {
 
   /// The masks over a vocabulary, shared by all matchers on it.
   StateMasks masks(TokenTrie vocabulary) {
-    StateMasks known = masks.get();
-    if (known == null || known.trie != vocabulary) {
-      known = new StateMasks(automaton, vocabulary);
-      masks.set(known);
-    }
-    return known;
+    return masks.computeIfAbsent(vocabulary, v -> new StateMasks(automaton, v));
   }
 
   Automaton automaton() {
@@ -63,8 +59,16 @@ public final class Grammar {
 
   /// About how many bytes it takes, with the masks that were made so far.
   public long byteSize() {
-    StateMasks known = masks.get();
-    return automaton.byteSize() + (known == null ? 0 : known.byteSize());
+    long size = automaton.byteSize();
+    for (StateMasks known : masks.values()) {
+      size += known.byteSize();
+    }
+    return size;
+  }
+
+  /// Forgets the masks that were made so far: they are made anew when they are needed.
+  public void forgetMasks() {
+    masks.values().forEach(StateMasks::forget);
   }
 
   /// Number of automaton states.

@@ -2,6 +2,7 @@ package ai.realm.engine.grammar;
 
 import java.math.BigDecimal;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -284,6 +285,20 @@ final class JsonText {
       }
     }
     return out.append('"').toString();
+  }
+
+  /// What equals that of another value exactly where the values are the same, for look-ups.
+  static Object key(Object value) {
+    return switch (value) {
+      case BigDecimal n -> n.stripTrailingZeros();
+      case List<?> list -> list.stream().map(JsonText::key).toList();
+      case Map<?, ?> map -> {
+        Map<Object, Object> keys = new HashMap<>();
+        map.forEach((name, member) -> keys.put(name, key(member)));
+        yield keys;
+      }
+      default -> value;
+    };
   }
 
   /// Whether two values are equal as JSON Schema has it: numbers by value, objects in any order.

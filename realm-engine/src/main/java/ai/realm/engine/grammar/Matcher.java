@@ -19,6 +19,9 @@ public final class Matcher implements TokenConstraint {
   private static final int MAX_FORCED_BYTES = 4096;
   private static final int NONE = -1;
 
+  /// Itself and empty maps and lists, about.
+  private static final long OWN_BYTES = 1024;
+
   private final StateMasks masks;
   private final Automaton automaton;
   private final TokenTrie trie;
@@ -112,6 +115,30 @@ public final class Matcher implements TokenConstraint {
     }
   }
 
+  /// About how many bytes it takes besides its grammar. Grows as the output goes on, within bounds.
+  public long byteSize() {
+    return OWN_BYTES + 8L * (path.length + scratch.length + prepared.length) + positions.byteSize();
+  }
+
+  /// Forgets what it knows of other places than the present one: it is found anew when it is needed.
+  public void forget() {
+    if (position != Position.DEAD) {
+      move(positions.adopt(position));
+    }
+  }
+
+  private void tidy() {
+    move(positions.tidy(position));
+  }
+
+  private void move(Position to) {
+    if (to != position) {
+      // What was walked before would keep all that can be reached from there.
+      Arrays.fill(path, Position.DEAD);
+    }
+    position = to;
+  }
+
   private void compute(long[] allowed) {
     settle();
     Arrays.fill(allowed, 0);
@@ -122,7 +149,7 @@ public final class Matcher implements TokenConstraint {
     if (ended) {
       return;
     }
-    position = positions.tidy(position);
+    tidy();
     for (int i = 0; i < position.size(); i++) {
       int state = position.states[i];
       Frame frame = position.frames[i];
@@ -213,6 +240,7 @@ public final class Matcher implements TokenConstraint {
 
   private Position after(byte[] text) {
     positions.allot(Positions.ACCEPT_WORK);
+    tidy();
     Position p = position;
     for (int i = 0; i < text.length && p != Position.DEAD; i++) {
       p = positions.step(p, automaton.classes.of(text[i] & 0xFF));
@@ -252,7 +280,8 @@ public final class Matcher implements TokenConstraint {
     if (trie.isEndOfGeneration(token)) {
       ended = true;
     } else {
-      position = positions.tidy(after(trie.text(token)));
+      position = after(trie.text(token));
+      tidy();
     }
   }
 
@@ -266,7 +295,8 @@ public final class Matcher implements TokenConstraint {
       throw new IllegalArgumentException("this text is not allowed by the grammar here");
     }
     isPrepared = false;
-    position = positions.tidy(to);
+    position = to;
+    tidy();
   }
 
   /// The bytes that must come next, whatever is sampled: to be appended without a step for each token.
@@ -279,7 +309,7 @@ public final class Matcher implements TokenConstraint {
     while (p != Position.DEAD && !p.complete && out.size() < MAX_FORCED_BYTES) {
       int only = -1;
       Position to = Position.DEAD;
-      for (int c = 0; c < automaton.classes.count(); c++) {
+      for (int c = 0; c < automaton.classes.count() && only >= -1; c++) {
         Position next = positions.step(p, c);
         if (next != Position.DEAD) {
           only = only == -1 && automaton.classes.single(c) ? c : -2;

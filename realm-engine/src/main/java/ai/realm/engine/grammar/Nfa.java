@@ -14,6 +14,9 @@ final class Nfa {
   static final int END = 3;
   static final int NONE = -1;
 
+  /// With the room that arrays grow into.
+  private static final long NODE_BYTES = 20;
+
   /// @param target the node that follows
   private record Range(int first, int last, int target) {}
 
@@ -75,6 +78,7 @@ final class Nfa {
     }
     if ((size & 15) == 15) {
       budget.states(1);
+      budget.bytes(16 * NODE_BYTES);
     }
     kind[size] = (byte) k;
     a[size] = first;

@@ -17,10 +17,20 @@ final class Positions {
 
   private static final int MAX_CACHED = 4000;
 
-  /// States and successors of all positions that are kept.
+  /// Slots, of [#SLOT_BYTES] bytes, of all positions and stacks that are kept from token to token.
   private static final int MAX_SLOTS = 500_000;
 
-  private static final int FRAME_SLOTS = 12;
+  /// The same within one mask or move; only grammars that read a text in very many ways come near.
+  private static final int MAX_WORKING_SLOTS = 4_000_000;
+
+  static final int SLOT_BYTES = 4;
+
+  // Slots of a stack's frame, of a position without its states, and of an array's own, with their
+  // places
+  // in maps.
+  private static final int FRAME_SLOTS = 25;
+  private static final int POSITION_SLOTS = 32;
+  private static final int ARRAY_SLOTS = 4;
 
   /// Comparisons and steps that one mask may cost; some ten milliseconds. Only grammars that read a text
   /// in very many ways come near.
@@ -107,14 +117,30 @@ final class Positions {
     Position fresh =
         new Position(position.states, position.frames, position.complete, position.rest);
     known.put(fresh, fresh);
+    slots += POSITION_SLOTS + 2 * fresh.size();
     return fresh;
+  }
+
+  private void hold(int more) {
+    slots += more;
+    if (slots > MAX_WORKING_SLOTS) {
+      known = new HashMap<>();
+      frames = new HashMap<>();
+      throw GrammarException.limit(
+          "grammar: expected fewer ways to read the output so far; keeping them all takes too much");
+    }
+  }
+
+  /// About how many bytes it keeps.
+  long byteSize() {
+    return (long) SLOT_BYTES * slots;
   }
 
   Position step(Position from, int byteClass) {
     @Nullable Position[] row = from.next;
     if (row == null) {
       row = new @Nullable Position[classCount];
-      slots += classCount;
+      hold(ARRAY_SLOTS + classCount);
       from.next = row;
     }
     Position to = row[byteClass];
@@ -129,7 +155,7 @@ final class Positions {
     begin();
     spend(1 + from.size());
     for (int i = 0; i < from.size(); i++) {
-      int t = automaton.next[from.states[i] * classCount + byteClass];
+      int t = automaton.move(from.states[i], byteClass);
       if (t >= 0) {
         push(t, from.frames[i]);
       }
@@ -169,7 +195,7 @@ final class Positions {
     if (same != null) {
       return same;
     }
-    slots += n;
+    hold(POSITION_SLOTS + 2 * n);
     return fresh;
   }
 
@@ -214,7 +240,7 @@ final class Positions {
     if (known != null) {
       return known;
     }
-    slots += FRAME_SLOTS;
+    hold(FRAME_SLOTS);
     return frame;
   }
 

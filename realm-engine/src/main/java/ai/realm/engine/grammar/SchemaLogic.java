@@ -23,12 +23,16 @@ final class SchemaLogic {
 
   /// Whether a value is valid.
   boolean isValid(Object value, Shape shape) {
+    List<Object> values = shape.values;
+    return (values == null || values.stream().anyMatch(v -> JsonText.same(v, value)))
+        && isOtherwiseValid(value, shape);
+  }
+
+  /// Whether one of a shape's values is valid by what else it asks for.
+  boolean isOtherwiseValid(Object value, Shape shape) {
+    budget.work(64);
     EnumSet<JsonType> types = shape.types;
     if (types != null && types.stream().noneMatch(t -> t.contains(value))) {
-      return false;
-    }
-    List<Object> values = shape.values;
-    if (values != null && values.stream().noneMatch(v -> JsonText.same(v, value))) {
       return false;
     }
     boolean valid =
@@ -115,7 +119,7 @@ final class SchemaLogic {
   /// All values of a shape, where they are few.
   List<Object> finiteValues(Shape shape) {
     if (shape.values != null && shape.pending.isEmpty()) {
-      return shape.values.stream().filter(v -> isValid(v, shape)).toList();
+      return shape.values.stream().filter(v -> isOtherwiseValid(v, shape)).toList();
     }
     List<Object> all = new ArrayList<>();
     EnumSet<JsonType> types = shape.types;

@@ -3,6 +3,7 @@ package ai.realm.engine.grammar;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -105,8 +106,9 @@ final class Shape {
     if (before == null) {
       values = allowed;
     } else {
-      values =
-          before.stream().filter(v -> allowed.stream().anyMatch(a -> JsonText.same(v, a))).toList();
+      Set<Object> keys = new HashSet<>();
+      allowed.forEach(a -> keys.add(JsonText.key(a)));
+      values = before.stream().filter(v -> keys.contains(JsonText.key(v))).toList();
     }
   }
 

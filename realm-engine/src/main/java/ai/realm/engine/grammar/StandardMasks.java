@@ -19,7 +19,8 @@ final class StandardMasks {
   /// Larger machines are not compared.
   private static final int MAX_COMPARED = 64;
 
-  private static final GrammarLimits LIMITS = new GrammarLimits(1024, 64, 1000, 10_000, 600_000);
+  private static final GrammarLimits LIMITS =
+      new GrammarLimits(1024, 64, 1000, 10_000, 8 << 20, 600_000);
 
   /// A mask with the state that it is of.
   ///

@@ -144,7 +144,6 @@ final class StateMask {
   /// @param follow bytes behind the machine's end that matter
   static StateMask ofBody(
       Automaton automaton, TokenTrie trie, int state, int bodyStart, BitSet follow) {
-    int classes = automaton.classes.count();
     int[] path = new int[trie.maxDepth + 1];
     int[] counts = new int[trie.maxDepth + 1];
     path[0] = state;
@@ -154,7 +153,7 @@ final class StateMask {
     Exits exits = new Exits(trie, follow);
     for (int i = 1; i < trie.label.length; ) {
       int d = trie.depth[i];
-      int to = automaton.next[path[d - 1] * classes + automaton.classes.of(trie.label[i] & 0xFF)];
+      int to = automaton.move(path[d - 1], automaton.classes.of(trie.label[i] & 0xFF));
       if (to < 0) {
         i = trie.end[i];
         continue;

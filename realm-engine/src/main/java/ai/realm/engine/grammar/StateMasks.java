@@ -57,12 +57,18 @@ final class StateMasks {
 
   private StateMask keep(int state, StateMask mask) {
     if (kept.addAndGet(mask.byteSize()) > MAX_BYTES) {
-      for (int i = 0; i < masks.length(); i++) {
-        masks.set(i, null);
-      }
-      kept.set(mask.byteSize());
+      forget();
+      kept.addAndGet(mask.byteSize());
     }
     masks.set(state, mask);
     return mask;
+  }
+
+  /// Forgets all masks.
+  void forget() {
+    for (int i = 0; i < masks.length(); i++) {
+      masks.set(i, null);
+    }
+    kept.set(0);
   }
 }

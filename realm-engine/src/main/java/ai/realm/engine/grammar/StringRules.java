@@ -9,6 +9,9 @@ import java.util.Map;
 
 /// Strings by length and pattern, and names other than given ones.
 final class StringRules {
+  /// What a character of a pattern in one of its states takes as an expression, about.
+  private static final int MOVE_BYTES = 256;
+
   private static final int MAX_NAME = 200;
 
   /// What a string's content must be.
@@ -190,6 +193,7 @@ final class StringRules {
         while (last < 255 && classes.of(last + 1) == c) {
           last++;
         }
+        rules.budget().bytes(MOVE_BYTES);
         Expr here =
             first < 0x80
                 ? JsonRules.encoded(CodePoints.of(first, last))
