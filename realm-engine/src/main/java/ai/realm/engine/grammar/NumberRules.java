@@ -17,6 +17,9 @@ final class NumberRules {
   /// Few enough that a reader with doubles sees the number on the right side of a bound.
   private static final int FRACTION_DIGITS = 8;
 
+  /// Digits that a reader with doubles gets as they were written.
+  private static final int DOUBLE_DIGITS = 15;
+
   /// Bounds; absent ones are null.
   record Range(
       @Nullable BigDecimal min,
@@ -53,6 +56,17 @@ final class NumberRules {
           : this;
     }
 
+    /// The range of the same numbers with the point `places` further right.
+    Range movedRight(int places) {
+      BigDecimal low = min;
+      BigDecimal high = max;
+      return new Range(
+          low == null ? null : low.movePointRight(places),
+          minExcluded,
+          high == null ? null : high.movePointRight(places),
+          maxExcluded);
+    }
+
     boolean isDisjointFrom(Range other) {
       return endsBefore(other) || other.endsBefore(this);
     }
@@ -68,7 +82,32 @@ final class NumberRules {
     }
   }
 
-  private record Remainder(int digits, int remainder, int divisor) {}
+  /// What numbers are multiples of.
+  ///
+  /// @param divisor in units of the last decimal place
+  /// @param places decimal places that each number is written with
+  private record Grid(BigInteger divisor, int places) {
+    boolean isAll() {
+      return divisor.equals(BigInteger.ONE);
+    }
+
+    /// Digits with the point before the last `places` of them, where these are among them.
+    Expr pointed(int digits, Expr rest) {
+      return places > 0 && digits == places ? Expr.sequence(Expr.text("."), rest) : rest;
+    }
+
+    /// Any digits.
+    Expr digits(int count) {
+      return places == 0 || count < places
+          ? JsonRules.digits(count, count)
+          : Expr.sequence(
+              JsonRules.digits(count - places, count - places),
+              Expr.text("."),
+              JsonRules.digits(places, places));
+    }
+  }
+
+  private record Remainder(int digits, int remainder, Grid grid) {}
 
   private final JsonRules json;
   private final Map<Remainder, Expr> byRemainder = new HashMap<>();
@@ -82,7 +121,13 @@ final class NumberRules {
     if (range.isAll() && multipleOf == null) {
       return json.integer();
     }
-    BigInteger cap = BigInteger.TEN.pow(JsonRules.MAX_DIGITS).subtract(BigInteger.ONE);
+    return multiples(range, new Grid(wholeDivisor(multipleOf), 0));
+  }
+
+  /// The multiples of a grid in a range, which is in units of the last decimal place.
+  private Expr multiples(Range range, Grid grid) {
+    int digits = grid.places() == 0 ? JsonRules.MAX_DIGITS : DOUBLE_DIGITS;
+    BigInteger cap = BigInteger.TEN.pow(digits).subtract(BigInteger.ONE);
     BigInteger low = lowest(range);
     BigInteger high = highest(range);
     if (low == null) {
@@ -94,14 +139,13 @@ final class NumberRules {
     if (high == null) {
       high = cap.max(low.abs().multiply(BigInteger.TEN));
     }
-    BigInteger divisor = wholeDivisor(multipleOf);
     List<Expr> all = new ArrayList<>();
     if (low.signum() < 0) {
       BigInteger least = high.signum() < 0 ? high.negate() : BigInteger.ONE;
-      magnitudes(Expr.text("-"), least, low.negate(), divisor, all);
+      magnitudes(Expr.text("-"), least, low.negate(), grid, all);
     }
     if (high.signum() >= 0) {
-      magnitudes(Expr.EMPTY, low.max(BigInteger.ZERO), high, divisor, all);
+      magnitudes(Expr.EMPTY, low.max(BigInteger.ZERO), high, grid, all);
     }
     return Expr.choice(all);
   }
@@ -126,8 +170,7 @@ final class NumberRules {
     return excluded ? down.subtract(BigInteger.ONE) : down;
   }
 
-  /// The least whole number that is a multiple of a divisor: only its multiples are made, which is
-  /// narrower than asked for where the divisor is a fraction.
+  /// The least whole number that is a multiple of a divisor.
   private static BigInteger wholeDivisor(@Nullable BigDecimal multipleOf) {
     if (multipleOf == null) {
       return BigInteger.ONE;
@@ -141,20 +184,26 @@ final class NumberRules {
     return unscaled.divide(unscaled.gcd(scale));
   }
 
-  /// Adds whole numbers from `low` to `high`, both at least 0, by length.
-  private void magnitudes(
-      Expr sign, BigInteger low, BigInteger high, BigInteger divisor, List<Expr> out) {
+  /// Adds numbers from `low` to `high`, both at least 0, by length. At least one digit is before the
+  /// point.
+  private void magnitudes(Expr sign, BigInteger low, BigInteger high, Grid grid, List<Expr> out) {
     if (low.compareTo(high) > 0) {
       return;
     }
-    int longest = high.toString().length();
-    for (int length = low.toString().length(); length <= longest; length++) {
-      BigInteger floor = length == 1 ? BigInteger.ZERO : BigInteger.TEN.pow(length - 1);
+    int shortest = grid.places() + 1;
+    int longest = Math.max(shortest, high.toString().length());
+    for (int length = Math.max(shortest, low.toString().length()); length <= longest; length++) {
+      BigInteger floor = length == shortest ? BigInteger.ZERO : BigInteger.TEN.pow(length - 1);
       BigInteger ceiling = BigInteger.TEN.pow(length).subtract(BigInteger.ONE);
-      String from = low.max(floor).toString();
-      String to = high.min(ceiling).toString();
-      out.add(Expr.sequence(sign, between(from, to, 0, true, true, 0, divisor)));
+      String from = padded(low.max(floor), length);
+      String to = padded(high.min(ceiling), length);
+      out.add(Expr.sequence(sign, between(from, to, 0, true, true, 0, grid)));
     }
+  }
+
+  private static String padded(BigInteger value, int length) {
+    String digits = value.toString();
+    return "0".repeat(length - digits.length()) + digits;
   }
 
   /// Digits from place `at` on, where those before equal `from`'s (`tightLow`) or `to`'s (`tightHigh`).
@@ -165,14 +214,14 @@ final class NumberRules {
       boolean tightLow,
       boolean tightHigh,
       int remainder,
-      BigInteger divisor) {
+      Grid grid) {
     int left = from.length() - at;
-    boolean divides = divisor.equals(BigInteger.ONE);
+    boolean divides = grid.isAll();
     if (left == 0) {
       return remainder == 0 ? Expr.EMPTY : Expr.NOTHING;
     }
     if (!tightLow && !tightHigh) {
-      return divides ? JsonRules.digits(left, left) : free(left, remainder, divisor);
+      return divides ? grid.digits(left) : free(left, remainder, grid);
     }
     int low = tightLow ? from.charAt(at) - '0' : 0;
     int high = tightHigh ? to.charAt(at) - '0' : 9;
@@ -184,14 +233,14 @@ final class NumberRules {
       if (divides && !onLow && !onHigh) {
         last = tightHigh ? high - 1 : high;
       }
-      int rest = divides ? 0 : next(remainder, d, divisor);
+      int rest = divides ? 0 : next(remainder, d, grid.divisor());
       all.add(
           Expr.sequence(
               Expr.chars('0' + d, '0' + last),
-              between(from, to, at + 1, onLow, onHigh, rest, divisor)));
+              between(from, to, at + 1, onLow, onHigh, rest, grid)));
       d = last;
     }
-    return Expr.choice(all);
+    return grid.pointed(left, Expr.choice(all));
   }
 
   private static int next(int remainder, int digit, BigInteger divisor) {
@@ -207,11 +256,12 @@ final class NumberRules {
     return divisor.intValue();
   }
 
-  private Expr free(int digits, int remainder, BigInteger divisor) {
+  private Expr free(int digits, int remainder, Grid grid) {
     if (digits == 0) {
       return remainder == 0 ? Expr.EMPTY : Expr.NOTHING;
     }
-    Remainder key = new Remainder(digits, remainder, small(divisor));
+    small(grid.divisor());
+    Remainder key = new Remainder(digits, remainder, grid);
     Expr known = byRemainder.get(key);
     if (known != null) {
       return known;
@@ -224,16 +274,30 @@ final class NumberRules {
       all.add(
           Expr.sequence(
               Expr.chars('0' + d, '0' + d),
-              free(digits - 1, next(remainder, d, divisor), divisor)));
+              free(digits - 1, next(remainder, d, grid.divisor()), grid)));
     }
-    json.rules().define(rule, Expr.choice(all));
+    json.rules().define(rule, grid.pointed(digits, Expr.choice(all)));
     return ref;
+  }
+
+  /// Multiples of a fraction: whole numbers, and numbers with as many decimal places as the fraction.
+  private Expr fractions(Range range, BigDecimal divisor) {
+    int places = divisor.scale();
+    if (places > FRACTION_DIGITS) {
+      throw GrammarException.unsupported(
+          "schema: multipleOf: expected at most %d decimal places, found %s"
+              .formatted(FRACTION_DIGITS, divisor.toPlainString()));
+    }
+    return Expr.choice(
+        integers(range, divisor),
+        multiples(range.movedRight(places), new Grid(divisor.unscaledValue(), places)));
   }
 
   /// Decimal numbers in a range, without exponents.
   Expr decimals(Range range, @Nullable BigDecimal multipleOf) {
     if (multipleOf != null) {
-      return integers(range, multipleOf);
+      BigDecimal divisor = multipleOf.stripTrailingZeros();
+      return divisor.scale() > 0 ? fractions(range, divisor) : integers(range, divisor);
     }
     if (range.isAll()) {
       return json.number();
@@ -288,7 +352,7 @@ final class NumberRules {
 
   private Expr whole(BigInteger low, BigInteger high, Expr fraction) {
     List<Expr> all = new ArrayList<>();
-    magnitudes(Expr.EMPTY, low, high, BigInteger.ONE, all);
+    magnitudes(Expr.EMPTY, low, high, new Grid(BigInteger.ONE, 0), all);
     return Expr.sequence(Expr.choice(all), fraction);
   }
 

@@ -67,6 +67,7 @@ final class SchemaCompiler {
       return Expr.NOTHING;
     }
     Map<String, Object> map = SchemaReader.map(schema, place.isEmpty() ? "" : place);
+    reader.refuseEmbedded(map, place);
     boolean named =
         NOTES.containsAll(map.keySet()) && map.containsKey("$ref")
             || map.size() == 1 && map.containsKey("allOf");
@@ -98,7 +99,7 @@ final class SchemaCompiler {
     } else if (shape.values != null) {
       List<Expr> literals = new ArrayList<>();
       for (Object value : shape.values) {
-        if (logic.isValid(value, shape)) {
+        if (logic.isOtherwiseValid(value, shape)) {
           literals.add(Expr.text(JsonText.write(value)));
         }
       }

@@ -64,6 +64,7 @@ final class SchemaReader {
             "schema %s: %s cannot be guaranteed while text is made".formatted(place, keyword));
       }
     }
+    refuseEmbedded(map, place);
     Object ref = map.get("$ref");
     if (ref != null) {
       add(shape, resolve(string(ref, place + "/$ref")), place + "/$ref", depth + 1);
@@ -262,6 +263,32 @@ final class SchemaReader {
     }
   }
 
+  /// Refuses a schema below the root whose references do not count from the root.
+  void refuseEmbedded(Map<String, Object> schema, String place) {
+    if (isResource(schema) && refers(schema)) {
+      throw embedded(place);
+    }
+  }
+
+  /// Whether a schema below the root has an identifier of its own, from which its references count.
+  private boolean isResource(Object schema) {
+    return schema != root && schema instanceof Map<?, ?> m && m.get("$id") instanceof String;
+  }
+
+  private static boolean refers(Object value) {
+    return switch (value) {
+      case Map<?, ?> m ->
+          m.containsKey("$ref") || m.values().stream().anyMatch(SchemaReader::refers);
+      case List<?> l -> l.stream().anyMatch(SchemaReader::refers);
+      default -> false;
+    };
+  }
+
+  private static GrammarException embedded(String place) {
+    return GrammarException.unsupported(
+        "schema %s: expected no $ref below a $id that is not the whole schema's".formatted(place));
+  }
+
   /// What a reference within the document points at.
   Object resolve(String ref) {
     if (!ref.startsWith("#")) {
@@ -269,6 +296,7 @@ final class SchemaReader {
           "schema: $ref: expected a reference within the schema, found " + JsonText.quote(ref));
     }
     Object at = root;
+    boolean embedded = false;
     String path =
         java.net.URLDecoder.decode(
             ref.substring(1).replace("+", "%2B"), java.nio.charset.StandardCharsets.UTF_8);
@@ -278,6 +306,7 @@ final class SchemaReader {
     }
     for (String step : path.isEmpty() ? new String[0] : path.substring(1).split("/", -1)) {
       String key = step.replace("~1", "/").replace("~0", "~");
+      embedded |= isResource(at);
       Object next =
           switch (at) {
             case Map<?, ?> m -> m.get(key);
@@ -291,6 +320,9 @@ final class SchemaReader {
                 .formatted(JsonText.quote(ref)));
       }
       at = next;
+    }
+    if (embedded && refers(at)) {
+      throw embedded("$ref " + JsonText.quote(ref));
     }
     return at;
   }

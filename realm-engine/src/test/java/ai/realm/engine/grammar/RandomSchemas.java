@@ -227,6 +227,15 @@ final class RandomSchemas {
     if (chance(0.7)) {
       double max = Math.round((min + random.nextDouble(0.01, 30)) * 1000) / 1000.0;
       out.put(chance(0.5) ? "maximum" : "exclusiveMaximum", max);
+      if (chance(0.4)) {
+        out.put("multipleOf", any(List.of(0.001, 0.002, 0.005)));
+      }
+    } else if (chance(0.5)) {
+      out.put("multipleOf", any(List.of(0.01, 0.25, 0.5, 2.5, 3, 0.00000001)));
+    }
+    if (chance(0.1)) {
+      // An identifier changes nothing where there is no reference.
+      out.put("$id", "urn:number:" + random.nextInt(1_000_000));
     }
     return out;
   }
