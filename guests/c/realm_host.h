@@ -130,6 +130,7 @@ REALM_IMPORT(matcher_fork)(int32_t matcher);
 REALM_IMPORT(matcher_accept)(int32_t matcher, int32_t token);
 REALM_IMPORT(matcher_status)(int32_t matcher);
 REALM_IMPORT(matcher_forced)(int32_t matcher, void *to, int32_t cap);
+REALM_IMPORT(matcher_forced_tokens)(int32_t matcher, int32_t *to, int32_t cap);
 REALM_IMPORT(matcher_mask)(int32_t matcher, uint32_t *to, int32_t cap);
 REALM_IMPORT(matcher_free)(int32_t matcher);
 REALM_IMPORT(sampler_new)(int32_t model, const void *json, int32_t len);

@@ -128,6 +128,8 @@ export declare function matcher_accept(matcher: i32, token: i32): i32;
 export declare function matcher_status(matcher: i32): i32;
 @external("realm_host", "matcher_forced")
 export declare function matcher_forced(matcher: i32, to: usize, cap: i32): i32;
+@external("realm_host", "matcher_forced_tokens")
+export declare function matcher_forced_tokens(matcher: i32, to: usize, cap: i32): i32;
 @external("realm_host", "matcher_mask")
 export declare function matcher_mask(matcher: i32, to: usize, cap: i32): i32;
 @external("realm_host", "matcher_free")

@@ -120,6 +120,7 @@ extern "C" {
     pub fn matcher_accept(matcher: i32, token: i32) -> i32;
     pub fn matcher_status(matcher: i32) -> i32;
     pub fn matcher_forced(matcher: i32, to: *mut u8, cap: i32) -> i32;
+    pub fn matcher_forced_tokens(matcher: i32, to: *mut i32, cap: i32) -> i32;
     pub fn matcher_mask(matcher: i32, to: *mut u32, cap: i32) -> i32;
     pub fn matcher_free(matcher: i32) -> i32;
     pub fn sampler_new(model: i32, json: *const u8, len: i32) -> i32;

@@ -2,6 +2,7 @@ package ai.realm.runtime;
 
 import ai.realm.error.RealmException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -11,7 +12,12 @@ final class Call {
   /// A step's waiter spins this long before it parks (see StepRequest): CPU time that is not the guest's.
   private static final long SPIN_NANOS = 250_000;
 
-  private static final int LOG_LINE = 1024;
+  static final int LOG_LINE = 1024;
+
+  /// UTF-8 bytes of one argument, and of all together.
+  static final int MAX_ARGUMENT_BYTES = 2 << 20;
+
+  static final int MAX_ARGUMENTS_BYTES = 4 << 20;
 
   /// Text, tokens and events of one call: the host keeps the text until the call ends.
   static final int MAX_OUTPUT = 16 << 20;
@@ -20,7 +26,8 @@ final class Call {
   private final GuestOutput output;
   private final Quota quota;
   private final UsageMeter meter;
-  private final StringBuilder text = new StringBuilder();
+  private final HostMemory hostMemory;
+  private final CallText text;
   private final long startedNanos = System.nanoTime();
   private final long deadlineNanos;
   private final long cpuLimitNanos;
@@ -38,16 +45,42 @@ final class Call {
   private int logLeft;
   private long outputLeft = MAX_OUTPUT;
 
-  Call(List<Object> arguments, GuestOutput output, Realm realm) {
-    this.arguments =
-        arguments.stream().map(a -> a.toString().getBytes(StandardCharsets.UTF_8)).toList();
+  /// @param arguments as [#texts] gives them
+  Call(List<byte[]> arguments, GuestOutput output, Realm realm) {
+    this.arguments = arguments;
     this.output = output;
+    this.hostMemory = realm.hostMemory();
+    this.text = new CallText(hostMemory);
     this.quota = realm.quota();
     this.meter = realm.meter();
     GuestLimits limits = realm.limits().guest();
     this.deadlineNanos = startedNanos + limits.deadline().toNanos();
     this.cpuLimitNanos = limits.cpuTime().toNanos();
     this.logLeft = limits.logBytes();
+  }
+
+  /// Arguments as guests read them.
+  ///
+  /// @throws LimitException `ARGUMENT_LIMIT` when they are longer than any guest may get
+  static List<byte[]> texts(Object... arguments) {
+    List<byte[]> all = new ArrayList<>();
+    long bytes = 0;
+    for (Object argument : arguments) {
+      String text = argument.toString();
+      // No text is shorter in UTF-8: what is far too long is not copied.
+      byte[] utf8 =
+          text.length() > MAX_ARGUMENT_BYTES ? null : text.getBytes(StandardCharsets.UTF_8);
+      bytes += utf8 == null ? text.length() : utf8.length;
+      if (utf8 == null || utf8.length > MAX_ARGUMENT_BYTES || bytes > MAX_ARGUMENTS_BYTES) {
+        throw new LimitException(
+            "ARGUMENT_LIMIT",
+            "call: at most %d bytes an argument and %d in all, found %d or more"
+                .formatted(MAX_ARGUMENT_BYTES, MAX_ARGUMENTS_BYTES, bytes),
+            0);
+      }
+      all.add(utf8);
+    }
+    return all;
   }
 
   /// UTF-8 bytes of an argument; empty where the call has none of that index.
@@ -102,7 +135,10 @@ final class Call {
   void emit(String piece) {
     if (!piece.isEmpty()) {
       takeOutput(piece.length());
-      text.append(piece);
+      if (!text.append(piece)) {
+        LimitException refusal = hostMemory.refusal();
+        throw new GuestTrapException(refusal.code(), String.valueOf(refusal.getMessage()));
+      }
       output.text(piece);
     }
   }
@@ -126,8 +162,11 @@ final class Call {
   }
 
   /// Logs a line, cut and without control characters. Returns false when the call has logged enough.
-  boolean log(int level, byte[] utf8) {
-    meter.logBytes.add(utf8.length);
+  ///
+  /// @param utf8 the line's first bytes, at most [#LOG_LINE]
+  /// @param length of the whole line
+  boolean log(int level, byte[] utf8, int length) {
+    meter.logBytes.add(length);
     int most = Math.min(LOG_LINE, logLeft);
     if (most == 0) {
       return false;
@@ -242,11 +281,8 @@ final class Call {
   void finish() {
     meter.hostCalls.add(hostCalls);
     meter.guestNanos.add(System.nanoTime() - startedNanos - waitNanos);
-    meter.textBytes.add(utf8Length());
-  }
-
-  private long utf8Length() {
-    return text.toString().getBytes(StandardCharsets.UTF_8).length;
+    meter.textBytes.add(text.length());
+    text.close();
   }
 
   CallResult result(long value) {

@@ -4,7 +4,6 @@ import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 
 /// Host functions on the call itself: its arguments and output, its clock and budget, and what a realm may
@@ -15,24 +14,23 @@ final class CallFunctions {
   private static final int MAX_EVENT_BYTES = 1 << 20;
   private static final int MAX_TOOL_BYTES = 1 << 20;
 
-  /// Answers of tools that a guest has not freed.
-  private static final long MAX_BLOB_BYTES = 16 << 20;
-
   // What budget_left tells of.
   private static final int DEADLINE_MILLIS = 0;
   private static final int NEW_TOKENS = 1;
   private static final int MEMORY_BYTES = 2;
 
   /// What a tool answered, until the guest has read it.
-  record Blob(byte[] bytes, AtomicLong held) implements AutoCloseable {
+  record Blob(byte[] bytes) implements HeldObject {
     @Override
-    public void close() {
-      held.addAndGet(-bytes.length);
+    public long heldBytes() {
+      return bytes.length;
     }
+
+    @Override
+    public void close() {}
   }
 
   private final GuestState state;
-  private final AtomicLong blobBytes = new AtomicLong();
 
   CallFunctions(GuestState state) {
     this.state = state;
@@ -78,7 +76,9 @@ final class CallFunctions {
 
   /// `(level, ptr, len)`.
   int log(GuestMemory memory, int[] a) {
-    return state.call().log(a[0], memory.bytes(a[1], a[2])) ? 0 : Errno.EDQUOT;
+    memory.check(a[1], a[2]);
+    byte[] line = memory.bytes(a[1], Math.min(a[2], Call.LOG_LINE));
+    return state.call().log(a[0], line, a[2]) ? 0 : Errno.EDQUOT;
   }
 
   /// Milliseconds since the call began, so that a guest learns no wall clock.
@@ -119,8 +119,13 @@ final class CallFunctions {
 
   /// `(key_ptr, key_len, out_ptr, cap)`.
   int getValue(GuestMemory memory, int[] a) {
-    byte[] key = memory.bytes(a[0], a[1]);
+    memory.check(a[0], a[1]);
     memory.check(a[2], a[3]);
+    if (a[1] > MAX_NAME_BYTES) {
+      // No value has such a key.
+      return Errno.ENOENT;
+    }
+    byte[] key = memory.bytes(a[0], a[1]);
     byte[] value = state.realm().store().get(new String(key, StandardCharsets.UTF_8));
     return value == null ? Errno.ENOENT : memory.put(value, a[2], a[3]);
   }
@@ -147,29 +152,25 @@ final class CallFunctions {
 
   /// `(name_ptr, name_len, text_ptr, text_len)` → a blob. A tool's time is the host's.
   int callTool(GuestMemory memory, int[] a) {
+    memory.check(a[0], a[1]);
+    memory.check(a[2], a[3]);
+    if (a[1] > MAX_NAME_BYTES || a[3] > MAX_TOOL_BYTES) {
+      return Errno.EMSGSIZE;
+    }
     String name = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
-    byte[] text = memory.bytes(a[2], a[3]);
     UnaryOperator<String> tool = state.realm().tools().find(name);
     if (tool == null) {
       return Errno.ENOENT;
     }
-    if (text.length > MAX_TOOL_BYTES) {
-      return Errno.EMSGSIZE;
-    }
+    String text = new String(memory.bytes(a[2], a[3]), StandardCharsets.UTF_8);
     long started = System.nanoTime();
-    String answer = tool.apply(new String(text, StandardCharsets.UTF_8));
+    String answer = tool.apply(text);
     state.call().excuse(System.nanoTime() - started);
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_TOOL_BYTES) {
       return Errno.EMSGSIZE;
     }
-    return blobBytes.get() + bytes.length > MAX_BLOB_BYTES ? Errno.EDQUOT : keep(bytes);
-  }
-
-  private int keep(byte[] bytes) {
-    int handle = state.handle(new Blob(bytes, blobBytes));
-    blobBytes.addAndGet(handle < 0 ? 0 : bytes.length);
-    return handle;
+    return state.handle(new Blob(bytes));
   }
 
   /// `(blob, offset, ptr, cap)`: bytes from the offset on.
@@ -182,7 +183,10 @@ final class CallFunctions {
     if (a[1] < 0 || a[1] > blob.bytes().length) {
       return Errno.EINVAL;
     }
-    return memory.put(Arrays.copyOfRange(blob.bytes(), a[1], blob.bytes().length), a[2], a[3]);
+    int left = blob.bytes().length - a[1];
+    int read = Math.min(left, a[3]);
+    memory.put(Arrays.copyOfRange(blob.bytes(), a[1], a[1] + read), a[2], read);
+    return left;
   }
 
   int freeBlob(GuestMemory memory, int[] a) {
@@ -191,7 +195,6 @@ final class CallFunctions {
       return Errno.EBADF;
     }
     state.handles().remove(a[0]);
-    blob.close();
     return 0;
   }
 }

@@ -5,6 +5,7 @@ import ai.realm.engine.grammar.Grammar;
 import ai.realm.engine.grammar.GrammarException;
 import ai.realm.engine.grammar.Matcher;
 import ai.realm.engine.sampling.Sampler;
+import ai.realm.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
@@ -25,21 +26,34 @@ final class GrammarFunctions {
     this.state = state;
   }
 
-  /// An open grammar.
-  private record OpenGrammar(Grammar grammar) implements AutoCloseable {
+  /// An open grammar; what it takes is charged once for all that use it.
+  private record OpenGrammar(OpenGrammars grammars, OpenGrammars.Lease lease)
+      implements HeldObject {
     @Override
-    public void close() {}
+    public long heldBytes() {
+      return 0;
+    }
+
+    @Override
+    public void close() {
+      grammars.close(lease);
+    }
   }
 
-  /// An open matcher, and the last step that used it.
-  static final class OpenMatcher implements AutoCloseable {
+  /// An open matcher with its grammar, and the last step that used it.
+  static final class OpenMatcher implements HeldObject {
     final Matcher matcher;
     final int vocabulary;
+    private final OpenGrammars grammars;
+    private final OpenGrammars.Lease lease;
     private @Nullable StepRequest user;
 
-    OpenMatcher(Matcher matcher, int vocabulary) {
+    /// Takes the lease over.
+    OpenMatcher(Matcher matcher, int vocabulary, OpenGrammars grammars, OpenGrammars.Lease lease) {
       this.matcher = matcher;
       this.vocabulary = vocabulary;
+      this.grammars = grammars;
+      this.lease = lease;
     }
 
     /// Gives it to a step; false where another step that has not ended has it.
@@ -57,12 +71,42 @@ final class GrammarFunctions {
       return present != null && present.state() == StepRequest.State.QUEUED;
     }
 
+    /// Charges what it and its grammar's masks have grown; 0 or `EDQUOT`.
+    int settle(int handle, GuestState state) {
+      int settled = state.settle(handle);
+      return settled < 0 || grammars.settle(lease) ? settled : state.memoryUsedUp();
+    }
+
     @Override
-    public void close() {}
+    public long heldBytes() {
+      return matcher.byteSize();
+    }
+
+    @Override
+    public void shrink() {
+      matcher.forget();
+    }
+
+    @Override
+    public void close() {
+      grammars.close(lease);
+    }
   }
 
   /// An open sampler: its random sequence and history go on from step to step.
-  record OpenSampler(Sampler sampler) implements AutoCloseable {
+  ///
+  /// @param heldBytes about, with the candidates that it keeps from step to step
+  record OpenSampler(Sampler sampler, long heldBytes) implements HeldObject {
+    /// Bytes for each byte of its settings, and for each token of the vocabulary.
+    private static final int SETTING_BYTES = 32;
+
+    private static final int CANDIDATE_BYTES = 8;
+
+    static OpenSampler of(Sampler sampler, int settings, int vocabulary) {
+      return new OpenSampler(
+          sampler, (long) SETTING_BYTES * settings + (long) CANDIDATE_BYTES * vocabulary);
+    }
+
     @Override
     public void close() {}
   }
@@ -77,13 +121,23 @@ final class GrammarFunctions {
       return Errno.EMSGSIZE;
     }
     String source = new String(memory.bytes(a[1], a[2]), StandardCharsets.UTF_8);
+    OpenGrammars grammars = state.realm().grammars();
     try {
-      return state.handle(new OpenGrammar(state.realm().grammars().get(KINDS[a[0]], source)));
+      OpenGrammars.Lease lease = grammars.compile(KINDS[a[0]], source);
+      return lease == null ? state.memoryUsedUp() : handleOrClose(new OpenGrammar(grammars, lease));
     } catch (GrammarException e) {
       int error = e.code().equals("GRAMMAR_LIMIT") ? Errno.EDQUOT : Errno.EINVAL;
       state.call().refuse(error, e);
       return error;
     }
+  }
+
+  private int handleOrClose(HeldObject object) {
+    int handle = state.handle(object);
+    if (handle < 0) {
+      object.close();
+    }
+    return handle;
   }
 
   int freeGrammar(GuestMemory memory, int[] a) {
@@ -98,10 +152,34 @@ final class GrammarFunctions {
       return Errno.EBADF;
     }
     ModelHost host = model.host();
-    return state.handle(
-        new OpenMatcher(
-            Matcher.of(grammar.grammar(), host.tokenTrie(), host.tokenizer()),
-            host.tokenizer().vocabulary().size()));
+    try {
+      Matcher matcher = Matcher.of(grammar.lease().grammar(), host.tokenTrie(), host.tokenizer());
+      return keep(matcher, host.tokenizer().vocabulary().size(), grammar.lease());
+    } catch (GrammarException e) {
+      return tooMuch(e);
+    }
+  }
+
+  /// A handle of a matcher, which becomes a user of its grammar.
+  private int keep(Matcher matcher, int vocabulary, OpenGrammars.Lease of) {
+    OpenGrammars grammars = state.realm().grammars();
+    OpenGrammars.Lease lease = grammars.open(of.grammar());
+    if (lease == null) {
+      return state.memoryUsedUp();
+    }
+    OpenMatcher open = new OpenMatcher(matcher, vocabulary, grammars, lease);
+    int handle = handleOrClose(open);
+    if (handle < 0) {
+      return handle;
+    }
+    // A grammar's first matcher on a vocabulary makes room for its masks.
+    int settled = open.settle(handle, state);
+    if (settled < 0) {
+      state.handles().remove(handle);
+      open.close();
+      return settled;
+    }
+    return handle;
   }
 
   int forkMatcher(GuestMemory memory, int[] a) {
@@ -110,9 +188,9 @@ final class GrammarFunctions {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
     try {
-      return state.handle(new OpenMatcher(open.matcher.fork(), open.vocabulary));
+      return keep(open.matcher.fork(), open.vocabulary, open.lease);
     } catch (GrammarException e) {
-      return tooMuch(e);
+      return tooMuch(open, e);
     }
   }
 
@@ -124,15 +202,36 @@ final class GrammarFunctions {
     }
     try {
       open.matcher.accept(a[1]);
-      return 0;
+      return open.settle(a[0], state);
     } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
       return Errno.EINVAL;
     } catch (GrammarException e) {
-      return tooMuch(e);
+      return tooMuch(open, e);
+    }
+  }
+
+  /// `(matcher, ptr, cap)` → ids of the text that must follow, which it does not move over.
+  int forcedTokens(GuestMemory memory, int[] a) {
+    OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
+    memory.check(a[1], 4L * a[2]);
+    if (open == null || open.isBusy()) {
+      return open == null ? Errno.EBADF : Errno.EBUSY;
+    }
+    try {
+      int[] tokens = open.matcher.forcedTokens();
+      int settled = open.settle(a[0], state);
+      return settled < 0 ? settled : memory.put(tokens, a[1], a[2]);
+    } catch (GrammarException e) {
+      return tooMuch(open, e);
     }
   }
 
   /// A grammar that reads an output in too many ways to follow.
+  private int tooMuch(OpenMatcher open, GrammarException reason) {
+    open.shrink();
+    return tooMuch(reason);
+  }
+
   private int tooMuch(GrammarException reason) {
     state.call().refuse(Errno.EDQUOT, reason);
     return Errno.EDQUOT;
@@ -145,10 +244,12 @@ final class GrammarFunctions {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
     try {
-      return (open.matcher.isComplete() ? COMPLETE : 0)
-          | (open.matcher.isFinished() ? FINISHED : 0);
+      int bits =
+          (open.matcher.isComplete() ? COMPLETE : 0) | (open.matcher.isFinished() ? FINISHED : 0);
+      int settled = open.settle(a[0], state);
+      return settled < 0 ? settled : bits;
     } catch (GrammarException e) {
-      return tooMuch(e);
+      return tooMuch(open, e);
     }
   }
 
@@ -160,9 +261,11 @@ final class GrammarFunctions {
       return open == null ? Errno.EBADF : Errno.EBUSY;
     }
     try {
-      return memory.put(open.matcher.forced().getBytes(StandardCharsets.UTF_8), a[1], a[2]);
+      byte[] text = open.matcher.forced().getBytes(StandardCharsets.UTF_8);
+      int settled = open.settle(a[0], state);
+      return settled < 0 ? settled : memory.put(text, a[1], a[2]);
     } catch (GrammarException e) {
-      return tooMuch(e);
+      return tooMuch(open, e);
     }
   }
 
@@ -177,7 +280,11 @@ final class GrammarFunctions {
     try {
       open.matcher.mask(allowed);
     } catch (GrammarException e) {
-      return tooMuch(e);
+      return tooMuch(open, e);
+    }
+    int settled = open.settle(a[0], state);
+    if (settled < 0) {
+      return settled;
     }
     int[] words = new int[(open.vocabulary + 31) / 32];
     for (int i = 0; i < words.length; i++) {
@@ -202,9 +309,9 @@ final class GrammarFunctions {
       return Errno.EMSGSIZE;
     }
     try {
-      return state.handle(
-          new OpenSampler(
-              Sampler.of(SamplerConfig.read(memory.bytes(a[1], a[2]), model.host().tokenizer()))));
+      Tokenizer tokenizer = model.host().tokenizer();
+      Sampler sampler = Sampler.of(SamplerConfig.read(memory.bytes(a[1], a[2]), tokenizer));
+      return state.handle(OpenSampler.of(sampler, a[2], tokenizer.vocabulary().size()));
     } catch (SamplerConfig.InvalidException e) {
       state.call().refuse(Errno.EINVAL, e);
       return Errno.EINVAL;
@@ -215,11 +322,13 @@ final class GrammarFunctions {
     return free(a[0], OpenSampler.class);
   }
 
-  private int free(int handle, Class<? extends AutoCloseable> type) {
-    if (state.handles().find(handle, type) == null) {
+  private int free(int handle, Class<? extends HeldObject> type) {
+    HeldObject object = state.handles().find(handle, type);
+    if (object == null) {
       return Errno.EBADF;
     }
     state.handles().remove(handle);
+    object.close();
     return 0;
   }
 }

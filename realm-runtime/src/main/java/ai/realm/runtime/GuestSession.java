@@ -46,9 +46,11 @@ final class GuestSession implements AutoCloseable {
   ///
   /// @throws GuestTrapException when the guest traps, or exceeds a limit
   /// @throws GuestFormatException when it exports no such function
+  /// @throws LimitException when an argument is too long
   CallResult call(String name, GuestOutput output, Object... arguments) {
+    List<byte[]> texts = Call.texts(arguments);
     lock.lock();
-    Call call = new Call(List.of(arguments), output, realm);
+    Call call = new Call(texts, output, realm);
     RealmException refusal;
     try {
       if (closed) {

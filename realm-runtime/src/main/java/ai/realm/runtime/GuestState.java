@@ -20,7 +20,7 @@ final class GuestState implements AutoCloseable {
   }
 
   /// An open sequence with what its steps reuse.
-  static final class OpenSequence implements AutoCloseable {
+  static final class OpenSequence implements HeldObject {
     final OpenModel model;
     final Sequence sequence;
     final StepRequest request = new StepRequest();
@@ -29,6 +29,9 @@ final class GuestState implements AutoCloseable {
 
     /// The sampling fields of the step at hand, as the guest's memory has them.
     final int[] sampling = new int[StepRow.SAMPLING_FIELDS];
+
+    /// The most bytes of the host's heap that a step of it took: they are kept for the next one.
+    private long stepBytes;
 
     private int[] samplerFields = new int[0];
     private @Nullable Sampler sampler;
@@ -52,6 +55,23 @@ final class GuestState implements AutoCloseable {
       return fresh;
     }
 
+    /// Charges what a step of it takes; 0 or `EDQUOT`.
+    int charge(int handle, long bytes, GuestState state) {
+      long before = stepBytes;
+      if (bytes <= before) {
+        return 0;
+      }
+      stepBytes = bytes;
+      int charged = state.settle(handle);
+      stepBytes = charged < 0 ? before : bytes;
+      return charged;
+    }
+
+    @Override
+    public long heldBytes() {
+      return stepBytes;
+    }
+
     /// Whether a step of [Steps#submit] owns the sequence.
     boolean isBusy() {
       return request.state() == StepRequest.State.QUEUED;
@@ -69,7 +89,7 @@ final class GuestState implements AutoCloseable {
 
   GuestState(Realm realm) {
     this.realm = realm;
-    this.handles = new HandleTable(realm.limits().guest().maxHandles());
+    this.handles = new HandleTable(realm.limits().guest().maxHandles(), realm.hostMemory());
   }
 
   Realm realm() {
@@ -80,10 +100,21 @@ final class GuestState implements AutoCloseable {
     return handles;
   }
 
-  /// A handle of a new object, or `EDQUOT`.
+  /// A handle of a new object, or `EDQUOT`: then the object is still the caller's.
   int handle(AutoCloseable object) {
     int handle = handles.add(object);
-    return handle == 0 ? Errno.EDQUOT : handle;
+    return handle != 0 ? handle : handles.isFull() ? Errno.EDQUOT : memoryUsedUp();
+  }
+
+  /// Charges what an object has grown since; 0 or `EDQUOT`.
+  int settle(int handle) {
+    return handles.settle(handle) ? 0 : memoryUsedUp();
+  }
+
+  /// `EDQUOT`, with the reason for the caller.
+  int memoryUsedUp() {
+    call().refuse(Errno.EDQUOT, realm.hostMemory().refusal());
+    return Errno.EDQUOT;
   }
 
   @Nullable OpenModel model(int handle) {
@@ -132,9 +163,8 @@ final class GuestState implements AutoCloseable {
 
   private static void closeQuietly(AutoCloseable object) {
     switch (object) {
-      case OpenSequence sequence -> sequence.close();
       case Steps.Ticket ticket -> ticket.close();
-      case CallFunctions.Blob blob -> blob.close();
+      case HeldObject held -> held.close();
       default -> {}
     }
   }

@@ -65,6 +65,7 @@ final class HostFunctions {
     add("matcher_accept", 2, grammar::accept);
     add("matcher_status", 1, grammar::status);
     add("matcher_forced", 3, grammar::forced);
+    add("matcher_forced_tokens", 3, grammar::forcedTokens);
     add("matcher_mask", 3, grammar::mask);
     add("matcher_free", 1, grammar::freeMatcher);
     add("sampler_new", 3, grammar::newSampler);

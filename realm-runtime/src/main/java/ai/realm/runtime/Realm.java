@@ -2,7 +2,6 @@ package ai.realm.runtime;
 
 import ai.realm.engine.EngineTenant;
 import ai.realm.engine.TenantShare;
-import ai.realm.engine.grammar.GrammarCache;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -12,7 +11,6 @@ import java.util.concurrent.locks.ReentrantLock;
 /// What the running guests of one tenant share: limits and what is left of them, what was used, the
 /// tenant's place in each engine. Safe for many threads.
 final class Realm implements AutoCloseable {
-  private static final int MAX_GRAMMARS = 64;
   private static final long CLOSE_TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final TenantId tenant;
@@ -24,7 +22,8 @@ final class Realm implements AutoCloseable {
   private final Quota quota;
   private final MemoryBudget memory;
   private final GuestStore store;
-  private final GrammarCache grammars = new GrammarCache(MAX_GRAMMARS);
+  private final HostMemory hostMemory;
+  private final OpenGrammars grammars;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<ModelHost, EngineTenant> engineTenants = new HashMap<>();
 
@@ -42,6 +41,8 @@ final class Realm implements AutoCloseable {
     this.quota = new Quota(tenant, limits, meter, System::nanoTime);
     this.memory = new MemoryBudget(limits.memoryBytes());
     this.store = new GuestStore(limits.storeBytes());
+    this.hostMemory = new HostMemory(tenant, limits.hostBytes());
+    this.grammars = new OpenGrammars(hostMemory);
   }
 
   TenantId tenant() {
@@ -77,6 +78,11 @@ final class Realm implements AutoCloseable {
     return memory;
   }
 
+  /// The host's own memory behind the tenant's handles and calls.
+  HostMemory hostMemory() {
+    return hostMemory;
+  }
+
   /// What the tenant's guests keep between calls.
   GuestStore store() {
     return store;
@@ -84,7 +90,7 @@ final class Realm implements AutoCloseable {
 
   /// Grammars that the tenant's guests compiled, and no other's: who shares them would learn by the time
   /// that it takes what others compile.
-  GrammarCache grammars() {
+  OpenGrammars grammars() {
     return grammars;
   }
 

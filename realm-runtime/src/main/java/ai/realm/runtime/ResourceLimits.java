@@ -17,6 +17,8 @@ import ai.realm.engine.Priority;
 /// | `cpuMillisPerSecond` | `CPU_RATE` |
 /// | `maxSequences`, `maxKvBlocks`, `maxQueuedSteps` | `SEQUENCE_LIMIT`, `KV_LIMIT`, `QUEUE_FULL` |
 /// | `savedKvBytes` | `SAVED_KV_LIMIT` |
+/// | texts of a call's arguments: 2 MiB each, 4 MiB together, always | `ARGUMENT_LIMIT` |
+/// | `hostBytes` | `HOST_MEMORY_LIMIT`; guests see `EDQUOT` |
 ///
 /// @param guest what each call may take
 /// @param memoryBytes linear memory of all instances
@@ -31,6 +33,9 @@ import ai.realm.engine.Priority;
 /// @param maxQueuedSteps steps that wait per model
 /// @param storeBytes what its guests keep between calls
 /// @param savedKvBytes sequences that its guests saved
+/// @param hostBytes of the host's heap behind its guests' handles (grammars with their masks, matchers,
+///     samplers, kept logits, tools' answers) and for the texts that its calls emit; a quarter as much besides for
+///     compiled grammars that are kept for the next time
 /// @param priority who goes first when tenants compete
 /// @param weight share of the engine among tenants of one priority
 public record ResourceLimits(
@@ -47,6 +52,7 @@ public record ResourceLimits(
     int maxQueuedSteps,
     long storeBytes,
     long savedKvBytes,
+    long hostBytes,
     Priority priority,
     double weight) {
   public ResourceLimits {
@@ -62,6 +68,7 @@ public record ResourceLimits(
         || maxQueuedSteps < 1
         || storeBytes < 0
         || savedKvBytes < 0
+        || hostBytes < 1
         || !(weight > 0)) {
       throw new IllegalArgumentException(
           "resource limits: expected positive bounds, found one that is not");
@@ -93,6 +100,7 @@ public record ResourceLimits(
     private int maxQueuedSteps = Integer.MAX_VALUE;
     private long storeBytes = 1 << 20;
     private long savedKvBytes = 64 << 20;
+    private long hostBytes = 64 << 20;
     private Priority priority = Priority.NORMAL;
     private double weight = 1;
 
@@ -176,6 +184,12 @@ public record ResourceLimits(
       return this;
     }
 
+    /// The host's own memory behind handles and for emitted texts.
+    public Builder hostBytes(long value) {
+      hostBytes = value;
+      return this;
+    }
+
     /// Who goes first when tenants compete.
     public Builder priority(Priority value) {
       priority = value;
@@ -204,6 +218,7 @@ public record ResourceLimits(
           maxQueuedSteps,
           storeBytes,
           savedKvBytes,
+          hostBytes,
           priority,
           weight);
     }

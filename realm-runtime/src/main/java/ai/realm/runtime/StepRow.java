@@ -28,6 +28,7 @@ final class StepRow {
   private static final int ENDS_GENERATION = 1;
 
   final GuestState.OpenSequence sequence;
+  private final int handle;
   final int at;
   final int tokens;
   final int count;
@@ -37,8 +38,9 @@ final class StepRow {
   final int mask;
   final int matcher;
 
-  private StepRow(GuestState.OpenSequence sequence, GuestMemory memory, int at) {
+  private StepRow(GuestState.OpenSequence sequence, int handle, GuestMemory memory, int at) {
     this.sequence = sequence;
+    this.handle = handle;
     this.at = at;
     tokens = memory.getInt(at + 4);
     count = memory.getInt(at + 8);
@@ -50,9 +52,9 @@ final class StepRow {
   }
 
   static @Nullable StepRow read(GuestMemory memory, int at, GuestState state) {
-    GuestState.OpenSequence sequence =
-        state.handles().find(memory.getInt(at), GuestState.OpenSequence.class);
-    return sequence == null ? null : new StepRow(sequence, memory, at);
+    int handle = memory.getInt(at);
+    GuestState.OpenSequence sequence = state.handles().find(handle, GuestState.OpenSequence.class);
+    return sequence == null ? null : new StepRow(sequence, handle, memory, at);
   }
 
   int outputs() {
@@ -76,8 +78,8 @@ final class StepRow {
       memory.check(logprob, 4L * outputs());
     }
     Sampler sampler;
-    int handle = memory.getInt(at + 60);
-    if (handle == 0) {
+    int samplerHandle = memory.getInt(at + 60);
+    if (samplerHandle == 0) {
       try {
         sampler = ownSampler(memory);
       } catch (IllegalArgumentException e) {
@@ -85,15 +87,33 @@ final class StepRow {
       }
     } else {
       GrammarFunctions.OpenSampler open =
-          state.handles().find(handle, GrammarFunctions.OpenSampler.class);
+          state.handles().find(samplerHandle, GrammarFunctions.OpenSampler.class);
       if (open == null) {
         return Errno.EBADF;
       }
       sampler = open.sampler();
     }
+    int charged = sequence.charge(handle, hostBytes(samplerHandle == 0), state);
+    if (charged < 0) {
+      return charged;
+    }
     sequence.request.set(sequence.sequence, sequence.tokens, count, outputs(), sampler);
     sequence.request.wantLogprobs(logprob != 0).keepLogits((flags & LOGITS) != 0);
     return constrain(memory, state);
+  }
+
+  /// What the step makes the host hold: the candidates of its own sampler, where that draws or looks back,
+  /// and logits that are kept.
+  private long hostBytes(boolean ownSampler) {
+    long vocabulary = sequence.model.host().tokenizer().vocabulary().size();
+    float penalty = Float.intBitsToFloat(sequence.sampling[5]);
+    boolean greedy =
+        Float.intBitsToFloat(sequence.sampling[0]) == 0 && (penalty == 0 || penalty == 1);
+    boolean candidates = ownSampler && !greedy && outputs() > 0;
+    boolean logits = (flags & LOGITS) != 0;
+    return 4L * sequence.tokens.length
+        + (candidates ? 8 * vocabulary : 0)
+        + (logits ? 4 * vocabulary * outputs() : 0);
   }
 
   /// The sampler of the record's own fields.
@@ -127,8 +147,13 @@ final class StepRow {
       try {
         open.matcher.prepare();
       } catch (GrammarException e) {
+        open.shrink();
         state.call().refuse(Errno.EDQUOT, e);
         return Errno.EDQUOT;
+      }
+      int settled = open.settle(matcher, state);
+      if (settled < 0) {
+        return settled;
       }
       sequence.request.constrain(open.matcher);
     }

@@ -114,7 +114,7 @@ final class GuestLifecycleTest {
         SplittableRandom random = new SplittableRandom(10);
         for (HostFunction function : functions.all()) {
           for (int i = 0; i < 300; i++) {
-            state.begin(new Call(List.of("text"), GuestOutput.discard(), realm));
+            state.begin(new Call(Call.texts("text"), GuestOutput.discard(), realm));
             try {
               callAnyhow(function, state, new GuestMemory(memory), random);
             } finally {
@@ -371,15 +371,17 @@ final class GuestLifecycleTest {
     module.function("free", 1, 0, new Code().get(0).call(free));
     String megabyte = "y".repeat(1 << 20);
     GuestTools tools = new GuestTools(Map.of("x", text -> megabyte));
-    try (RealmRuntime runtime =
-        new RealmRuntime(config(), ResourceLimits.unbounded(GuestLimits.DEFAULT), tools)) {
+    ResourceLimits limits = ResourceLimits.builder().hostBytes((16 << 20) + (64 << 10)).build();
+    try (RealmRuntime runtime = new RealmRuntime(config(), limits, tools)) {
       runtime.loadWasm(module.build());
       long last = 0;
       for (int i = 0; i < 16; i++) {
         last = callCode(runtime, "call");
         assertThat(last).isPositive();
       }
-      assertThat(callCode(runtime, "call")).isEqualTo(Errno.EDQUOT);
+      assertThatThrownBy(() -> callCode(runtime, "call"))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("HOST_MEMORY_LIMIT"));
       assertThat(runtime.callFunction("free", last).value()).isZero();
       assertThat(callCode(runtime, "call")).isPositive();
     }

@@ -57,7 +57,8 @@ final class HostFunctionPointersTest {
     for (HostFunction f : functions.all()) {
       int[] counts = new int[3];
       for (int i = 0; i < 2000; i++) {
-        state.begin(new Call(List.of("some text", "more"), GuestOutput.discard(), state.realm()));
+        state.begin(
+            new Call(Call.texts("some text", "more"), GuestOutput.discard(), state.realm()));
         MemoryBudget budget = new MemoryBudget(SIZE);
         GuestMemory memory = new GuestMemory(new FlatMemory(new MemoryLimits(1, 1), budget));
         int[] edges = edges(state, memory);

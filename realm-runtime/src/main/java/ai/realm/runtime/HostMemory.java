@@ -1,0 +1,49 @@
+package ai.realm.runtime;
+
+/// Bytes of the host's heap that the guests of one realm make it hold: behind their handles (`EDQUOT`), and
+/// for the texts that their calls emit. Its own budget beside linear memory, since it is the host's heap
+/// also where the guests run in a worker. Safe for many threads.
+final class HostMemory {
+  private final TenantId tenant;
+  private final MemoryBudget budget;
+
+  HostMemory(TenantId tenant, long limit) {
+    this.tenant = tenant;
+    this.budget = new MemoryBudget(limit);
+  }
+
+  /// Takes `bytes`, or nothing when there are not as many.
+  boolean take(long bytes) {
+    return budget.take(bytes);
+  }
+
+  void give(long bytes) {
+    budget.give(bytes);
+  }
+
+  /// Takes what something has become larger since it was charged, or gives back what it has become smaller.
+  boolean change(long before, long now) {
+    if (now > before) {
+      return take(now - before);
+    }
+    give(before - now);
+    return true;
+  }
+
+  /// Why something was not there.
+  LimitException refusal() {
+    return new LimitException(
+        "HOST_MEMORY_LIMIT",
+        "%s: at most %d bytes of the host's memory for what its guests have open, %d in use"
+            .formatted(tenant, limit(), used()),
+        0);
+  }
+
+  long used() {
+    return budget.used();
+  }
+
+  long limit() {
+    return budget.limit();
+  }
+}

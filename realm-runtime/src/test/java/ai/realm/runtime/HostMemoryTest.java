@@ -1,0 +1,345 @@
+package ai.realm.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.realm.compute.Backend;
+import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
+import ai.realm.testing.sample.SampleModel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import run.endive.wasm.types.MemoryLimits;
+
+/// What guests make the host hold behind their handles and for their calls is charged to their realm.
+@Timeout(120)
+final class HostMemoryTest {
+  private static final int HOST_BYTES = 512 << 10;
+  private static final int TEXT = 1024;
+  private static final int ANSWER_BYTES = 8000;
+  private static Backend backend;
+
+  @TempDir private Path folder;
+  private Memory64Manager memory64;
+  private ModelCatalog models;
+  private Tenant tenant;
+  private Tenant neighbour;
+
+  /// A realm with a running guest, whose part the test plays.
+  private static final class Tenant implements AutoCloseable {
+    final Realm realm;
+    final GuestState state;
+    final HostFunctions functions;
+    final GuestMemory memory;
+    final int model;
+
+    Tenant(String name, ModelCatalog models, Memory64Manager memory64) {
+      GuestTools tools = new GuestTools(Map.of("answer", text -> "y".repeat(ANSWER_BYTES)));
+      ResourceLimits limits = ResourceLimits.builder().hostBytes(HOST_BYTES).build();
+      this.realm = new Realm(new TenantId(name), limits, models, memory64, tools);
+      this.state = new GuestState(realm);
+      this.functions = new HostFunctions(state);
+      this.memory = new GuestMemory(new FlatMemory(new MemoryLimits(4, 4), realm.memory()));
+      state.begin(new Call(List.of(), GuestOutput.discard(), realm));
+      this.model = call("model_open", TEXT, text("sample"));
+    }
+
+    int call(String name, int... arguments) {
+      return callWith(memory, name, arguments);
+    }
+
+    int callWith(GuestMemory memory, String name, int... arguments) {
+      HostFunction function = functions.find(name);
+      if (function == null) {
+        throw new AssertionError("no host function " + name);
+      }
+      return function.body().call(memory, arguments);
+    }
+
+    int text(String text) {
+      return memory.put(text.getBytes(StandardCharsets.UTF_8), TEXT, 60_000);
+    }
+
+    int grammar(String source) {
+      return call("grammar_compile", 2, TEXT, text(source));
+    }
+
+    /// A new object behind a handle: `i` tells it from the others.
+    int open(String kind, int i) {
+      return switch (kind) {
+        case "model" -> call("model_open", TEXT, text("sample"));
+        case "grammar" -> grammar("a{" + i + "}(bc|de)*x{3}");
+        case "matcher" -> {
+          int grammar = grammar("a{9}");
+          int matcher = grammar < 0 ? grammar : call("matcher_new", grammar, model);
+          call("grammar_free", grammar);
+          yield matcher;
+        }
+        case "sampler" ->
+            call("sampler_new", model, TEXT, text("{\"temperature\":1,\"seed\":" + i + "}"));
+        case "blob" -> call("tool_call", TEXT, text("answer"), 0, 1);
+        default -> throw new AssertionError(kind);
+      };
+    }
+
+    void free(String kind, int handle) {
+      assertThat(call(kind + (kind.equals("model") ? "_close" : "_free"), handle)).isZero();
+    }
+
+    long used() {
+      return realm.hostMemory().used();
+    }
+
+    String refusal() {
+      var reason = state.call().refusal(Errno.EDQUOT);
+      return reason == null ? "none" : reason.code();
+    }
+
+    @Override
+    public void close() {
+      state.call().finish();
+      state.close();
+      assertThat(used()).as("after all is closed").isZero();
+      realm.close();
+    }
+  }
+
+  @BeforeAll
+  static void openBackend() {
+    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+  }
+
+  @AfterAll
+  static void closeBackend() {
+    backend.close();
+  }
+
+  @BeforeEach
+  void open() {
+    memory64 = new Memory64Manager(folder, 1 << 20, 1 << 22);
+    models = new ModelCatalog(RuntimeConfig.of("sample", SampleModel.path(), backend));
+    tenant = new Tenant("a", models, memory64);
+    neighbour = new Tenant("b", models, memory64);
+  }
+
+  @AfterEach
+  void close() {
+    tenant.close();
+    neighbour.close();
+    models.close();
+    memory64.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"grammar", "matcher", "sampler", "blob"})
+  void everyKindOfHandleIsBoundedByBytesAndGivesThemBack(String kind) {
+    long before = tenant.used();
+    long beside = neighbour.used();
+    List<Integer> handles = new ArrayList<>();
+    int last = 1;
+    for (int i = 1; last > 0; i++) {
+      last = tenant.open(kind, i);
+      assertThat(tenant.used()).isLessThanOrEqualTo(HOST_BYTES);
+      if (last > 0) {
+        handles.add(last);
+      }
+    }
+    assertThat(last).isEqualTo(Errno.EDQUOT);
+    assertThat(tenant.refusal()).isEqualTo("HOST_MEMORY_LIMIT");
+    assertThat(handles).hasSizeBetween(10, 1000);
+    assertThat(neighbour.used()).isEqualTo(beside);
+    assertThat(neighbour.open(kind, 1)).isPositive();
+
+    tenant.free(kind, handles.removeLast());
+    tenant.free(kind, handles.removeLast());
+    int again = tenant.open(kind, 1);
+    assertThat(again).as("after two were freed").isPositive();
+    handles.add(again);
+    handles.forEach(handle -> tenant.free(kind, handle));
+    assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  @Test
+  void matchersAndMasksThatGrowStayWithinTheBound() {
+    List<Integer> matchers = new ArrayList<>();
+    SplittableRandom random = new SplittableRandom(5);
+    int grammar = tenant.call("grammar_compile", 3, 0, 0);
+    int refused = 0;
+    for (int i = 0; i < 1000 && refused < 50; i++) {
+      int matcher = tenant.call("matcher_new", grammar, tenant.model);
+      if (matcher < 0) {
+        refused++;
+        continue;
+      }
+      matchers.add(matcher);
+      refused += follow(matcher, random);
+    }
+    assertThat(refused).as("answers EDQUOT").isPositive();
+    assertThat(tenant.refusal()).isEqualTo("HOST_MEMORY_LIMIT");
+    // What is refused is refused for now: with the others gone this one goes on.
+    int last = matchers.removeLast();
+    matchers.forEach(matcher -> tenant.free("matcher", matcher));
+    assertThat(tenant.call("matcher_mask", last, 32_768, 1000)).isEqualTo(56);
+    tenant.free("matcher", last);
+    tenant.free("grammar", grammar);
+  }
+
+  /// Lets a matcher follow random tokens; returns how often it was refused.
+  private int follow(int matcher, SplittableRandom random) {
+    int refused = 0;
+    for (int step = 0; step < 30; step++) {
+      int words = tenant.call("matcher_mask", matcher, 32_768, 1000);
+      assertThat(tenant.used()).isLessThanOrEqualTo(HOST_BYTES);
+      if (words < 0) {
+        assertThat(words).isEqualTo(Errno.EDQUOT);
+        refused++;
+        continue;
+      }
+      int token = allowed(words, random);
+      int error = tenant.call("matcher_accept", matcher, token);
+      refused += error < 0 ? 1 : 0;
+      assertThat(error).isIn(0, Errno.EDQUOT);
+      assertThat(tenant.used()).isLessThanOrEqualTo(HOST_BYTES);
+    }
+    return refused;
+  }
+
+  private int allowed(int words, SplittableRandom random) {
+    int from = random.nextInt(32 * words);
+    for (int i = 0; i < 32 * words; i++) {
+      int token = (from + i) % (32 * words);
+      if ((tenant.memory.getInt(32_768 + 4 * (token / 32)) >>> token % 32 & 1) != 0) {
+        return token;
+      }
+    }
+    throw new AssertionError("a mask without a token");
+  }
+
+  @Test
+  void keptLogitsAndCandidatesOfASequenceAreCharged() {
+    int request = 4096;
+    int ids = 8192;
+    int count =
+        tenant.call("tokenize", tenant.model, TEXT, tenant.text("a b c ".repeat(50)), 3, ids, 1000);
+    assertThat(count).isGreaterThan(100);
+    int vocabulary = 4 * 1792;
+    long before = tenant.used();
+    int kv = tenant.call("kv_new", tenant.model);
+    int[] step = new int[16];
+    step[0] = kv;
+    step[1] = ids;
+    step[2] = 100;
+    step[3] = 16_384;
+    step[5] = 1 | 8; // ALL and LOGITS: more than the tenant has.
+    tenant.memory.put(step, request, 16);
+    assertThat(tenant.call("step", request, 1)).isEqualTo(Errno.EDQUOT);
+    assertThat(tenant.refusal()).isEqualTo("HOST_MEMORY_LIMIT");
+    assertThat(tenant.call("kv_len", kv)).isZero();
+    assertThat(tenant.used() - before).isLessThan(1000);
+    step[5] = 8;
+    step[8] = Float.floatToIntBits(1);
+    tenant.memory.put(step, request, 16);
+    assertThat(tenant.call("step", request, 1)).isZero();
+    assertThat(tenant.used() - before).isBetween(3L * vocabulary, 3L * vocabulary + 2000);
+    tenant.free("kv", kv);
+    assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  @Test
+  void aGrammarIsChargedOnceForAllThatUseIt() {
+    long before = tenant.used();
+    int first = tenant.grammar("(ab|cd|ef){40}");
+    long one = tenant.used() - before;
+    int second = tenant.grammar("(ab|cd|ef){40}");
+    assertThat(tenant.used() - before - one).isEqualTo(HandleTable.HANDLE_BYTES);
+    tenant.free("grammar", first);
+    int matcher = tenant.call("matcher_new", second, tenant.model);
+    tenant.free("grammar", second);
+    assertThat(tenant.used() - before).as("its matcher has it").isGreaterThan(one);
+    tenant.free("matcher", matcher);
+    assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  @Test
+  void grammarsThatNobodyHasOpenTakeAQuarterAtMost() {
+    for (int i = 1; i < 200; i++) {
+      int grammar = tenant.grammar("(ab|cd|ef){" + i + "}x");
+      assertThat(grammar).isPositive();
+      tenant.free("grammar", grammar);
+      assertThat(tenant.realm.grammars().keptBytes()).isLessThanOrEqualTo(HOST_BYTES / 4);
+    }
+  }
+
+  @Test
+  void textOfACallIsChargedUntilItEnds() {
+    long before = tenant.used();
+    Call call = new Call(List.of(), GuestOutput.discard(), tenant.realm);
+    String piece = "ein wenig Text, groß und klein \ud83d\ude00 ".repeat(40);
+    for (int i = 0; i < 50; i++) {
+      call.emit(piece);
+    }
+    assertThat(tenant.used() - before).isGreaterThan(50L * piece.length());
+    assertThat(call.result(0).text()).isEqualTo(piece.repeat(50));
+    assertThatThrownBy(
+            () -> {
+              for (int i = 0; i < 5000; i++) {
+                call.emit(piece);
+                assertThat(tenant.used()).isLessThanOrEqualTo(HOST_BYTES);
+              }
+            })
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("HOST_MEMORY_LIMIT"));
+    call.finish();
+    assertThat(tenant.used()).isEqualTo(before);
+    // A guest that did not stop in time.
+    assertThatThrownBy(() -> call.emit(piece)).isInstanceOf(GuestTrapException.class);
+    assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  @Test
+  void whatIsTooLongIsNotCopied() {
+    MemoryBudget touched = new MemoryBudget(256L << 20);
+    GuestMemory large =
+        new GuestMemory(FlatMemory.chargedAsUsed(new MemoryLimits(2000, 2000), touched));
+    int most = 100 << 20;
+    assertThat(tenant.callWith(large, "log", 2, 0, most)).isZero();
+    assertThat(tenant.callWith(large, "kvs_get", 0, most, 0, 0)).isEqualTo(Errno.ENOENT);
+    assertThat(tenant.callWith(large, "tool_call", 0, 6, 0, most)).isEqualTo(Errno.EMSGSIZE);
+    assertThat(tenant.callWith(large, "tool_call", 0, most, 0, 6)).isEqualTo(Errno.EMSGSIZE);
+    // Memory that comes as it is used: a copy would have read all of it.
+    assertThat(touched.used()).isLessThan(1 << 20);
+  }
+
+  @Test
+  void argumentsOfACallAreBounded() {
+    String most = "a".repeat(Call.MAX_ARGUMENT_BYTES);
+    assertThat(Call.texts(most, 7, "é")).hasSize(3);
+    for (Object[] texts :
+        new Object[][] {
+          {most + "a"}, {"é".repeat(Call.MAX_ARGUMENT_BYTES / 2 + 1)}, {most, most, "a"}
+        }) {
+      assertThatThrownBy(() -> Call.texts(texts))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("ARGUMENT_LIMIT"));
+    }
+    RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+    try (RealmRuntime runtime = new RealmRuntime(config)) {
+      HostCaller guest = HostCaller.of(runtime, HostCaller.guest(Map.of("abi_version", 0)));
+      assertThatThrownBy(() -> guest.text(most + "a")).isInstanceOf(LimitException.class);
+      assertThat(guest.call("abi_version")).as("the next call").isEqualTo(1);
+    }
+  }
+}
