@@ -6,54 +6,16 @@
  */
 #include "realm_guest.h"
 
-enum { LONGEST = 512, LARGEST_VOCABULARY = 1 << 16, PIECES = 1 << 20 };
+enum { LONGEST = 512 };
 
 static int32_t prompt[RG_IDS], tokens[LONGEST];
-static char pieces[PIECES], forced[4096];
-static int32_t piece_at[LARGEST_VOCABULARY + 1], vocabulary;
 static realm_step request;
-
-/* The bytes of every token, read once per guest. */
-static int32_t read_pieces(int32_t model) {
-  realm_model_info info;
-  int32_t error = model_info(model, &info, sizeof info);
-  if (error < 0 || vocabulary == info.vocabulary) return error < 0 ? error : 0;
-  if (info.vocabulary > LARGEST_VOCABULARY) return REALM_EINVAL;
-  for (int32_t i = 0, at = 0; i < info.vocabulary; i++) {
-    int32_t n = token_bytes(model, i, pieces + at, PIECES - at);
-    if (n < 0 || n > PIECES - at) return REALM_EMSGSIZE;
-    piece_at[i] = at;
-    piece_at[i + 1] = at += n;
-  }
-  vocabulary = info.vocabulary;
-  return 0;
-}
-
-/* The longest token that the text begins with, or -1. */
-static int32_t longest_token(const char *text, int32_t n) {
-  int32_t best = -1, most = 0;
-  for (int32_t i = 0; i < vocabulary; i++) {
-    int32_t size = piece_at[i + 1] - piece_at[i], j = 0;
-    if (size <= most || size > n) continue;
-    while (j < size && pieces[piece_at[i] + j] == text[j]) j++;
-    if (j == size) {
-      best = i;
-      most = size;
-    }
-  }
-  return best;
-}
 
 /* Appends what must follow to the tokens and advances the matcher; how many tokens. */
 static int32_t jump(int32_t matcher, int32_t *to, int32_t room) {
-  int32_t n = matcher_forced(matcher, forced, sizeof forced), count = 0;
-  if (n > (int32_t)sizeof forced) n = sizeof forced;
-  for (int32_t at = 0; at < n && count < room;) {
-    int32_t token = longest_token(forced + at, n - at);
-    if (token < 0 || matcher_accept(matcher, token) < 0) break;
-    to[count++] = token;
-    at += piece_at[token + 1] - piece_at[token];
-  }
+  int32_t n = matcher_forced_tokens(matcher, to, room), count = 0;
+  if (n > room) n = room;
+  while (count < n && matcher_accept(matcher, to[count]) == 0) count++;
   return count;
 }
 
@@ -78,7 +40,7 @@ static int32_t value_length(int32_t at) {
 }
 
 static int32_t answer(int32_t model, int32_t matcher, int32_t kv, int32_t count, int32_t most) {
-  int32_t stats[3] = {0, 0, 0}, length = 0, fed = 0, error = 0, ended = 0;
+  int32_t stats[3] = {0, 0, 0}, length = 0, fed = 0, error = 0, ended = 0, finished = 0;
   /* The prompt and what must follow it go in together. */
   int32_t ahead = jump(matcher, tokens, most);
   while (!ended && length < most) {
@@ -91,7 +53,11 @@ static int32_t answer(int32_t model, int32_t matcher, int32_t kv, int32_t count,
       next = prompt;
       n = count;
     }
-    if (length == most) break;
+    /* Where nothing but the end can follow, nobody needs to be asked. */
+    int32_t status = matcher_status(matcher);
+    if (status < 0) return status;
+    finished = status & REALM_MATCHER_FINISHED;
+    if (finished || length == most) break;
     request = rg_request(kv, next, n, &tokens[length], 0);
     request.matcher = matcher;
     error = step(&request, 1);
@@ -104,15 +70,13 @@ static int32_t answer(int32_t model, int32_t matcher, int32_t kv, int32_t count,
   }
   emit_event(1, stats, sizeof stats);
   error = rg_emit(model, tokens, length - (ended ? 1 : 0));
-  return error < 0 ? error : ended ? RG_STOPPED : RG_LENGTH;
+  return error < 0 ? error : ended || finished ? RG_STOPPED : RG_LENGTH;
 }
 
 REALM_EXPORT(generate)(int32_t model) {
   int32_t count = rg_begin(model, prompt, RG_IDS);
   if (count < 0) return count;
   int32_t most = rg_config_int("max_tokens", 256), at = rg_config_at("json_schema");
-  int32_t error = read_pieces(model);
-  if (error < 0) return error;
   if (most < 1 || most > LONGEST) return REALM_EINVAL;
   int32_t grammar = at < 0 ? grammar_compile(REALM_JSON, 0, 0)
                            : grammar_compile(REALM_JSON_SCHEMA, rg_config + at, value_length(at));

@@ -227,6 +227,57 @@ final class RealmRuntimeTest {
     assertThat(result.value()).isZero();
   }
 
+  /// A schema's names and punctuation are appended without being sampled.
+  @Test
+  void tokensThatASchemaLeavesNoChoiceAboutTakeNoSteps() {
+    String schema =
+        "{\"type\":\"object\",\"properties\":{\"capital of the country\":"
+            + "{\"enum\":[\"Rome is the capital\",\"Paris is the capital\"]}},"
+            + "\"required\":[\"capital of the country\"],\"additionalProperties\":false}";
+    String pattern =
+        "\\{\\s*\"capital of the country\"\\s*:\\s*\"(Paris|Rome) is the capital\"\\s*}";
+    String asked = "What is the capital of France?";
+    StringBuilder streamed = new StringBuilder();
+    List<Integer> tokens = new ArrayList<>();
+    GuestOutput output =
+        new GuestOutput() {
+          @Override
+          public void text(String text) {
+            streamed.append(text);
+          }
+
+          @Override
+          public void token(int id) {
+            tokens.add(id);
+          }
+        };
+    CallResult jumped =
+        runtime.callFunction("generate", output, model, asked, "{\"json_schema\":" + schema + "}");
+    assertThat(jumped.text()).matches(pattern).isEqualTo(streamed.toString());
+    assertThat(jumped.value()).isZero();
+    assertThat(tokens).hasSizeGreaterThan(jumped.newTokens() + 5);
+    // With probabilities every token is sampled.
+    CallResult sampled = generate(asked, "{\"logprobs\":true,\"json_schema\":" + schema + "}");
+    assertThat(sampled.text()).matches(pattern);
+    assertThat(jumped.newTokens()).isLessThan(sampled.newTokens());
+    // Held back for a stop text, and cut at a length, forced tokens count as the others do.
+    assertThat(generate(asked, "{\"stop\":\" the country\",\"json_schema\":" + schema + "}").text())
+        .matches("\\{\\s*\"capital of");
+    CallResult cut = generate(asked, "{\"max_tokens\":8,\"json_schema\":" + schema + "}");
+    assertThat(cut.value()).isEqualTo(1);
+    assertThat(cut.newTokens()).isLessThan(8);
+    assertThat(jumped.text()).startsWith(cut.text());
+  }
+
+  @Test
+  void anAnswerThatNothingCanFollowEndsWithoutAnotherStep() {
+    String end = "\"logit_bias\":{\"2\":\"-inf\"}";
+    CallResult result =
+        generate("Is it so?", "{\"regex\":\"^(Yes|No), it is [a-z]{3}!$\"," + end + "}");
+    assertThat(result.text()).matches("(Yes|No), it is [a-z]{3}!");
+    assertThat(result.value()).isZero();
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

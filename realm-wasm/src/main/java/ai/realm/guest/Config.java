@@ -124,38 +124,50 @@ final class Config {
     if (!accept('[')) {
       return new byte[][] {readString()};
     }
-    byte[][] values = new byte[0][];
-    if (accept(']')) {
-      return values;
+    byte[][] values = new byte[4][];
+    int n = 0;
+    if (!accept(']')) {
+      do {
+        if (n == values.length) {
+          byte[][] longer = new byte[2 * n][];
+          for (int i = 0; i < n; i++) {
+            longer[i] = values[i];
+          }
+          values = longer;
+        }
+        values[n++] = readString();
+      } while (!malformed && accept(','));
+      malformed |= !accept(']');
     }
-    do {
-      byte[][] longer = new byte[values.length + 1][];
-      for (int i = 0; i < values.length; i++) {
-        longer[i] = values[i];
-      }
-      longer[values.length] = readString();
-      values = longer;
-    } while (!malformed && accept(','));
-    malformed |= !accept(']');
-    return values;
+    byte[][] exact = new byte[n][];
+    for (int i = 0; i < n; i++) {
+      exact[i] = values[i];
+    }
+    return exact;
   }
 
   private int[] readInts() {
-    int[] values = new int[0];
     malformed |= !accept('[');
-    if (malformed || accept(']')) {
-      return values;
+    int[] values = new int[4];
+    int n = 0;
+    if (!malformed && !accept(']')) {
+      do {
+        if (n == values.length) {
+          values = copy(values, 2 * n, n);
+        }
+        values[n++] = (int) readNumber();
+      } while (!malformed && accept(','));
+      malformed |= !accept(']');
     }
-    do {
-      int[] longer = new int[values.length + 1];
-      for (int i = 0; i < values.length; i++) {
-        longer[i] = values[i];
-      }
-      longer[values.length] = (int) readNumber();
-      values = longer;
-    } while (!malformed && accept(','));
-    malformed |= !accept(']');
-    return values;
+    return copy(values, n, n);
+  }
+
+  private static int[] copy(int[] values, int length, int n) {
+    int[] copy = new int[length];
+    for (int i = 0; i < n; i++) {
+      copy[i] = values[i];
+    }
+    return copy;
   }
 
   /// A string's text, any other value as it is written.
@@ -179,7 +191,7 @@ final class Config {
     if (depth > 16) {
       malformed = true;
     } else if (c == '"') {
-      readString();
+      skipString();
     } else if (c == '[' || c == '{') {
       skipNested(c == '[' ? ']' : '}', depth);
     } else if (c == 't' || c == 'f') {
@@ -198,7 +210,7 @@ final class Config {
     }
     do {
       if (end == '}') {
-        readString();
+        skipString();
         malformed |= !accept(':');
       }
       skipValue(depth + 1);
@@ -206,23 +218,46 @@ final class Config {
     malformed |= !accept(end);
   }
 
-  /// UTF-8 bytes of a string, escapes resolved.
+  /// Moves behind a string, without a copy.
+  private void skipString() {
+    if (!accept('"')) {
+      malformed = true;
+      return;
+    }
+    at = endOfString();
+    malformed |= !accept('"');
+  }
+
+  /// Where the string that begins here ends: its quote, or the end of the text.
+  private int endOfString() {
+    int end = at;
+    while (end < json.length && json[end] != '"') {
+      end += json[end] == '\\' ? 2 : 1;
+    }
+    return Math.min(end, json.length);
+  }
+
+  /// UTF-8 bytes of a string, escapes resolved: never more than it is written with.
   private byte[] readString() {
     if (!accept('"')) {
       malformed = true;
       return new byte[0];
     }
-    byte[] buffer = new byte[json.length - at];
+    int end = endOfString();
+    byte[] buffer = new byte[end - at];
     int n = 0;
-    while (at < json.length && json[at] != '"') {
+    while (at < end) {
       int c = json[at++];
       if (c != '\\') {
         buffer[n++] = (byte) c;
-      } else if (at < json.length) {
+      } else if (at < end) {
         n = readEscape(json[at++], buffer, n);
       }
     }
     malformed |= !accept('"');
+    if (n == buffer.length) {
+      return buffer;
+    }
     byte[] value = new byte[n];
     for (int i = 0; i < n; i++) {
       value[i] = buffer[i];
@@ -237,7 +272,10 @@ final class Config {
       case 'r' -> buffer[n++] = '\r';
       case 'b' -> buffer[n++] = '\b';
       case 'f' -> buffer[n++] = '\f';
-      case 'u' -> n = putUtf8(readHex(), buffer, n);
+      case 'u' -> {
+        int character = readHex();
+        n = malformed ? n : putUtf8(character, buffer, n);
+      }
       default -> buffer[n++] = (byte) c;
     }
     return n;

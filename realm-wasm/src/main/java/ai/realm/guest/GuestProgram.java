@@ -31,6 +31,9 @@ public final class GuestProgram {
 
   private static final int TOKEN_TEXT_BYTES = 4096;
 
+  /// The most tokens that a grammar adds to a step without sampling them.
+  private static final int FORCED_TOKENS = 1024;
+
   /// The event that carries a sampled token, i32, and the logarithm of its probability, f32.
   private static final int LOGPROB_EVENT = 1;
 
@@ -83,7 +86,10 @@ public final class GuestProgram {
     if (count <= 0) {
       return count == 0 ? Host.EINVAL : count;
     }
-    int tokens = arena.take(count * 4);
+    int tokens = arena.take((count + FORCED_TOKENS) * 4);
+    if (tokens < 0) {
+      return Host.EMSGSIZE;
+    }
     if (config.embed) {
       return embed(arena, model, tokens, count);
     }
@@ -101,9 +107,10 @@ public final class GuestProgram {
     StopTexts stops = new StopTexts(config.stop);
     boolean plain = stops.isEmpty() && config.stopTokens.length == 0;
     putRequest(request, sequence, out, config, plain ? Host.EMIT : 0);
+    putPending(request, tokens, count);
     result = putChoice(request, model, config, arena);
     if (result == 0) {
-      result = loop(request, tokens, count, most, config, stops, tokenText);
+      result = loop(request, most, config, stops, tokenText);
     }
     if (Arena.getInt(request + MATCHER) != 0) {
       Host.freeMatcher(Arena.getInt(request + MATCHER));
@@ -139,11 +146,9 @@ public final class GuestProgram {
     return at < 0 ? at : Host.openSequence(model, at, name.length);
   }
 
-  /// Saves the sequence with all of the answer: where it reached its length, the last token was not fed yet.
+  /// Saves the sequence with all of the answer: its last tokens may not be fed yet.
   private static int save(Arena arena, int request, byte[] name, int result) {
-    if (result == LENGTH) {
-      Arena.putInt(request + TOKENS, Arena.getInt(request + OUT));
-      Arena.putInt(request + COUNT, 1);
+    if (Arena.getInt(request + COUNT) > 0) {
       Arena.putInt(request + FLAGS, Host.NONE);
       Arena.putInt(request + MATCHER, 0);
       Arena.putInt(request + SAMPLER, 0);
@@ -201,27 +206,46 @@ public final class GuestProgram {
     return 0;
   }
 
-  /// The loop itself: one crossing per token where there are no stop texts.
-  private static int loop(
-      int request, int tokens, int count, int most, Config config, StopTexts stops, int tokenText) {
+  /// What the next step feeds.
+  private static void putPending(int request, int tokens, int count) {
+    Arena.putInt(request + TOKENS, tokens);
+    Arena.putInt(request + COUNT, count);
+  }
+
+  /// The loop itself: one crossing per token where there are neither stop texts nor a grammar. The request's
+  /// tokens are those that are not fed yet; where it ends, those that belong to the answer.
+  private static int loop(int request, int most, Config config, StopTexts stops, int tokenText) {
     int sequence = Arena.getInt(request + KV);
+    int tokens = Arena.getInt(request + TOKENS);
     int out = Arena.getInt(request + OUT);
     int flags = Arena.getInt(request + FLAGS);
     boolean emitted = (flags & Host.EMIT) != 0;
+    boolean constrained = Arena.getInt(request + MATCHER) != 0;
     // A grammar decides itself when its output may end.
     int least = config.grammar == null ? config.minTokens : 0;
-    for (int produced = 0; produced < most; produced++) {
-      Arena.putInt(request + TOKENS, produced == 0 ? tokens : out);
-      Arena.putInt(request + COUNT, produced == 0 ? count : 1);
+    for (int produced = 0; ; produced++) {
+      if (constrained) {
+        int pending = Arena.getInt(request + COUNT);
+        int result = follow(request, produced, most, config, stops, tokenText);
+        if (result != LENGTH) {
+          return result;
+        }
+        produced += Arena.getInt(request + COUNT) - pending;
+      }
+      if (produced >= most) {
+        return flush(stops, tokenText, stops.length(), LENGTH);
+      }
       Arena.putInt(request + FLAGS, produced < least ? flags | Host.NO_END : flags);
       int error = Host.step(request, 1);
       if (error < 0) {
         return error;
       }
+      putPending(request, tokens, 0);
       if ((Arena.getInt(request + STATUS) & Host.ENDS_GENERATION) != 0) {
         return flush(stops, tokenText, stops.length(), STOPPED);
       }
-      if (contains(config.stopTokens, Arena.getInt(out)) && produced >= config.minTokens) {
+      int token = Arena.getInt(out);
+      if (contains(config.stopTokens, token) && produced >= config.minTokens) {
         return flush(stops, tokenText, stops.length(), STOPPED);
       }
       if (config.logprobs) {
@@ -231,13 +255,62 @@ public final class GuestProgram {
         }
       }
       if (!emitted) {
-        int result = emitUnlessStopped(sequence, Arena.getInt(out), stops, tokenText);
+        int result = emitUnlessStopped(sequence, token, stops, tokenText);
         if (result != LENGTH) {
           return result;
         }
       }
+      Arena.putInt(tokens, token);
+      putPending(request, tokens, 1);
     }
-    return flush(stops, tokenText, stops.length(), LENGTH);
+  }
+
+  /// Appends the tokens that a grammar leaves no choice about to those of the next step. Returns `STOPPED`
+  /// where nothing but the end can follow, or a token ends the answer; `LENGTH` to go on.
+  private static int follow(
+      int request, int produced, int longest, Config config, StopTexts stops, int tokenText) {
+    int matcher = Arena.getInt(request + MATCHER);
+    // What is not sampled has no probability to tell.
+    int most = config.logprobs ? 0 : Math.min(longest - produced, FORCED_TOKENS);
+    int sequence = Arena.getInt(request + KV);
+    int pending = Arena.getInt(request + COUNT);
+    int from = Arena.getInt(request + TOKENS) + 4 * pending;
+    int forced = most <= 0 ? 0 : Host.forcedTokens(matcher, from, most);
+    if (forced < 0) {
+      return forced;
+    }
+    boolean emit = (Arena.getInt(request + FLAGS) & Host.EMIT) != 0;
+    for (int i = 0; i < Math.min(forced, most); i++) {
+      int token = Arena.getInt(from + 4 * i);
+      if (contains(config.stopTokens, token) && produced + i >= config.minTokens) {
+        return flush(stops, tokenText, stops.length(), STOPPED);
+      }
+      int error = Host.acceptToken(matcher, token);
+      if (error < 0) {
+        return error;
+      }
+      int result =
+          emit
+              ? emitForced(sequence, token, tokenText)
+              : emitUnlessStopped(sequence, token, stops, tokenText);
+      if (result != LENGTH) {
+        return result;
+      }
+      Arena.putInt(request + COUNT, pending + i + 1);
+    }
+    int status = Host.matcherStatus(matcher);
+    boolean finished = status >= 0 && (status & Host.FINISHED) != 0;
+    return finished
+        ? flush(stops, tokenText, stops.length(), STOPPED)
+        : status < 0 ? status : LENGTH;
+  }
+
+  /// Emits a token that no step sampled.
+  private static int emitForced(int sequence, int token, int tokenText) {
+    int error = Host.emitToken(token);
+    int bytes = error < 0 ? error : Host.sequenceText(sequence, token, tokenText, TOKEN_TEXT_BYTES);
+    error = bytes <= 0 ? bytes : Host.emitText(tokenText, Math.min(bytes, TOKEN_TEXT_BYTES));
+    return error < 0 ? error : LENGTH;
   }
 
   private static boolean contains(int[] tokens, int token) {

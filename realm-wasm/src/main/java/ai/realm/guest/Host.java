@@ -13,6 +13,9 @@ final class Host {
   static final int NO_END = 16;
   static final int ENDS_GENERATION = 1;
 
+  /// Of a matcher's status: nothing but the end can follow.
+  static final int FINISHED = 2;
+
   // Kinds of grammars.
   static final int GBNF = 0;
   static final int JSON_SCHEMA = 1;
@@ -26,6 +29,9 @@ final class Host {
 
   @Import(module = "realm_host", name = "arg_read")
   static native int readArgument(int index, int to, int capacity);
+
+  @Import(module = "realm_host", name = "emit_token")
+  static native int emitToken(int token);
 
   @Import(module = "realm_host", name = "emit_text")
   static native int emitText(int text, int length);
@@ -74,6 +80,15 @@ final class Host {
 
   @Import(module = "realm_host", name = "matcher_new")
   static native int newMatcher(int grammar, int model);
+
+  @Import(module = "realm_host", name = "matcher_accept")
+  static native int acceptToken(int matcher, int token);
+
+  @Import(module = "realm_host", name = "matcher_status")
+  static native int matcherStatus(int matcher);
+
+  @Import(module = "realm_host", name = "matcher_forced_tokens")
+  static native int forcedTokens(int matcher, int to, int capacity);
 
   @Import(module = "realm_host", name = "matcher_free")
   static native int freeMatcher(int matcher);

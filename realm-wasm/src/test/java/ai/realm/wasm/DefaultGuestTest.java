@@ -45,6 +45,7 @@ final class DefaultGuestTest {
     assertThat(hostFunctions)
         .containsExactlyInAnyOrder(
             "arg_read",
+            "emit_token",
             "emit_text",
             "emit_event",
             "model_open",
@@ -62,6 +63,9 @@ final class DefaultGuestTest {
             "grammar_compile",
             "grammar_free",
             "matcher_new",
+            "matcher_accept",
+            "matcher_status",
+            "matcher_forced_tokens",
             "matcher_free",
             "sampler_new",
             "sampler_free",
