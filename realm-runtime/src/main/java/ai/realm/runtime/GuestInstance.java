@@ -40,16 +40,6 @@ final class GuestInstance implements AutoCloseable {
     state.end();
   }
 
-  /// Whether the module was instantiated.
-  boolean isMade() {
-    lock.lock();
-    try {
-      return instance != null;
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /// Calls an exported function, on the guest's thread.
   ///
   /// @throws GuestFormatException when it exports no such function

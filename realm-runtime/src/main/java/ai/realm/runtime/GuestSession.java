@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +21,7 @@ final class GuestSession implements AutoCloseable {
   private final GuestEngine.Module module;
   private final GuestThread thread;
   private final ReentrantLock lock = new ReentrantLock();
+  private final AtomicInteger discards = new AtomicInteger();
   private volatile @Nullable GuestInstance instance;
   private volatile @Nullable HostTrace trace;
   private volatile @Nullable Call current;
@@ -127,14 +129,14 @@ final class GuestSession implements AutoCloseable {
     GuestInstance present = instance;
     instance = null;
     if (present != null) {
+      discards.incrementAndGet();
       present.close();
     }
   }
 
-  /// Whether a call ended badly, so that what the guest had open is gone.
-  boolean isFresh() {
-    GuestInstance present = instance;
-    return present == null || !present.isMade();
+  /// How often what the guest had open went, with its instance.
+  int discards() {
+    return discards.get();
   }
 
   /// Ends the call in progress within one step: the guest's next host function answers `ECANCELED`.

@@ -14,6 +14,9 @@ final class LoadedGuest {
   private final GuestSession session;
   private final Map<String, Long> models = new HashMap<>();
 
+  /// The session's count when the models were loaded.
+  private int discards;
+
   LoadedGuest(GuestSession session) {
     this.session = session;
   }
@@ -24,7 +27,8 @@ final class LoadedGuest {
 
   /// `load_model` where necessary, then `generate`.
   Answer generate(String model, String prompt, String config, GuestOutput output) {
-    if (session.isFresh()) {
+    if (session.discards() != discards) {
+      discards = session.discards();
       models.clear();
     }
     Long handle = models.get(model);

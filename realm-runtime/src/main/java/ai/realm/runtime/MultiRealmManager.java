@@ -157,6 +157,20 @@ public final class MultiRealmManager implements AutoCloseable {
     return realm(tenant).generate(model, prompt, config, output);
   }
 
+  /// Calls another export of the tenant's guest, such as one that gives it what later calls use. Each call
+  /// may run in another instance: what is to last belongs into the realm's store (`kvs_put`). The default
+  /// guest does not stand in.
+  ///
+  /// @param arguments numbers become its parameters, in order; texts are what `arg_read` gives, by their
+  ///     index among all arguments
+  /// @throws LimitException when a limit of the tenant is reached
+  /// @throws GuestTrapException when the guest was stopped
+  /// @throws GuestFormatException when it exports no such function
+  public CallResult call(
+      TenantId tenant, String function, GuestOutput output, Object... arguments) {
+    return realm(tenant).call(function, output, arguments);
+  }
+
   /// How a tenant's realm is.
   public RealmStatus status(TenantId tenant) {
     return realm(tenant).status();

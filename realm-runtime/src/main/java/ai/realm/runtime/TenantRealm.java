@@ -133,7 +133,7 @@ final class TenantRealm implements AutoCloseable {
   CallResult generate(String model, String prompt, String config, GuestOutput output) {
     realm.quota().begin();
     try {
-      Turn turn = take();
+      Turn turn = take(policy.fallback());
       CircuitBreaker.Pass pass = turn.pass();
       return pass == null
           ? turn.run(model, prompt, config, output).result()
@@ -143,10 +143,38 @@ final class TenantRealm implements AutoCloseable {
     }
   }
 
+  /// Calls another export of what `generate` runs; nothing stands in for it.
+  CallResult call(String function, GuestOutput output, Object... arguments) {
+    realm.quota().begin();
+    try {
+      Turn turn = take(false);
+      CircuitBreaker.Pass pass = turn.pass();
+      Emitted emitted = new Emitted(output);
+      GuestVerdict verdict = GuestVerdict.NEITHER;
+      try {
+        return turn.guest().session().call(function, emitted, arguments);
+      } catch (GuestFormatException e) {
+        // Whoever calls it chose the name and the arguments.
+        throw e;
+      } catch (RuntimeException e) {
+        verdict = emitted.broken ? GuestVerdict.NEITHER : GuestVerdict.of(e);
+        throw e;
+      } finally {
+        turn.pool().giveBack(turn.guest());
+        if (pass != null) {
+          pass.end(verdict);
+        }
+      }
+    } finally {
+      realm.quota().end();
+    }
+  }
+
   /// Borrows what the call is to run.
   ///
+  /// @param standsIn whether the default guest may while the tenant's own is not tried
   /// @throws LimitException `NO_REALM` when the realm is closed, `GUEST_UNAVAILABLE`
-  private Turn take() {
+  private Turn take(boolean standsIn) {
     lock.lock();
     try {
       checkOpen();
@@ -158,7 +186,7 @@ final class TenantRealm implements AutoCloseable {
       if (pass != null) {
         return turn(version.pool(), pass);
       }
-      if (policy.fallback()) {
+      if (standsIn) {
         return turn(fallback, null);
       }
       realm.meter().refusedAfterItBegan();

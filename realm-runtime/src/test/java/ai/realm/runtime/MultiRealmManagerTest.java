@@ -14,6 +14,7 @@ import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -352,6 +353,63 @@ final class MultiRealmManagerTest {
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }
+  }
+
+  @Test
+  void otherExportsOfATenantsGuestCanBeCalled() throws IOException {
+    manager.create(A, FREE.withBreaker(1, Duration.ofHours(1)));
+    manager.create(B, FREE);
+    for (TenantId tenant : List.of(A, B)) {
+      manager.deploy(tenant, ExampleGuest.bytes("redact"));
+    }
+    CallResult remembered = manager.call(A, "remember", GuestOutput.discard(), "Paris");
+    assertThat(remembered.value()).isNotNegative();
+    assertThat(ask(A).text()).isNotBlank().doesNotContain("Paris");
+    assertThat(ask(B).text()).contains("Paris");
+    assertThatThrownBy(() -> manager.call(A, "none", GuestOutput.discard()))
+        .isInstanceOf(GuestFormatException.class)
+        .hasMessageContaining("exports no function none");
+    assertThat(manager.status(A).breakerOpen()).isFalse();
+    assertThat(manager.status(A).runningCalls()).isZero();
+  }
+
+  @Test
+  void anotherExportThatTrapsCountsAndNothingStandsInForIt() {
+    manager.create(A, FREE.withFallback(true).withBreaker(1, Duration.ofHours(1)));
+    WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function("generate", 1, 0, new Code().constant(0));
+    module.function("crash", 0, 0, new Code().unreachable().constant(0));
+    manager.deploy(A, module.build());
+    assertThatThrownBy(() -> manager.call(A, "crash", GuestOutput.discard()))
+        .isInstanceOf(GuestTrapException.class);
+    assertThat(manager.status(A).breakerOpen()).isTrue();
+    assertThatThrownBy(() -> manager.call(A, "crash", GuestOutput.discard()))
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("GUEST_UNAVAILABLE"));
+    assertThat(ask(A).text()).contains("Paris");
+  }
+
+  /// A handle of the instance that trapped means nothing in the one after it.
+  @Test
+  void modelsAreLoadedAnewAfterAnotherExportTrapped() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int argument = module.importFunction("realm_host", "arg_read", 3);
+    int open = module.importFunction("realm_host", "model_open", 2);
+    int sequence = module.importFunction("realm_host", "kv_new", 1);
+    module.memory(1, 1);
+    Code load = new Code().constant(0).constant(0).constant(64).call(argument).set(0);
+    module.function("load_model", 0, 1, load.constant(0).get(0).call(open));
+    module.function("generate", 1, 0, new Code().get(0).call(sequence));
+    module.function("crash", 0, 0, new Code().unreachable().constant(0));
+    module.function("rest", 0, 0, new Code().constant(7));
+    manager.create(A, FREE);
+    manager.deploy(A, module.build());
+    assertThat(ask(A).value()).isPositive();
+    assertThatThrownBy(() -> manager.call(A, "crash", GuestOutput.discard()))
+        .isInstanceOf(GuestTrapException.class);
+    assertThat(manager.call(A, "rest", GuestOutput.discard()).value()).isEqualTo(7);
+    assertThat(ask(A).value()).isPositive();
   }
 
   @Test
