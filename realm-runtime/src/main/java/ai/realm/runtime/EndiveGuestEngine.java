@@ -77,7 +77,9 @@ final class EndiveGuestEngine implements GuestEngine {
               e);
         }
       } catch (LinkageError e) {
-        throw new GuestFormatException("guest: its code makes no class: " + e.getMessage(), e);
+        // The first line: the JVM adds the whole frame.
+        String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+        throw new GuestFormatException("guest: its code makes no class: " + reason, e);
       }
     }
   }

@@ -32,7 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Modules that must not reach the WebAssembly engine: cases W01 and W04 to W08 of the attack corpus.
 final class GuestAdmissionTest {
   /// What a refusal may allocate besides twice the module: time is a machine's, this is not.
-  private static final long REFUSAL_BYTES = 1 << 20;
+  private static final long REFUSAL_BYTES = 4 << 20;
 
   static Stream<Arguments> refused() {
     return Stream.of(
