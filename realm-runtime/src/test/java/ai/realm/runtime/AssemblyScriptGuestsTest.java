@@ -190,7 +190,7 @@ final class AssemblyScriptGuestsTest {
   void votesAreCountedByWhatStandsBetweenTheGivenTexts() throws IOException {
     try (ExampleGuest guest = ExampleGuest.open("vote", sample())) {
       String config =
-          "{\"n\":25,\"temperature\":1.2,\"after\":\" is \",\"before\":\".\",\"seed\":5}";
+          "{\"n\":25,\"temperature\":0.6,\"after\":\" is \",\"before\":\".\",\"seed\":5}";
       CallResult result = guest.generate(FRANCE, config);
       assertThat(result.text()).isEqualTo(ANSWER);
       assertThat(guest.text(1)).matches("(?s)[12]?[0-9]\tParis\n.*");
