@@ -173,6 +173,9 @@ static void constraints(int32_t model, int32_t vocabulary) {
   int32_t kv = realm_host_kv_new(model), words = (vocabulary + 31) / 32;
   check("grammar_free", realm_host_grammar_free(grammar) == 0);
   check("matcher_forced", realm_host_matcher_forced(matcher, text, ROOM) == 4 && same(text, "Rome", 4));
+  int32_t forced[8], known = realm_host_matcher_forced_tokens(matcher, forced, 8);
+  check("matcher_forced_tokens", known > 0 && known <= 4 &&
+        realm_host_detokenize(model, forced, known, text, ROOM) <= 4 && text[0] == 'R');
   check("matcher_mask", realm_host_matcher_mask(matcher, bits, sizeof bits / 4) == words);
   realm_step row = request(kv, prompt, count, 0);
   row.mask = (uint32_t)bits;

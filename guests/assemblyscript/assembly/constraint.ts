@@ -53,6 +53,13 @@ export class Matcher {
     return String.UTF8.decode(buffer);
   }
 
+  /// The tokens of it that can be appended unsampled, after `accept` of each.
+  forcedTokens(): StaticArray<i32> {
+    const tokens = new StaticArray<i32>(check(host.matcher_forced_tokens(this.handle, 0, 0)));
+    check(host.matcher_forced_tokens(this.handle, changetype<usize>(tokens), tokens.length));
+    return tokens;
+  }
+
   /// A bitset over the vocabulary of what may come next, as `Batch.mask` takes it.
   mask(): StaticArray<u32> {
     const mask = new StaticArray<u32>(check(host.matcher_mask(this.handle, 0, 0)));

@@ -211,6 +211,8 @@ function constraints(model: Model, prompt: StaticArray<i32>): void {
   const sequence = Sequence.of(model);
   const batch = new Batch(1);
   expect("matcher_forced", matcher.forced() == "Rome");
+  const forced = matcher.forcedTokens();
+  expect("matcher_forced_tokens", forced.length > 0 && forced.length <= 4);
   const mask = matcher.mask();
   expect("matcher_mask", mask.length == (model.vocabulary + 31) / 32);
   batch.set(0, sequence, prompt);

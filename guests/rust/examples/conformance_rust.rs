@@ -191,6 +191,8 @@ impl Checks {
         let (matcher, sequence) = (model.matcher(&grammar)?, model.sequence()?);
         let fork = matcher.fork()?;
         self.that("matcher_forced", matcher.forced()? == "Rome");
+        let forced = matcher.forced_tokens()?;
+        self.that("matcher_forced_tokens", !forced.is_empty() && forced.len() <= 4);
         let mask = matcher.mask()?;
         self.that("matcher_mask", mask.len() == (model.vocabulary()? + 31) / 32);
         let mut sampled = step(&[Row::new(&sequence, prompt).constraint(Constraint::Mask(&mask))])?;

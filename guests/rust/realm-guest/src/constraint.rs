@@ -55,6 +55,14 @@ impl Matcher {
     pub fn forced(&self) -> Result<String> {
         read(256, |to, cap| unsafe { host::matcher_forced(self.0, to, cap) }).map(text)
     }
+
+    /// The tokens of it that can be appended unsampled, after `accept` of each.
+    pub fn forced_tokens(&self) -> Result<Vec<i32>> {
+        let count = check(unsafe { host::matcher_forced_tokens(self.0, std::ptr::null_mut(), 0) })?;
+        let mut tokens = vec![0; count as usize];
+        check(unsafe { host::matcher_forced_tokens(self.0, tokens.as_mut_ptr(), count) })?;
+        Ok(tokens)
+    }
 }
 
 impl Drop for Matcher {

@@ -72,9 +72,6 @@ public final class Host {
   @Import(module = "realm_host", name = "emit_token")
   public static native int emitToken(int token);
 
-  @Import(module = "realm_host", name = "emit_token")
-  static native int emitToken(int token);
-
   @Import(module = "realm_host", name = "emit_text")
   public static native int emitText(int text, int length);
 
@@ -187,14 +184,8 @@ public final class Host {
   @Import(module = "realm_host", name = "matcher_mask")
   public static native int matcherMask(int matcher, int to, int capacityWords);
 
-  @Import(module = "realm_host", name = "matcher_accept")
-  static native int acceptToken(int matcher, int token);
-
-  @Import(module = "realm_host", name = "matcher_status")
-  static native int matcherStatus(int matcher);
-
   @Import(module = "realm_host", name = "matcher_forced_tokens")
-  static native int forcedTokens(int matcher, int to, int capacity);
+  public static native int forcedTokens(int matcher, int to, int capacity);
 
   @Import(module = "realm_host", name = "matcher_free")
   public static native int freeMatcher(int matcher);

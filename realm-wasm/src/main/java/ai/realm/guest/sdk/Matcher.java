@@ -43,6 +43,11 @@ public final class Matcher implements AutoCloseable {
     return Scratch.text(scratch.readBytes((to, cap) -> Host.forcedText(handle, to, cap)));
   }
 
+  /// The tokens of it that can be appended unsampled, after `accept` of each.
+  public int[] forcedTokens() {
+    return scratch.readInts((to, cap) -> Host.forcedTokens(handle, to, cap));
+  }
+
   /// A bitset over the vocabulary of what may come next.
   public int[] mask() {
     return scratch.readInts((to, cap) -> Host.matcherMask(handle, to, cap));

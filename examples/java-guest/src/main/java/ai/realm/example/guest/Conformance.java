@@ -204,6 +204,7 @@ final class Conformance {
         Matcher fork = matcher.fork();
         Sequence sequence = model.sequence()) {
       check("matcher_forced", matcher.forced().equals("Rome"));
+      check("matcher_forced_tokens", matcher.forcedTokens().length > 0);
       int[] mask = matcher.mask();
       check("matcher_mask", mask.length == (model.vocabulary() + 31) / 32);
       Row row = batch.row(0).feed(sequence, prompt).mask(mask);
