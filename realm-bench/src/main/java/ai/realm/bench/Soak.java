@@ -150,8 +150,7 @@ public final class Soak {
         settings.model(),
         saved,
         backend,
-        new SoakActors(
-                settings.guests(), settings.pauseMillis(), settings.deployPauseMillis())
+        new SoakActors(settings.guests(), settings.pauseMillis(), settings.deployPauseMillis())
             .all());
   }
 

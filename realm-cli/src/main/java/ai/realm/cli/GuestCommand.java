@@ -93,7 +93,8 @@ final class GuestCommand {
     BackendOptions opened = chosen.backendOptions(console::note);
     GuestTools commands = ToolCommand.tools(tools == null ? Map.of() : tools);
     try (Backend backend = Backends.open(chosen.backend(), opened).backend();
-        RealmRuntime runtime = options.open(backend, SEQUENCES, GuestLimits.DEFAULT, commands, console::note);
+        RealmRuntime runtime =
+            options.open(backend, SEQUENCES, GuestLimits.DEFAULT, commands, console::note);
         Interruption _ = new Interruption(runtime::cancel)) {
       GuestRecorder recorder = record == null ? null : new GuestRecorder(runtime, wasm);
       if (recorder == null) {

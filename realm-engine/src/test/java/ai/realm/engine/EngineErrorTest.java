@@ -14,8 +14,7 @@ import org.junit.jupiter.api.Timeout;
 /// An [Error] in the middle of a step, such as exhausted memory, is the affair of who asked for it.
 @Timeout(60)
 final class EngineErrorTest {
-  private static final EngineConfig CONFIG =
-      new EngineConfig(16, 4, 8, 800, KvType.F32, 64, 50, 4);
+  private static final EngineConfig CONFIG = new EngineConfig(16, 4, 8, 800, KvType.F32, 64, 50, 4);
   private static final long SECOND = 1_000_000_000;
 
   /// A constraint whose mask exhausts the memory.

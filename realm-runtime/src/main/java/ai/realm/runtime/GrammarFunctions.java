@@ -5,7 +5,6 @@ import ai.realm.engine.grammar.Grammar;
 import ai.realm.engine.grammar.GrammarException;
 import ai.realm.engine.grammar.Matcher;
 import ai.realm.engine.sampling.Sampler;
-import ai.realm.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
@@ -50,8 +49,7 @@ final class GrammarFunctions {
     private @Nullable StepRequest user;
 
     /// Takes the lease over.
-    OpenMatcher(
-        Matcher matcher, ModelHost host, OpenGrammars grammars, OpenGrammars.Lease lease) {
+    OpenMatcher(Matcher matcher, ModelHost host, OpenGrammars grammars, OpenGrammars.Lease lease) {
       this.matcher = matcher;
       this.host = host;
       this.vocabulary = host.tokenizer().vocabulary().size();

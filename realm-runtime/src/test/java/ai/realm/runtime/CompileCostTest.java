@@ -73,8 +73,7 @@ final class CompileCostTest {
   /// Endive 1.0.0 mixes up the slots of i64 where more than 1,024 functions have a type.
   @Test
   void moduleThatMakesAnInvalidClassIsRefused() {
-    assertThatThrownBy(
-            () -> new EndiveGuestEngine().load(types(1, 1_100, 2), GuestLimits.DEFAULT))
+    assertThatThrownBy(() -> new EndiveGuestEngine().load(types(1, 1_100, 2), GuestLimits.DEFAULT))
         .isInstanceOf(GuestFormatException.class)
         .hasMessage("guest: its code makes no class: Bad local variable type");
   }

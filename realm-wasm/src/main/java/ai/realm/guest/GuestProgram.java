@@ -299,7 +299,7 @@ public final class GuestProgram {
       Arena.putInt(request + COUNT, pending + i + 1);
     }
     int status = Host.matcherStatus(matcher);
-    boolean finished = status >= 0 && (status & Host.FINISHED) != 0;
+    boolean finished = status >= 0 && (status & Host.MATCHER_FINISHED) != 0;
     return finished
         ? flush(stops, tokenText, stops.length(), STOPPED)
         : status < 0 ? status : LENGTH;

@@ -30,9 +30,6 @@ public final class Host {
   public static final int BUDGET_NEW_TOKENS = 1;
   public static final int BUDGET_MEMORY = 2;
 
-  /// Of a matcher's status: nothing but the end can follow.
-  static final int FINISHED = 2;
-
   // Kinds of grammars.
   public static final int GBNF = 0;
   public static final int JSON_SCHEMA = 1;
