@@ -151,7 +151,7 @@ final class GuestConformanceTest {
                 GuestTools.NONE);
         GuestState state = new GuestState(realm)) {
       HostFunctions functions = new HostFunctions(state);
-      functions.trace((function, memory, arguments) ->
+      functions.trace((function, memory, arguments, call) ->
           function.name().equals("abi_version")
               ? HostFunctions.ABI_VERSION + 1
               : function.body().call(memory, arguments));
@@ -159,7 +159,7 @@ final class GuestConformanceTest {
           new EndiveGuestEngine()
               .load(ExampleGuest.bytes(name), GuestLimits.DEFAULT)
               .instantiate(functions, realm)) {
-        state.begin(new Call(List.of("sample", "{}"), sent, realm));
+        state.begin(new Call(Call.texts("sample", "{}"), sent, realm));
         assertThat(guest.call("load_model")).isEqualTo(Errno.EINVAL);
         state.end();
       }

@@ -7,6 +7,7 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -70,7 +71,16 @@ final class HostFunctionPointersTest {
         }
         // All that the host writes goes by here; now and then the bytes themselves are compared.
         boolean[] written = new boolean[1];
-        memory.observe((segment, pointer, length) -> written[0] = true);
+        memory.observe(
+            new GuestMemory.Observer() {
+              @Override
+              public void read(MemorySegment segment, int pointer, int length) {}
+
+              @Override
+              public void wrote(MemorySegment segment, int pointer, int length) {
+                written[0] = true;
+              }
+            });
         byte[] before = i % 50 == 0 ? linear.readBytes(0, SIZE) : null;
         int outcome;
         try {

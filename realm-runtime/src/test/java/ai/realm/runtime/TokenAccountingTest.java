@@ -179,8 +179,8 @@ final class TokenAccountingTest {
     assertRefused(() -> guest.call("kv_new", tenant.model), "HANDLE_LIMIT");
     assertThat(guest.call("log", 1, 0, 11)).isZero();
     Call noisy = new Call(List.of(), text -> {}, tenant.realm);
-    assertThat(noisy.log(1, new byte[11])).isTrue();
-    assertThat(noisy.log(1, new byte[1])).isFalse();
+    assertThat(noisy.log(1, new byte[11], 11)).isTrue();
+    assertThat(noisy.log(1, new byte[1], 1)).isFalse();
     assertThat(noisy.refusal(Errno.EDQUOT))
         .isInstanceOfSatisfying(
             LimitException.class,
@@ -190,7 +190,7 @@ final class TokenAccountingTest {
             });
     // What was refused before is not hidden by a log of it.
     noisy.exceeded("STORE_LIMIT", "for once");
-    assertThat(noisy.log(1, new byte[1])).isFalse();
+    assertThat(noisy.log(1, new byte[1], 1)).isFalse();
     assertThat(noisy.refusal(Errno.EDQUOT).code()).isEqualTo("STORE_LIMIT");
   }
 
