@@ -27,6 +27,7 @@ final class EngineState {
   private final List<PublishedPrefix> published = new ArrayList<>();
   private @Nullable EngineTenant publisher;
   private final StepAdmission admission;
+  private final BlockSupply supply;
 
   /// Whether more is published than when the waiting requests were admitted.
   private boolean morePublished;
@@ -59,9 +60,10 @@ final class EngineState {
     this.pool = new BlockPool(kv);
     BlockDemand demand = new BlockDemand(config, pool, sequences, published, nanoClock);
     this.admission = new StepAdmission(config, model, pool, demand, queued, nanoClock);
-    this.scheduler =
-        new Scheduler(
+    this.supply =
+        new BlockSupply(
             config, pool, kv, tenants, sequences, published, demand, generates, nanoClock);
+    this.scheduler = new Scheduler(config, tenants, sequences, supply, nanoClock);
   }
 
   // ---- tenants and sequences
@@ -219,7 +221,7 @@ final class EngineState {
     s.tokens = Arrays.copyOf(saved.tokens(), Math.max(1, saved.tokens().length));
     s.length = saved.tokens().length;
     s.inBatch = true;
-    scheduler.obtain(s, saved.blocks().length);
+    supply.obtain(s, saved.blocks().length);
     return s;
   }
 
@@ -404,7 +406,7 @@ final class EngineState {
     if (s.length < s.cached) {
       s.cached = recurrent ? s.length / config.blockSize() * config.blockSize() : s.length;
     }
-    scheduler.releaseFrom(s, config.blocksFor(s.cached));
+    supply.releaseFrom(s, config.blocksFor(s.cached));
   }
 
   /// After a failed step running state may be that of positions which are not counted: only full blocks
@@ -420,7 +422,7 @@ final class EngineState {
       // An encoder's keys and values belong to the whole text.
       s.tenant.prefixes.insert(s.adapter, s.tokens, s.blocks, s.cached / config.blockSize());
     }
-    scheduler.releaseFrom(s, 0);
+    supply.releaseFrom(s, 0);
     s.cached = 0;
     s.tenant.sequences--;
     sequences.remove(s);
@@ -448,8 +450,8 @@ final class EngineState {
         steps,
         rows,
         outputs,
-        scheduler.preemptions,
-        scheduler.prefixBlocks,
+        supply.preemptions,
+        supply.prefixBlocks,
         queued.get(),
         tenants.size(),
         sequences.size(),

@@ -160,28 +160,30 @@ final class WorkerPool implements AutoCloseable {
     }
   }
 
-  /// Claims and runs chunks until none is left; whether there was any.
+  /// Claims and runs chunks until none is left; whether there was any. An error of a chunk reaches whoever runs
+  /// the task, also one that the JVM delivers late, between chunks, as it may for a fault in mapped memory.
   private boolean work(int worker) {
     long finished = 0;
-    long word = state.get();
-    while ((word & LEFT_MASK) != 0) {
-      Task current = task;
-      int ticket = chunks - (int) word;
-      if (state.compareAndSet(word, word - 1)) {
-        int chunk = ticket < firstRound(chunks) ? ownOfFirst(worker) : ticket;
-        if (failure.get() == null) {
-          try {
-            if (current == null) {
-              throw new IllegalStateException("chunk without a task");
-            }
-            current.run(chunk, worker);
-          } catch (Throwable t) {
-            failure.compareAndSet(null, t);
+    boolean claimed = false;
+    try {
+      long word = state.get();
+      while ((word & LEFT_MASK) != 0) {
+        Task current = task;
+        int ticket = chunks - (int) word;
+        if (state.compareAndSet(word, word - 1)) {
+          claimed = true;
+          int chunk = ticket < firstRound(chunks) ? ownOfFirst(worker) : ticket;
+          if (failure.get() == null) {
+            run(current, chunk, worker);
           }
+          finished++;
+          claimed = false;
         }
-        finished++;
+        word = state.get();
       }
-      word = state.get();
+    } catch (Throwable t) {
+      failure.compareAndSet(null, t);
+      finished += claimed ? 1 : 0;
     }
     if (finished == 0) {
       return false;
@@ -189,6 +191,17 @@ final class WorkerPool implements AutoCloseable {
     // After this the caller may go on; nothing of the task may be touched.
     done.addAndGet(finished);
     return true;
+  }
+
+  private void run(@Nullable Task task, int chunk, int worker) {
+    try {
+      if (task == null) {
+        throw new IllegalStateException("chunk without a task");
+      }
+      task.run(chunk, worker);
+    } catch (Throwable t) {
+      failure.compareAndSet(null, t);
+    }
   }
 
   private int firstRound(int chunks) {
