@@ -52,6 +52,8 @@ final class PrefixCacheTest {
     assertThat(cache.size()).isEqualTo(6);
     assertThat(find(1, 2, 3)).isEqualTo(3);
     assertThat(cache.evictOne()).isTrue();
+    assertThat(find(1, 4)).isEqualTo(1);
+    assertThat(find(1, 2, 3)).isEqualTo(3);
     assertThat(find(5, 6)).isEqualTo(2);
     assertThat(cache.size()).isEqualTo(5);
     // 4 went, then 3, 2 and 1 go before 6 and 5.

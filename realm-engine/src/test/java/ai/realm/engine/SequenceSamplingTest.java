@@ -54,7 +54,7 @@ final class SequenceSamplingTest {
         hot.build(),
         hot.penalties(16, 1.3f, 0.2f, 0.5f).build(),
         hot.penalties(-1, 1.3f, 0.2f, 0.5f).dry(dry).topK(20).xtc(0.5f, 0.05f).build(),
-        SamplingParams.builder().temperature(1.2f).mirostat(4, 0.2f).seed(5).build());
+        SamplingParams.builder().temperature(1.2f).mirostat(3, 0.9f).seed(5).build());
   }
 
   private int[] step(Sequence s, Sampler sampler, int outputs, int... ids)

@@ -144,7 +144,7 @@ public final class Candidates {
   double expSum(float max) {
     double sum = 0;
     for (int i = 0; i < size; i++) {
-      sum += Exp.of(logits[i] - max);
+      sum += Math.exp(logits[i] - max);
     }
     return sum;
   }

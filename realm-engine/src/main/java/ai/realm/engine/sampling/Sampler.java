@@ -123,7 +123,7 @@ public final class Sampler {
     float max = c.max();
     double target = c.draws.next() * c.expSum(max);
     for (int i = 0; i < c.size - 1; i++) {
-      target -= Exp.of(c.logits[i] - max);
+      target -= Math.exp(c.logits[i] - max);
       if (target < 0) {
         return i;
       }
@@ -159,7 +159,7 @@ public final class Sampler {
     }
     double sum = 0;
     for (int i = 0; i < vocabulary; i++) {
-      sum += Exp.of(logits[i] - max);
+      sum += Math.exp(logits[i] - max);
     }
     return (float) (logits[token] - max - Math.log(sum));
   }

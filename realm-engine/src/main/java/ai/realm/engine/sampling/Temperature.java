@@ -21,7 +21,7 @@ record Temperature(float value, float range, float exponent) implements Stage {
     double entropy = 0;
     for (int i = 0; i < c.size; i++) {
       double logp = c.logits[i] - max - logSum;
-      double p = Exp.of(logp);
+      double p = Math.exp(logp);
       entropy -= p > 0 ? p * logp : 0;
     }
     float least = Math.max(0, value - range);

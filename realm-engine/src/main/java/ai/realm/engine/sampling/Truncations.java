@@ -30,7 +30,7 @@ final class Truncations {
         if (i >= c.sorted) {
           c.sort(Math.max(64, 2 * c.sorted));
         }
-        kept += Exp.of(c.logits[i] - max) / sum;
+        kept += Math.exp(c.logits[i] - max) / sum;
         if ((float) kept >= p && i + 1 >= minKeep) {
           c.truncate(i + 1);
           return;
@@ -69,7 +69,7 @@ final class Truncations {
       double weighted = 0;
       for (int i = 0; i < c.size; i++) {
         double below = c.logits[i] - max;
-        double e = Exp.of(below);
+        double e = Math.exp(below);
         sum += e;
         weighted += e > 0 ? e * below : 0;
       }
@@ -87,7 +87,7 @@ final class Truncations {
           c.nearest(near, more);
           near = more;
         }
-        kept += Exp.of(c.logits[i] - max - logSum);
+        kept += Math.exp(c.logits[i] - max - logSum);
         if (kept > p && (minKeep == 0 || i >= minKeep - 1)) {
           c.truncate(i + 1);
           break;
@@ -140,7 +140,7 @@ final class Truncations {
       int reach = 0;
       while (reach < c.size) {
         c.sort(reach + 1);
-        if ((float) (Exp.of(c.logits[reach] - max) / sum) < threshold) {
+        if ((float) (Math.exp(c.logits[reach] - max) / sum) < threshold) {
           break;
         }
         reach++;
