@@ -92,6 +92,7 @@ record HostParameters(List<Parameter> list) {
               "matcher_accept matcher token",
               "matcher_status matcher",
               "matcher_forced matcher >ptr cap",
+              "matcher_forced_tokens matcher >ptr:ints cap",
               "matcher_mask matcher >ptr:ints cap",
               "matcher_free matcher",
               "sampler_new model <json_ptr json_len",

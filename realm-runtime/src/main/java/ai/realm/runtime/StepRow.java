@@ -104,7 +104,7 @@ final class StepRow {
       }
       sampler = open.sampler();
     }
-    int charged = sequence.charge(handle, hostBytes(samplerHandle == 0), state);
+    int charged = sequence.charge(handle, hostBytes(), state);
     if (charged < 0) {
       return charged;
     }
@@ -128,15 +128,9 @@ final class StepRow {
     }
   }
 
-  /// What the step makes the host hold: the candidates of its own sampler, where that draws or looks back,
-  /// and logits that are kept.
-  private long hostBytes(boolean ownSampler) {
-    long vocabulary = sequence.model.host().tokenizer().vocabulary().size();
-    float penalty = Float.intBitsToFloat(sequence.sampling[5]);
-    boolean greedy =
-        Float.intBitsToFloat(sequence.sampling[0]) == 0 && (penalty == 0 || penalty == 1);
-    boolean candidates = ownSampler && !greedy && outputs() > 0;
-    return 4L * sequence.tokens.length + (candidates ? 8 * vocabulary : 0);
+  /// About what it and the request keep from step to step: tokens, what was sampled and how probable it was.
+  private long hostBytes() {
+    return 4L * sequence.tokens.length + 8L * outputs();
   }
 
   /// The sampler of the record's own fields.

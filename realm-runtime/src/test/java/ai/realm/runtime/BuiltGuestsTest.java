@@ -1,6 +1,7 @@
 package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
@@ -46,6 +47,13 @@ final class BuiltGuestsTest {
                 RuntimeConfig.of("sample", SampleModel.path(), backend), DefaultGuest.bytes())) {
       manager.create(tenant, RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT)));
       for (Path file : built()) {
+        if (file.getFileName().toString().startsWith("conformance")) {
+          // These answer nothing: they test the libraries.
+          assertThatThrownBy(() -> manager.deploy(tenant, Files.readAllBytes(file)))
+              .isInstanceOf(GuestFormatException.class)
+              .hasMessageContaining("generate");
+          continue;
+        }
         manager.deploy(tenant, Files.readAllBytes(file));
         assertThat(manager.status(tenant).ownGuest()).isTrue();
       }

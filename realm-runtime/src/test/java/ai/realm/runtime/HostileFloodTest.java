@@ -122,7 +122,9 @@ final class HostileFloodTest {
       assertThat(runtime.callFunction("again", output).value()).isZero();
     }
     try (RealmRuntime runtime = runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(100))) {
-      assertThat(runtime.callFunction("again", output).value()).isEqualTo(Errno.EDQUOT);
+      assertThatThrownBy(() -> runtime.callFunction("again", output))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("LOG_LIMIT"));
     }
   }
 }
