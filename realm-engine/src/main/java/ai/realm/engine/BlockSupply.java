@@ -59,7 +59,8 @@ final class BlockSupply {
       return take;
     }
     if (!demand.canBeMet(s) || demand.hasCopiesOfPublished(s, limit)) {
-      // It must wait for sequences that go first, or finds blocks that are published: till then it keeps none.
+      // It must wait for sequences that go first, or finds blocks that are published: till then it
+      // keeps none.
       yieldBlocks(s);
     } else {
       prefixBlocks += reused;

@@ -92,15 +92,16 @@ final class Scheduler {
   /// Sequences that decode as one row, of the step before too where this one has none.
   private int typicalDecodeRows = 1;
 
-  /// Rows that tenants below the highest waiting priority are behind their least share, or ahead.
-  private double owedBelow = 0;
+  /// Rows that each priority is behind its least share beside higher ones, or ahead.
+  private final double[] owed = new double[Priority.values().length];
 
+  /// The highest priority that waits, and a bit for each that does.
   private int highest;
-  private int lowest;
 
-  // Priorities that are being taken.
-  private int levelFrom;
-  private int levelTo;
+  private int waiting;
+
+  /// The priority that is being taken.
+  private int level;
 
   /// Requests that wait and have one row left, as when a sequence decodes.
   private int singles;
@@ -171,31 +172,31 @@ final class Scheduler {
     rank();
     clock.advance();
     singles = countSingles();
-    if (lowest >= highest) {
-      takeLevel(batch, lowest, highest, config.maxRows());
-    } else if (owedBelow >= LEAST_CHUNK) {
-      takeLevel(batch, lowest, highest - 1, (int) owedBelow);
-      takeLevel(batch, highest, highest, config.maxRows());
-    } else {
-      takeLevel(batch, highest, highest, config.maxRows());
-      takeLevel(batch, lowest, highest - 1, config.maxRows());
+    int least = Math.min(LEAST_CHUNK, config.maxRows());
+    for (int p = 0; p < highest; p++) {
+      if (owed[p] >= least) {
+        takeLevel(batch, p, (int) owed[p]);
+      }
+    }
+    for (int p = highest; p >= 0; p--) {
+      takeLevel(batch, p, config.maxRows());
     }
     promptRows = batch.rows() - decodeRows;
     typicalDecodeRows = decodeRows > 0 ? decodeRows : typicalDecodeRows;
   }
 
-  /// Adds what waits of some priorities: what decodes, then prompts.
-  private void takeLevel(Batch batch, int from, int to, int mostPromptRows) {
-    level(from, to);
+  /// Adds what waits of a priority: what decodes, then prompts.
+  private void takeLevel(Batch batch, int priority, int mostPromptRows) {
+    level = priority;
     int others = batch.rows();
     take(batch, true, config.maxRows(), config.maxSequences() - placesForPrompts());
     decodeRows += batch.rows() - others;
     int rows;
     if (singles == 0) {
       rows = promptRows();
-    } else if (decodeMeasured) {
+    } else if (decodeMeasured || decodeRows == 0) {
       // Those that decode and are not taken yet keep their rows.
-      rows = Math.min(stallRows(), config.maxRows() - singles);
+      rows = Math.max(1, Math.min(stallRows(), config.maxRows() - singles));
     } else {
       // The first step that decodes does nothing else: to learn what that takes.
       rows = 0;
@@ -203,14 +204,8 @@ final class Scheduler {
     take(batch, false, decodeRows + Math.min(rows, mostPromptRows), config.maxSequences());
   }
 
-  private void level(int from, int to) {
-    levelFrom = from;
-    levelTo = to;
-  }
-
   private boolean isInLevel(EngineTenant tenant) {
-    int priority = tenant.share().priority().ordinal();
-    return priority >= levelFrom && priority <= levelTo;
+    return tenant.share().priority().ordinal() == level;
   }
 
   private int countSingles() {
@@ -247,21 +242,24 @@ final class Scheduler {
     return 0;
   }
 
-  /// Which priorities have requests waiting.
+  /// Which priorities have requests waiting: nothing is owed to the others, nor to one that waits for none.
   private void rank() {
-    highest = Priority.LOW.ordinal();
-    lowest = Priority.HIGH.ordinal();
+    highest = 0;
+    int waits = 0;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant tenant = tenants.get(t);
       if (!tenant.waiting.isEmpty()) {
         int priority = tenant.share().priority().ordinal();
         highest = Math.max(highest, priority);
-        lowest = Math.min(lowest, priority);
+        waits |= 1 << priority;
       }
     }
-    if (lowest >= highest) {
-      owedBelow = 0;
+    for (int p = 0; p < owed.length; p++) {
+      if (p >= highest || (waits >> p & 1) == 0) {
+        owed[p] = 0;
+      }
     }
+    waiting = waits;
   }
 
   /// Rows of a step without decoding sequences.
@@ -472,9 +470,12 @@ final class Scheduler {
     tenant.lastWorkNanos = nanoClock.getAsLong();
     int priority = tenant.share().priority().ordinal();
     if (priority < highest) {
-      owedBelow = Math.max(-config.maxRows(), owedBelow - charged);
-    } else if (lowest < highest) {
-      owedBelow = Math.min(config.maxRows(), owedBelow + charged * LOWER_SHARE);
+      owed[priority] = Math.max(-config.maxRows(), owed[priority] - charged);
+    }
+    for (int p = 0; p < priority; p++) {
+      if ((waiting >> p & 1) != 0) {
+        owed[p] = Math.min(config.maxRows(), owed[p] + charged * LOWER_SHARE);
+      }
     }
     if (decode) {
       tenant.decodedTokens++;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.compute.KvType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -338,5 +339,48 @@ final class FairnessTest {
     assertThat(victim.answers).isGreaterThan(5);
     // One costly token a step and prompt: the step and three of them at the most.
     assertThat(SimulatedEngine.p99(victim.interTokenNanos)).isLessThan(30e6);
+  }
+
+  @Test
+  @DisplayName("whatever waits, a step takes some of it: whoever asks gets on")
+  void somebodyAlwaysGetsOn() {
+    for (int seed = 0; seed < 200; seed++) {
+      SplittableRandom random = new SplittableRandom(seed);
+      SimulatedEngine engine =
+          new SimulatedEngine(
+              new EngineConfig(
+                  1 + random.nextInt(64),
+                  1 + random.nextInt(6),
+                  16,
+                  16 * 4096,
+                  KvType.F32,
+                  4096,
+                  1 + random.nextInt(30),
+                  4),
+              4096);
+      engine.takes(100_000 + random.nextInt(2_000_000), random.nextInt(200_000));
+      List<SimulatedEngine.Client> clients = new ArrayList<>();
+      for (int t = 0; t < 1 + random.nextInt(5); t++) {
+        Priority priority = Priority.values()[random.nextInt(3)];
+        EngineTenant tenant =
+            engine.state.tenant(
+                "t" + t, new TenantShare(priority, 1 + random.nextInt(3), 64, 4096, 64));
+        for (int c = 0; c < 1 + random.nextInt(4); c++) {
+          clients.add(
+              engine
+                  .client(
+                      tenant,
+                      1 + random.nextInt(80),
+                      1 + random.nextInt(20),
+                      random.nextInt(50_000_000))
+                  .thinks(random.nextInt(3) * 1_000_000L));
+        }
+      }
+      engine.run(SECONDS);
+      assertThat(engine.idleWhileSomethingWaited()).as("seed %d", seed).isZero();
+      assertThat(clients)
+          .as("seed %d, %s", seed, engine.config)
+          .allSatisfy(c -> assertThat(c.firstTokenNanos).as("%s", c.tenant.share()).isNotEmpty());
+    }
   }
 }

@@ -30,6 +30,12 @@ final class SimulatedEngine {
   private final Map<EngineTenant, Long> sampleNanos = new HashMap<>();
   private int steps;
   private long delay;
+  private int idle;
+
+  /// How often nothing was planned though something waited.
+  int idleWhileSomethingWaited() {
+    return idle;
+  }
 
   SimulatedEngine(EngineConfig config, int contextLength) {
     this.config = config;
@@ -228,6 +234,7 @@ final class SimulatedEngine {
     state.dropHopeless();
     state.plan(batch);
     if (batch.rows() == 0) {
+      idle += state.queued.get() > 0 ? 1 : 0;
       now += 1_000_000;
       return false;
     }
