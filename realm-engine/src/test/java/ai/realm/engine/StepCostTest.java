@@ -32,7 +32,20 @@ final class StepCostTest {
     assertThat(cost.of(1)).isCloseTo(FIXED + ROW, within(0.01 * FIXED));
     assertThat(cost.of(200)).isCloseTo(FIXED + 200.0 * ROW, within(0.01 * FIXED));
     assertThat(cost.rowsIn(30.1e6, 512)).isEqualTo(75);
-    assertThat(cost.rowsIn(30e9, 512)).isEqualTo(512);
+    assertThat(cost.rowsIn(30e9, 512)).as("four times the largest step").isEqualTo(260);
+    assertThat(cost.rowsIn(30e9, 128)).isEqualTo(128);
+  }
+
+  @Test
+  void noiseIsNotTakenForAFixedPart() {
+    // Rows cost all of it, and what was held back hides that.
+    for (int i = 0; i < 50; i++) {
+      cost.add(5, 5 * ROW + 4 * ROW);
+      cost.add(9, 9 * ROW);
+    }
+    assertThat(cost.rowsIn(100 * ROW, 512)).as("not far beyond what is known").isEqualTo(64);
+    cost.add(64, 64 * ROW);
+    assertThat(cost.nanosPerRow()).isGreaterThanOrEqualTo(0.5 * ROW);
   }
 
   @Test
