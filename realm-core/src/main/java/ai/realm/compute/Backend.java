@@ -32,10 +32,10 @@ public interface Backend extends AutoCloseable {
     return Optional.empty();
   }
 
-  /// Leaves `threads` of its threads without work from the next operation on, for what else has to run on
-  /// these cores; 0 for none. Results stay the same. A backend with fewer than four threads keeps them all,
-  /// one that needs no cores ignores it.
-  default void keepFree(int threads) {}
+  /// Leaves one of its threads without work from the next operation on, for what else has to run on these cores,
+  /// where that is no more than `part` of all; 0 for none. Results stay the same. A backend that needs no cores
+  /// ignores it.
+  default void keepFree(double part) {}
 
   /// Frees everything; buffers and weights of this backend must not be used afterwards.
   @Override

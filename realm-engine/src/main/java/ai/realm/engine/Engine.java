@@ -313,7 +313,7 @@ public final class Engine implements AutoCloseable {
         if (state.queued.get() > 0) {
           state.plan(batch);
           if (batch.rows() > 0) {
-            backend.keepFree(state.scheduler.sparesCore() ? 1 : 0);
+            backend.keepFree(state.scheduler.sparedPart());
             return true;
           }
         }

@@ -74,6 +74,12 @@ final class Scheduler {
   /// small to be faster with one thread more.
   private static final long TINY_STEP_NANOS = 500_000;
 
+  /// A core of so many parts of the machine at the most is spared.
+  private static final double SHORT_SPARES = 0.25;
+
+  /// Of two cores one: operations of so small a model are faster on one.
+  private static final double TINY_SPARES = 0.5;
+
   private final EngineConfig config;
   private final List<EngineTenant> tenants;
   private final List<Sequence> sequences;
@@ -131,11 +137,13 @@ final class Scheduler {
     clock.enter(tenant);
   }
 
-  /// Whether the planned step should leave a core to what else the tenants need.
-  boolean sparesCore() {
-    double decodeNanos = decodeMeasured ? decodeNanos() : 0;
-    return decodeNanos > 0
-        && (decodeNanos < TINY_STEP_NANOS || (decodeNanos < SHORT_STEP_NANOS && inCompany()));
+  /// The part of all cores that a step may leave to what else the tenants need; 0 for none.
+  double sparedPart() {
+    double decodeNanos = decodeMeasured ? decodeNanos() : Double.MAX_VALUE;
+    if (decodeNanos < TINY_STEP_NANOS) {
+      return TINY_SPARES;
+    }
+    return decodeNanos < SHORT_STEP_NANOS && inCompany() ? SHORT_SPARES : 0;
   }
 
   /// Learns from a step how long such take.

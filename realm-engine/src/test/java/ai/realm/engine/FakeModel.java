@@ -305,7 +305,7 @@ final class FakeModel implements CausalLm {
   /// Only what the engine itself asks of a backend.
   static final class FakeBackend implements Backend {
     @Nullable FakeKv kv;
-    volatile int free;
+    volatile double free;
 
     private static AssertionError unused() {
       return new AssertionError("not used by the engine");
@@ -324,8 +324,8 @@ final class FakeModel implements CausalLm {
     }
 
     @Override
-    public void keepFree(int threads) {
-      free = threads;
+    public void keepFree(double part) {
+      free = part;
     }
 
     @Override

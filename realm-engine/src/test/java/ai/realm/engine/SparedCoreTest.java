@@ -24,13 +24,13 @@ final class SparedCoreTest {
 
   private boolean sparedAfter(double seconds) {
     engine.run(seconds);
-    return engine.state.scheduler.sparesCore();
+    return engine.state.scheduler.sparedPart() > 0;
   }
 
   @Test
   void tinyStepsSpareACoreWhoeverIsThere() {
     engine.takes(200_000, 1000);
-    assertThat(engine.state.scheduler.sparesCore()).as("before anything was measured").isFalse();
+    assertThat(engine.state.scheduler.sparedPart()).as("before anything was measured").isZero();
     client("alone");
     assertThat(sparedAfter(0.5)).isTrue();
   }
@@ -42,6 +42,7 @@ final class SparedCoreTest {
     assertThat(sparedAfter(0.5)).as("alone").isFalse();
     client("second");
     assertThat(sparedAfter(1)).as("in company").isTrue();
+    assertThat(engine.state.scheduler.sparedPart()).as("of few threads none").isEqualTo(0.25);
   }
 
   @Test
@@ -77,6 +78,6 @@ final class SparedCoreTest {
         }
       }
     }
-    assertThat(model.backend.free).isEqualTo(1);
+    assertThat(model.backend.free).as("of a tiny step").isEqualTo(0.5);
   }
 }

@@ -83,8 +83,8 @@ final class NativeBackend extends CpuBackend {
   }
 
   @Override
-  public void keepFree(int threads) {
-    pool.keepFree(threads);
+  public void keepFree(double part) {
+    pool.keepFree(part);
   }
 
   @Override

@@ -110,8 +110,8 @@ final class VectorBackend extends CpuBackend {
   }
 
   @Override
-  public void keepFree(int threads) {
-    pool.keepFree(threads);
+  public void keepFree(double part) {
+    pool.keepFree(part);
   }
 
   @Override

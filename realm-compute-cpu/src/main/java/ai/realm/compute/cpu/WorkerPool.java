@@ -52,7 +52,6 @@ final class WorkerPool implements AutoCloseable {
   private static final Duration CLOSE_DEADLINE = Duration.ofSeconds(10);
   private static final int SPINS_PER_CLOCK_READ = 64;
   private static final int MOST_OF_FIRST = 62;
-  private static final int LEAST_TO_KEEP_FREE_OF = 4;
   private static final long LEFT_MASK = 0xFFFF_FFFFL;
 
   private final PaddedLong state = new PaddedLong();
@@ -94,11 +93,10 @@ final class WorkerPool implements AutoCloseable {
     idle = work;
   }
 
-  /// Gives `threads` of at least four threads nothing to do from the next task on; the caller always works.
-  /// What a task's chunks are stays the same. Of fewer threads each is too large a part of what there is.
-  void keepFree(int threads) {
-    int free = threads() < LEAST_TO_KEEP_FREE_OF ? 0 : Math.max(0, threads);
-    int most = Math.max(1, threads() - free);
+  /// Gives one thread nothing to do from the next task on where that is no more than `part` of all; the caller
+  /// always works. What a task's chunks are stays the same.
+  void keepFree(double part) {
+    int most = threads() > 1 && threads() * part >= 1 ? threads() - 1 : threads();
     if (active != most) {
       active = most;
     }

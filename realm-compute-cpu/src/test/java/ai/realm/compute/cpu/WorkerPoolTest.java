@@ -63,45 +63,50 @@ class WorkerPoolTest {
   }
 
   @Test
-  void threadsThatAreKeptFreeTakeNoChunksUntilTheyMayAgain() {
+  void aThreadThatIsKeptFreeTakesNoChunksUntilItMayAgain() {
     try (WorkerPool pool = new WorkerPool(4)) {
       AtomicIntegerArray runs = new AtomicIntegerArray(4);
-      WorkerPool.Task counting =
-          (chunk, worker) -> {
-            runs.incrementAndGet(worker);
-            LockSupport.parkNanos(10_000);
-          };
-      pool.keepFree(2);
+      WorkerPool.Task counting = counting(runs);
+      pool.keepFree(0.25);
       for (int round = 0; round < 200; round++) {
         pool.run(counting, 16);
       }
-      assertThat(runs.get(0) + runs.get(1)).isEqualTo(200 * 16);
+      assertThat(runs.get(3)).isZero();
+      assertThat(runs.get(0) + runs.get(1) + runs.get(2)).isEqualTo(200 * 16);
       assertThat(runs.get(1)).isPositive();
-      pool.keepFree(9);
-      pool.run(counting, 16);
-      assertThat(runs.get(0) + runs.get(1)).as("the caller works on").isEqualTo(201 * 16);
       pool.keepFree(0);
-      while (runs.get(2) == 0 || runs.get(3) == 0) {
+      while (runs.get(3) == 0) {
         pool.run(counting, 16);
       }
     }
   }
 
   @Test
-  void ofFewThreadsAllWork() {
-    try (WorkerPool pool = new WorkerPool(3)) {
-      AtomicIntegerArray runs = new AtomicIntegerArray(3);
-      pool.keepFree(1);
-      while (runs.get(1) == 0 || runs.get(2) == 0) {
-        pool.run(
-            (chunk, worker) -> {
-              runs.incrementAndGet(worker);
-              LockSupport.parkNanos(10_000);
-            },
-            16);
+  void ofFewThreadsNoneRestsUnlessItsPartMay() {
+    try (WorkerPool pool = new WorkerPool(2)) {
+      AtomicIntegerArray runs = new AtomicIntegerArray(2);
+      pool.keepFree(0.25);
+      while (runs.get(1) == 0) {
+        pool.run(counting(runs), 16);
       }
-      assertThat(runs.get(1)).isPositive();
+      pool.keepFree(0.5);
+      AtomicIntegerArray alone = new AtomicIntegerArray(2);
+      pool.run(counting(alone), 16);
+      assertThat(alone.get(0)).as("the caller works on").isEqualTo(16);
     }
+    try (WorkerPool pool = new WorkerPool(1)) {
+      AtomicIntegerArray runs = new AtomicIntegerArray(1);
+      pool.keepFree(1);
+      pool.run(counting(runs), 16);
+      assertThat(runs.get(0)).isEqualTo(16);
+    }
+  }
+
+  private static WorkerPool.Task counting(AtomicIntegerArray runs) {
+    return (chunk, worker) -> {
+      runs.incrementAndGet(worker);
+      LockSupport.parkNanos(10_000);
+    };
   }
 
   @Test
