@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.error.RealmException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
@@ -10,6 +11,7 @@ import java.util.function.UnaryOperator;
 /// Host functions on the call itself: its arguments and output, its clock and budget, and what a realm may
 /// use besides models.
 final class CallFunctions {
+  private static final String TOOL_FAILED = "TOOL_FAILED";
   private static final int MAX_NAME_BYTES = 1024;
   private static final int MAX_RANDOM_BYTES = 1 << 16;
   private static final int MAX_EVENT_BYTES = 1 << 20;
@@ -195,7 +197,11 @@ final class CallFunctions {
     } catch (LimitException | UncheckedIOException e) {
       throw e;
     } catch (RuntimeException e) {
-      throw new GuestTrapException("TOOL_FAILED", "guest: the tool " + name + " failed", e);
+      if (e instanceof RealmException failed && failed.code().equals(TOOL_FAILED)) {
+        // It says itself what was wrong.
+        throw failed;
+      }
+      throw new GuestTrapException(TOOL_FAILED, "guest: the tool " + name + " failed", e);
     }
   }
 
