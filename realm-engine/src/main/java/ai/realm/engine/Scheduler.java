@@ -77,8 +77,10 @@ final class Scheduler {
   /// A core of so many parts of the machine at the most is spared.
   private static final double SHORT_SPARES = 0.25;
 
-  /// Of two cores one: operations of so small a model are faster on one.
+  /// Of two cores one, while a sequence or two decode: operations of so small a model are faster on one.
   private static final double TINY_SPARES = 0.5;
+
+  private static final int FEW_ROWS = 2;
 
   private final EngineConfig config;
   private final List<EngineTenant> tenants;
@@ -141,7 +143,7 @@ final class Scheduler {
   double sparedPart() {
     double decodeNanos = decodeMeasured ? decodeNanos() : Double.MAX_VALUE;
     if (decodeNanos < TINY_STEP_NANOS) {
-      return TINY_SPARES;
+      return typicalDecodeRows <= FEW_ROWS ? TINY_SPARES : SHORT_SPARES;
     }
     return decodeNanos < SHORT_STEP_NANOS && inCompany() ? SHORT_SPARES : 0;
   }
