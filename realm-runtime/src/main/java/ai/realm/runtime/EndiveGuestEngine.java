@@ -4,15 +4,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.util.HashSet;
 import java.util.ServiceLoader;
-import java.util.Set;
 import java.util.function.Function;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
-import run.endive.compiler.InterpreterFallback;
-import run.endive.compiler.MachineFactoryCompiler;
 import run.endive.runtime.CompiledModule;
 import run.endive.runtime.ImportFunction;
 import run.endive.runtime.ImportValues;
@@ -34,13 +28,6 @@ import run.endive.wasm.types.ValType;
 final class EndiveGuestEngine implements GuestEngine {
   private static final String HOST_MODULE = "realm_host";
 
-  /// Functions of a guest that may be too large for a method of the JVM.
-  private static final int MAX_INTERPRETED = 4;
-
-  /// How Endive names such a function.
-  private static final Pattern TOO_LARGE =
-      Pattern.compile("exceeds the Java method size limits.*WASM function index: (\\d{1,9})");
-
   @Override
   public EndiveModule load(byte[] wasm, GuestLimits limits) {
     CompiledModule compiled = findCompiled(wasm);
@@ -48,39 +35,11 @@ final class EndiveGuestEngine implements GuestEngine {
       if (compiled != null) {
         return new EndiveModule(compiled.wasmModule(), compiled.machineFactory(), true);
       }
-      WasmModule module = Parser.parse(GuestAdmission.check(wasm, limits));
-      return new EndiveModule(module, compile(module), false);
+      EndiveCompiler.Compiled made =
+          EndiveCompiler.compile(Parser.parse(GuestAdmission.check(wasm, limits)));
+      return new EndiveModule(made.module(), made.machine(), false);
     } catch (WasmEngineException e) {
       throw new GuestFormatException("guest: " + e.getMessage(), e);
-    }
-  }
-
-  /// Functions that are too large for a method of the JVM are interpreted. The compiler finds one at a time
-  /// and begins anew, so the number of them is bounded: else compiling costs the square of a module's size.
-  private static Function<run.endive.runtime.Instance, Machine> compile(WasmModule module) {
-    Set<Integer> interpreted = new HashSet<>();
-    while (true) {
-      try {
-        return MachineFactoryCompiler.builder(module)
-            .withInterpreterFallback(InterpreterFallback.FAIL)
-            .withInterpretedFunctions(interpreted)
-            .compile();
-      } catch (WasmEngineException e) {
-        Matcher large = TOO_LARGE.matcher(String.valueOf(e.getMessage()));
-        if (!large.find() || !interpreted.add(Integer.valueOf(large.group(1)))) {
-          throw e;
-        }
-        if (interpreted.size() > MAX_INTERPRETED) {
-          throw new GuestFormatException(
-              "guest: expected at most %d functions that are too large for a method of the JVM, found more"
-                  .formatted(MAX_INTERPRETED),
-              e);
-        }
-      } catch (LinkageError e) {
-        // The first line: the JVM adds the whole frame.
-        String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-        throw new GuestFormatException("guest: its code makes no class: " + reason, e);
-      }
     }
   }
 

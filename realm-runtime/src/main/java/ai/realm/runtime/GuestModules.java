@@ -19,16 +19,24 @@ final class GuestModules {
   /// Guests that are kept compiled; the longest unused goes first. Realms that run one keep it themselves.
   private static final int KEPT = 64;
 
+  /// The most bytes of WebAssembly that are kept compiled, but for the newest guest: a compiled one takes a
+  /// few times as much of the JVM's memory.
+  private static final long KEPT_BYTES = 16L << 20;
+
   private static final long COMPILE_SECONDS = 60;
 
   private final GuestEngine engine;
   private final Semaphore compiler = new Semaphore(1, true);
   private final ReentrantLock lock = new ReentrantLock();
-  private final Map<String, FutureTask<Guest>> compiled = new LinkedHashMap<>(16, 0.75f, true);
+  private final Map<String, Kept> compiled = new LinkedHashMap<>(16, 0.75f, true);
+  private long keptBytes;
   private final AtomicInteger compilations = new AtomicInteger();
 
   /// A compiled guest.
   record Guest(String sha256, GuestEngine.Module module) {}
+
+  /// A guest that was compiled, is being compiled, or waits for it.
+  private record Kept(FutureTask<Guest> guest, int bytes) {}
 
   GuestModules(GuestEngine engine) {
     this.engine = engine;
@@ -43,7 +51,7 @@ final class GuestModules {
     String digest = sha256(wasm);
     FutureTask<Guest> mine =
         new FutureTask<>(() -> new Guest(digest, compile(engine, wasm.clone(), limits)));
-    FutureTask<Guest> task = remember(digest, mine);
+    FutureTask<Guest> task = remember(digest, new Kept(mine, wasm.length));
     // Runs once, whoever comes first; others wait for it.
     task.run();
     try {
@@ -101,14 +109,20 @@ final class GuestModules {
     }
   }
 
-  private FutureTask<Guest> remember(String digest, FutureTask<Guest> mine) {
+  private FutureTask<Guest> remember(String digest, Kept mine) {
     lock.lock();
     try {
-      FutureTask<Guest> present = compiled.putIfAbsent(digest, mine);
-      if (compiled.size() > KEPT) {
-        compiled.remove(compiled.keySet().iterator().next());
+      Kept present = compiled.putIfAbsent(digest, mine);
+      if (present != null) {
+        return present.guest();
       }
-      return present == null ? mine : present;
+      keptBytes += mine.bytes();
+      var longestUnused = compiled.values().iterator();
+      while (compiled.size() > KEPT || (keptBytes > KEPT_BYTES && compiled.size() > 1)) {
+        keptBytes -= longestUnused.next().bytes();
+        longestUnused.remove();
+      }
+      return mine.guest();
     } finally {
       lock.unlock();
     }
@@ -117,7 +131,8 @@ final class GuestModules {
   private void forget(String digest) {
     lock.lock();
     try {
-      compiled.remove(digest);
+      Kept gone = compiled.remove(digest);
+      keptBytes -= gone == null ? 0 : gone.bytes();
     } finally {
       lock.unlock();
     }
