@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// | beside | rows of prompts |
 /// |---|---|
 /// | nothing, and no other tenant had work in the last second | all that fit, for half a second at most |
-/// | nothing | what the machine computes in the time of 8 decoding steps: who comes meanwhile waits no longer; after a shorter prompt, no more than that one has |
+/// | nothing | what the machine computes in the time of two decoding steps: who comes meanwhile waits no longer; after a shorter prompt, no more than that one has |
 /// | decoding sequences, also ones that just had a token | what it computes in `maxStallMillis` |
 /// | another tenant's | what it computes in half the time of such a step, in a quarter where the tenant has had more than its share: so others' prompts stretch the time between a tenant's tokens no more than others' tokens would |
 ///
@@ -37,10 +37,10 @@ final class Scheduler {
   private static final double STRETCH_AHEAD = 0.25;
 
   /// Prompt rows of a step without decoding rows, when other tenants may come: fewer would waste kernels.
-  private static final int LEAST_SHARED_CHUNK = 32;
+  private static final int LEAST_SHARED_CHUNK = 16;
 
   /// How many decoding steps such a step may last.
-  private static final int SHARED_CHUNK_STEPS = 8;
+  private static final int SHARED_CHUNK_STEPS = 2;
 
   /// How long a step of prompts may take when nobody else is there: who comes, or gives up, waits for it.
   private static final long LONGEST_STEP_NANOS = 500_000_000;
