@@ -33,6 +33,10 @@ record SoakSample(
   private static final Path MEMORY = Path.of("/dev/shm");
   private static final Path PROCESSES = Path.of("/proc");
   private static final long CLEANERS_MILLIS = 50;
+  private static final int MOST_COLLECTIONS = 8;
+
+  /// What is allocated between two collections while nothing runs.
+  private static final long STABLE_BYTES = 256 << 10;
 
   SoakSample {
     threadNames = List.copyOf(threadNames);
@@ -52,16 +56,12 @@ record SoakSample(
   /// @param saved folder of saved sequences
   static SoakSample take(long sinceNanos, Path saved) {
     try {
-      // What is reachable through a reference queue or a cleaner only goes with the second.
-      System.gc();
-      Thread.sleep(CLEANERS_MILLIS);
-      System.gc();
+      long heap = collect();
       Allocator.trim();
-      MemoryUsage heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
       MemoryUsage other = ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage();
       return new SoakSample(
           TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - sinceNanos),
-          heap.getUsed(),
+          heap,
           other.getUsed(),
           ProcessState.residentBytes(),
           ProcessState.descriptors(),
@@ -74,6 +74,24 @@ record SoakSample(
       Thread.currentThread().interrupt();
       throw new IllegalStateException("soak: interrupted", e);
     }
+  }
+
+  /// Collects until nothing more goes: what is reachable through a reference queue or a cleaner only goes with the
+  /// next collection, and what that held with the one after.
+  ///
+  /// @return bytes that are left
+  private static long collect() throws InterruptedException {
+    long before = Long.MAX_VALUE;
+    for (int i = 0; i < MOST_COLLECTIONS; i++) {
+      System.gc();
+      long now = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+      if (i > 1 && now > before - STABLE_BYTES) {
+        return Math.min(now, before);
+      }
+      before = now;
+      Thread.sleep(CLEANERS_MILLIS);
+    }
+    return before;
   }
 
   private static long abandonedFolders() throws IOException {
