@@ -3,7 +3,8 @@
 //
 //   INLINE void NAME_tile(const uint8_t *panel, const uint8_t *act, long cols, const int nt, f32x16 *sum)
 //
-// and MATMUL(NAME, TYPE) makes the symbol around it, with a copy of the tile function for each nt.
+// and MATMUL(NAME, TYPE) makes the symbol around it, with a copy of the tile function for each nt. Every copy
+// sums an output in the same order: what a token gets is the same, bit for bit, whichever tile it is in.
 #ifndef MATMUL_H
 #define MATMUL_H
 
@@ -58,14 +59,16 @@ INLINE void matmul_frame(const tile_function functions[13], int type, const uint
 #define TILE_TABLE(name)
 #endif
 
-#define MATMUL(name, type)                                                                          \
+#define MATMUL_AFTER(name, type, first)                                                             \
   TILE_COPIES(name) TILE_COPY(name, 4) TILE_COPY(name, 2) TILE_COPY(name, 1)                        \
   EXPORT void FN(mul_##name)(const uint8_t *w, long cols, long rows, const uint8_t *act, long n,           \
                       float *out, long stride, long p0, long p1) {                                  \
     const tile_function functions[13] = {                                                           \
         [1] = name##_1, [2] = name##_2, [4] = name##_4, TILE_TABLE(name)};                          \
+    first                                                                                           \
     matmul_frame(functions, type, w, cols, rows, act, n, out, stride, p0, p1);                      \
   }
 
+#define MATMUL(name, type) MATMUL_AFTER(name, type, )
 
 #endif

@@ -50,6 +50,13 @@ final class ModelOptions {
               + " file's size in memory besides.")
   private boolean copied;
 
+  @Option(
+      names = "--batch-invariant",
+      description =
+          "Compute every sequence bit for bit as if it were alone, whatever else is in a step. Costs nothing on the"
+              + " native backend but AMX, which stays unused; slow on the vector backend.")
+  private boolean batchInvariant;
+
   @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
 
   /// The model file.
@@ -76,7 +83,9 @@ final class ModelOptions {
   ///
   /// @param notices told what becomes of the packed weights on disk
   BackendOptions backendOptions(Consumer<String> notices) {
-    return new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(notices));
+    return new BackendOptions(threads, true)
+        .withWeightsCache(weightsCache.cache(notices))
+        .withBatchInvariance(batchInvariant);
   }
 
   /// How the model's file comes into the process.

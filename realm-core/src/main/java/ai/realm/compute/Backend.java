@@ -21,6 +21,12 @@ public interface Backend extends AutoCloseable {
   /// One line for users: instruction set, threads, what is slow and why.
   String description();
 
+  /// Whether every operation gives each row the very same floats, bit for bit, whatever other rows, sequences
+  /// and chunks of prompts are in the call: output that is batched with strangers then equals output alone. Other
+  /// backends are equal up to rounding, for they choose among kernels by the number of rows; that can tip a choice between tokens that
+  /// are all but equally probable. [BackendOptions#batchInvariant] requires it.
+  boolean isBatchInvariant();
+
   /// What a user must know of weights of this type here, as a sentence: that they are slow, or converted.
   /// Empty for types with a kernel of their own.
   default Optional<String> remark(GgmlType type) {

@@ -8,7 +8,9 @@ import org.jspecify.annotations.Nullable;
 /// @param repack whether weights may be repacked at load for speed, at the cost of memory that is not
 ///     shared with the file
 /// @param weightsCache allows repacked weights to be kept on disk; null where they may not be
-public record BackendOptions(int threads, boolean repack, @Nullable WeightsCache weightsCache) {
+/// @param batchInvariant whether results must be those of [Backend#isBatchInvariant], also where it costs speed
+public record BackendOptions(
+    int threads, boolean repack, @Nullable WeightsCache weightsCache, boolean batchInvariant) {
   /// All of the machine's share, repacking where it pays, nothing on disk.
   public static final BackendOptions DEFAULT = new BackendOptions(0, true);
 
@@ -20,11 +22,16 @@ public record BackendOptions(int threads, boolean repack, @Nullable WeightsCache
 
   /// Nothing on disk.
   public BackendOptions(int threads, boolean repack) {
-    this(threads, repack, null);
+    this(threads, repack, null, false);
   }
 
   /// The same with repacked weights on disk, or with null without.
   public BackendOptions withWeightsCache(@Nullable WeightsCache cache) {
-    return new BackendOptions(threads, repack, cache);
+    return new BackendOptions(threads, repack, cache, batchInvariant);
+  }
+
+  /// The same with results that do not depend on what else is computed in a step, or not necessarily so.
+  public BackendOptions withBatchInvariance(boolean required) {
+    return new BackendOptions(threads, repack, weightsCache, required);
   }
 }

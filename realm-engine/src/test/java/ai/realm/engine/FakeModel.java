@@ -312,6 +312,11 @@ final class FakeModel implements CausalLm {
     }
 
     @Override
+    public boolean isBatchInvariant() {
+      return true;
+    }
+
+    @Override
     public KvStore kvStore(KvLayout layout, int blocks) {
       FakeKv store = new FakeKv(layout, blocks);
       kv = store;

@@ -5,7 +5,6 @@ import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.KvStore;
 import ai.realm.compute.KvType;
-import ai.realm.testing.sample.SampleReference;
 import java.util.List;
 
 /// Several prompts in one batch: all but their last tokens in the first step, the last ones in the
@@ -15,7 +14,7 @@ final class BatchedSteps {
   /// rounded alike.
   private static final double REORDERING_TOLERANCE = 1e-4;
 
-  /// Where the CPU has tile registers, the native backend multiplies 16 rows and more in BF16 and fewer
+  /// Where the CPU has tile registers and batch invariance is not required, the native backend multiplies 16 rows and more in BF16 and fewer
   /// in bytes: alone, a short prompt is rounded otherwise than in a batch. Both stay far inside the bound
   /// against the reference.
   private static final double TILE_TOLERANCE = 1e-2;
@@ -33,28 +32,21 @@ final class BatchedSteps {
 
   private BatchedSteps() {}
 
-  static float[][] lastLogits(Backend backend, CausalLm lm, List<SampleReference.Case> cases) {
-    int rows = cases.stream().mapToInt(c -> c.ids().length).sum();
-    int most = cases.stream().mapToInt(c -> c.ids().length).max().orElseThrow();
-    int blocksEach = Math.ceilDiv(most, BLOCK_SIZE);
-    float[][] result = new float[cases.size()][lm.config().vocabularySize()];
-    try (ForwardPass pass = lm.newForwardPass(rows, cases.size());
-        KvStore kv =
-            backend.kvStore(lm.kvLayout(BLOCK_SIZE, KvType.F32), blocksEach * cases.size())) {
-      Batch batch = new Batch(rows, cases.size());
-      int[][] blocks = new int[cases.size()][blocksEach];
-      for (int i = 0; i < cases.size(); i++) {
-        for (int b = 0; b < blocksEach; b++) {
-          // Blocks of the sequences alternate.
-          blocks[i][b] = b * cases.size() + (i + b) % cases.size();
-        }
-        int[] ids = cases.get(i).ids();
+  static float[][] lastLogits(Backend backend, CausalLm lm, List<int[]> prompts) {
+    int rows = prompts.stream().mapToInt(ids -> ids.length).sum();
+    int[][] blocks = blocks(prompts);
+    float[][] result = new float[prompts.size()][lm.config().vocabularySize()];
+    try (ForwardPass pass = lm.newForwardPass(rows, prompts.size());
+        KvStore kv = kvStore(backend, lm, blocks)) {
+      Batch batch = new Batch(rows, prompts.size());
+      for (int i = 0; i < prompts.size(); i++) {
+        int[] ids = prompts.get(i);
         batch.add(ids, 0, ids.length - 1, 0, blocks[i], 0);
       }
       pass.forward(batch, kv);
       batch.clear();
-      for (int i = 0; i < cases.size(); i++) {
-        int[] ids = cases.get(i).ids();
+      for (int i = 0; i < prompts.size(); i++) {
+        int[] ids = prompts.get(i);
         batch.add(ids, ids.length - 1, 1, ids.length - 1, blocks[i], 1);
       }
       Buffer logits = pass.forward(batch, kv);
@@ -63,5 +55,45 @@ final class BatchedSteps {
       }
     }
     return result;
+  }
+
+  /// The final hidden states of each text, all in one step.
+  static float[][] hidden(Backend backend, CausalLm lm, List<int[]> texts) {
+    int rows = texts.stream().mapToInt(ids -> ids.length).sum();
+    int width = lm.config().embeddingLength();
+    int[][] blocks = blocks(texts);
+    float[][] result = new float[texts.size()][];
+    try (ForwardPass pass = lm.newForwardPass(rows, texts.size());
+        KvStore kv = kvStore(backend, lm, blocks)) {
+      Batch batch = new Batch(rows, texts.size());
+      for (int i = 0; i < texts.size(); i++) {
+        batch.add(texts.get(i), 0, texts.get(i).length, 0, blocks[i], 0);
+      }
+      pass.forward(batch, kv);
+      int row = 0;
+      for (int i = 0; i < result.length; i++) {
+        int count = texts.get(i).length;
+        result[i] = new float[count * width];
+        backend.read(pass.hidden(row, count), 0, result[i], 0, result[i].length);
+        row += count;
+      }
+    }
+    return result;
+  }
+
+  private static KvStore kvStore(Backend backend, CausalLm lm, int[][] blocks) {
+    return backend.kvStore(lm.kvLayout(BLOCK_SIZE, KvType.F32), blocks.length * blocks[0].length);
+  }
+
+  /// Blocks of the sequences alternate.
+  private static int[][] blocks(List<int[]> prompts) {
+    int most = prompts.stream().mapToInt(ids -> ids.length).max().orElseThrow();
+    int[][] blocks = new int[prompts.size()][Math.ceilDiv(most, BLOCK_SIZE)];
+    for (int i = 0; i < blocks.length; i++) {
+      for (int b = 0; b < blocks[i].length; b++) {
+        blocks[i][b] = b * blocks.length + (i + b) % blocks.length;
+      }
+    }
+    return blocks;
   }
 }

@@ -111,7 +111,9 @@ class SampleModelLogitsTest {
     try (Backend backend = Backends.open(backendName, BackendOptions.DEFAULT).backend();
         GgufFile file = GgufFile.open(SampleModel.path());
         CausalLm lm = Architectures.load(file, backend)) {
-      float[][] together = BatchedSteps.lastLogits(backend, lm, cases);
+      float[][] together =
+          BatchedSteps.lastLogits(
+              backend, lm, cases.stream().map(SampleReference.Case::ids).toList());
       for (int i = 0; i < cases.size(); i++) {
         int[] ids = cases.get(i).ids();
         try (Generation alone = new Generation(backend, lm, ids.length)) {

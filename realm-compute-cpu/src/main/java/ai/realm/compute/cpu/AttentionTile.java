@@ -235,11 +235,19 @@ final class AttentionTile implements AutoCloseable {
     return a.max(b).reduceLanes(VectorOperators.MAX);
   }
 
+  /// In one order: that of `reduceLanes` is the JVM's choice, and changes when it compiles the method.
   private static float sum(MemorySegment m, long scores) {
-    FloatVector a = FloatVector.fromMemorySegment(Lanes.FLOATS, m, scores, Lanes.ORDER);
-    FloatVector b =
-        FloatVector.fromMemorySegment(Lanes.FLOATS, m, scores + Lanes.BYTES, Lanes.ORDER);
-    return a.add(b).reduceLanes(VectorOperators.ADD);
+    float a = 0;
+    float b = 0;
+    float c = 0;
+    float d = 0;
+    for (long at = scores; at < scores + KEYS * (long) Float.BYTES; at += 4L * Float.BYTES) {
+      a += m.get(Lanes.FLOAT, at);
+      b += m.get(Lanes.FLOAT, at + Float.BYTES);
+      c += m.get(Lanes.FLOAT, at + 2L * Float.BYTES);
+      d += m.get(Lanes.FLOAT, at + 3L * Float.BYTES);
+    }
+    return a + b + (c + d);
   }
 
   private static void subtract(MemorySegment m, long scores, float top) {

@@ -23,6 +23,11 @@ final class NaiveBackend extends CpuBackend {
   }
 
   @Override
+  public boolean isBatchInvariant() {
+    return true;
+  }
+
+  @Override
   public String description() {
     return "naive: plain loops, 1 thread; the reference, slow for real models";
   }

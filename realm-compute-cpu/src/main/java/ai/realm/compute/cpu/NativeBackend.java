@@ -2,6 +2,7 @@ package ai.realm.compute.cpu;
 
 import ai.realm.compute.Activation;
 import ai.realm.compute.AttentionSpec;
+import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
 import ai.realm.compute.KvStore;
@@ -33,24 +34,24 @@ final class NativeBackend extends CpuBackend {
   private final NativeRows rows;
   private final NativeAttention attention;
   private final @Nullable WeightsCache cache;
+  private final NativeKernels.@Nullable Tiles tiles;
   private float[] row = new float[0];
 
   /// Nothing on disk.
   NativeBackend(NativeKernels kernels, int threads, boolean repack) {
-    this(kernels, threads, repack, null);
+    this(kernels, new BackendOptions(threads, repack));
   }
 
-  /// @param repack whether weights are kept as packed copies; if not, they are packed panel by panel
-  ///     in each product
-  /// @param cache leave to keep packed weights on disk, or null
-  NativeBackend(NativeKernels kernels, int threads, boolean repack, @Nullable WeightsCache cache) {
+  /// Without repacking weights are packed panel by panel in each product.
+  NativeBackend(NativeKernels kernels, BackendOptions options) {
     super(new NativeMemory(kernels.memory()));
-    this.cache = cache;
+    this.cache = options.weightsCache();
     this.kernels = kernels;
-    this.repack = repack;
-    pool = new WorkerPool(threads);
+    this.repack = options.repack();
+    tiles = options.batchInvariant() ? null : kernels.products().tiles();
+    pool = new WorkerPool(options.threads() == 0 ? CpuShare.threads() : options.threads());
     packing = new NativePacking(kernels, memory(), pool);
-    products = new NativeMatmul(kernels, packing, pool, repack);
+    products = new NativeMatmul(kernels, tiles, packing, pool, repack);
     rows = new NativeRows(kernels.rows(), pool);
     attention = new NativeAttention(kernels.attention(), pool);
   }
@@ -62,12 +63,20 @@ final class NativeBackend extends CpuBackend {
 
   @Override
   public String description() {
+    String idle = kernels.products().tiles() == null ? "" : ", AMX not used: batch-invariant";
     return "native: %s%s, %d threads%s"
         .formatted(
             kernels.variant().instructions(),
-            kernels.products().tiles() == null ? "" : " and AMX",
+            tiles == null ? idle : " and AMX",
             pool.threads(),
             repack ? "" : ", weights not repacked: slow");
+  }
+
+  /// Every kernel but those of tile registers sums each output in one order, however many tokens share the
+  /// weights.
+  @Override
+  public boolean isBatchInvariant() {
+    return tiles == null;
   }
 
   @Override

@@ -30,12 +30,7 @@ public final class NativeBackendProvider implements BackendProvider {
   @Override
   public Backend open(BackendOptions options) {
     return switch (library()) {
-      case NativeLibrary.Loaded loaded ->
-          new NativeBackend(
-              loaded.kernels(),
-              options.threads() == 0 ? CpuShare.threads() : options.threads(),
-              options.repack(),
-              options.weightsCache());
+      case NativeLibrary.Loaded loaded -> new NativeBackend(loaded.kernels(), options);
       case NativeLibrary.Missing missing -> throw new IllegalStateException(missing.reason());
     };
   }

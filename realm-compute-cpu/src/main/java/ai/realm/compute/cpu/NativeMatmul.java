@@ -58,9 +58,15 @@ final class NativeMatmul implements AutoCloseable {
   private int cols;
   private int form;
 
-  NativeMatmul(NativeKernels kernels, NativePacking packing, WorkerPool pool, boolean repack) {
+  /// @param tiles of the CPU, where they are to be used: they round otherwise than the kernels for fewer tokens
+  NativeMatmul(
+      NativeKernels kernels,
+      NativeKernels.@Nullable Tiles tiles,
+      NativePacking packing,
+      WorkerPool pool,
+      boolean repack) {
     this.kernels = kernels;
-    tiles = kernels.products().tiles();
+    this.tiles = tiles;
     this.packing = packing;
     this.pool = pool;
     this.repack = repack;

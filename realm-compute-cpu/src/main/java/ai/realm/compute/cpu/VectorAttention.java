@@ -21,6 +21,7 @@ final class VectorAttention implements AutoCloseable {
 
   private final WorkerPool pool;
   private final boolean plainWhenSmall;
+  private final boolean splitsKeys;
   private final SmallAttention small;
   private final AttentionTile[] tiles;
   private final Visible[] visible;
@@ -43,7 +44,9 @@ final class VectorAttention implements AutoCloseable {
   private int itemRows;
   private int splits;
 
-  VectorAttention(WorkerPool pool, Scratch[] scratch, boolean plainWhenSmall) {
+  /// @param splitsKeys whether keys may be split over threads, which sums them in another order
+  VectorAttention(WorkerPool pool, Scratch[] scratch, boolean plainWhenSmall, boolean splitsKeys) {
+    this.splitsKeys = splitsKeys;
     this.plainWhenSmall = plainWhenSmall;
     this.pool = pool;
     small = new SmallAttention(pool);
@@ -126,7 +129,8 @@ final class VectorAttention implements AutoCloseable {
       longest = Math.min(longest, spec.window() + itemRows);
     }
     int wanted = items >= 2 * pool.threads() ? 1 : Math.ceilDiv(2 * pool.threads(), items);
-    splits = pool.threads() == 1 ? 1 : Math.clamp(longest / SPLIT_POSITIONS, 1, wanted);
+    splits =
+        pool.threads() == 1 || !splitsKeys ? 1 : Math.clamp(longest / SPLIT_POSITIONS, 1, wanted);
     if (splits > 1) {
       int queries = items * splits * itemRows * headsPerKvHead;
       partial.reserve((long) queries * spec.valueLength() * Float.BYTES);
@@ -160,7 +164,11 @@ final class VectorAttention implements AutoCloseable {
     int firstRow = (item - firstItem[s]) / how.kvHeads() * itemRows;
     int count = Math.min(itemRows, rows.rows(s) - firstRow);
     int position = rows.firstPosition(s) + firstRow;
-    int from = how.window() > 0 ? Math.max(0, position - how.window() + 1) : 0;
+    // Tiles begin at the same positions whichever rows are computed together.
+    int from =
+        how.window() > 0
+            ? Math.max(0, position - how.window() + 1) / AttentionTile.KEYS * AttentionTile.KEYS
+            : 0;
     int to = how.causal() ? position + count : rows.firstPosition(s) + rows.rows(s);
     int part = Math.ceilDiv(Math.ceilDiv(to - from, AttentionTile.KEYS), splits);
     int partFrom = Math.min(to, from + split * part * AttentionTile.KEYS);

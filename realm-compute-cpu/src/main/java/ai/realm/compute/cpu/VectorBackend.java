@@ -34,6 +34,7 @@ final class VectorBackend extends CpuBackend {
 
   private final WorkerPool pool;
   private final boolean bringAll;
+  private final boolean batchInvariant;
   private final Arena arena = Arena.ofShared();
   private final Scratch[] scratch;
   private final VectorMatmul products;
@@ -52,15 +53,18 @@ final class VectorBackend extends CpuBackend {
   VectorBackend(BackendOptions options, boolean plainWhenSmall, boolean bringAll) {
     super(SystemMemory.orJvm());
     this.bringAll = bringAll;
+    batchInvariant = options.batchInvariant();
     int threads = options.threads() == 0 ? CpuShare.threads() : options.threads();
     pool = new WorkerPool(threads);
     scratch = new Scratch[threads];
     for (int i = 0; i < threads; i++) {
       scratch[i] = new Scratch(arena);
     }
-    products = new VectorMatmul(pool, scratch, plainWhenSmall);
-    attention = new VectorAttention(pool, scratch, plainWhenSmall);
-    elements = new VectorElements(pool, arena, plainWhenSmall);
+    // Whether work is small depends on the number of rows.
+    boolean plain = plainWhenSmall && !batchInvariant;
+    products = new VectorMatmul(pool, scratch, plain, batchInvariant);
+    attention = new VectorAttention(pool, scratch, plain, !batchInvariant);
+    elements = new VectorElements(pool, arena, plain);
     rows = new VectorRows(pool, ALONE_BELOW);
   }
 
@@ -75,14 +79,21 @@ final class VectorBackend extends CpuBackend {
         VectorKernel.READS_ROWS
             ? ""
             : "; SLOW: vectors of fewer than 256 bits, decode goes through unpacked panels";
-    return "vector: Vector API, %d-bit vectors, %d threads%s; fast: %s; fast prefill, slower decode: %s; slow, dequantized row by row: %s"
+    String invariant = batchInvariant ? "; SLOW decode: batch-invariant" : "";
+    return "vector: Vector API, %d-bit vectors, %d threads%s%s; fast: %s; fast prefill, slower decode: %s; slow, dequantized row by row: %s"
         .formatted(
             Lanes.BYTES * Byte.SIZE,
             pool.threads(),
             narrow,
+            invariant,
             types(kernel -> kernel.isFast() && kernel.readsRows()),
             types(kernel -> kernel.isFast() && !kernel.readsRows()),
             types(kernel -> !kernel.isFast()));
+  }
+
+  @Override
+  public boolean isBatchInvariant() {
+    return batchInvariant;
   }
 
   @Override

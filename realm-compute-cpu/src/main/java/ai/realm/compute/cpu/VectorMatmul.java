@@ -24,6 +24,7 @@ final class VectorMatmul {
   private final WorkerPool pool;
   private final Scratch[] scratch;
   private final boolean plainWhenSmall;
+  private final int maxRowInputs;
   private final SmallProducts small;
   private final Input[] inputs = new Input[MAX_ROW_INPUTS];
   private final WorkerPool.Task rowTask = this::rowChunk;
@@ -51,7 +52,9 @@ final class VectorMatmul {
   private MemorySegment x = MemorySegment.NULL;
   private float[] packed = new float[0];
 
-  VectorMatmul(WorkerPool pool, Scratch[] scratch, boolean plainWhenSmall) {
+  /// @param batchInvariant whether one input must be summed as many are: by panels, however few there are
+  VectorMatmul(WorkerPool pool, Scratch[] scratch, boolean plainWhenSmall, boolean batchInvariant) {
+    maxRowInputs = batchInvariant ? 0 : MAX_ROW_INPUTS;
     this.plainWhenSmall = plainWhenSmall;
     this.pool = pool;
     this.scratch = scratch;
@@ -86,7 +89,7 @@ final class VectorMatmul {
   /// Computes what was begun.
   void run() {
     long count = 0;
-    boolean rows = n <= MAX_ROW_INPUTS;
+    boolean rows = n <= maxRowInputs;
     for (int i = 0; i < matrices; i++) {
       rows &= weights[i].kernel().readsRows();
       count += (long) weights[i].rows() * cols;
@@ -275,6 +278,14 @@ final class VectorMatmul {
     long rowBytes = (long) w.rows() * Float.BYTES;
     long outAt = token * rowBytes + (long) first * Float.BYTES;
     boolean whole = rows == VectorKernel.PANEL_ROWS && (tokens == Panels.TOKENS || tokens == 4);
+    if (!whole && col > 0) {
+      // Sums go on from what is there, as in whole tiles: they are the same whichever rows make a
+      // tile.
+      for (int t = 0; t < tokens; t++) {
+        long from = outAt + t * rowBytes;
+        MemorySegment.copy(out, from, memory.tile, t * VectorKernel.PANEL_STRIDE, bytes(rows));
+      }
+    }
     Panels.multiply(
         tokens,
         memory.panel,
@@ -286,18 +297,17 @@ final class VectorMatmul {
         whole ? out : memory.tile,
         whole ? outAt : 0,
         whole ? rowBytes : VectorKernel.PANEL_STRIDE,
-        whole && col > 0);
+        col > 0);
     if (!whole) {
       for (int t = 0; t < tokens; t++) {
-        for (int r = 0; r < rows; r++) {
-          long to = outAt + t * rowBytes + (long) r * Float.BYTES;
-          float value =
-              memory.tile.get(
-                  Lanes.FLOAT, (long) t * VectorKernel.PANEL_STRIDE + (long) r * Float.BYTES);
-          out.set(Lanes.FLOAT, to, col == 0 ? value : value + out.get(Lanes.FLOAT, to));
-        }
+        long to = outAt + t * rowBytes;
+        MemorySegment.copy(memory.tile, t * VectorKernel.PANEL_STRIDE, out, to, bytes(rows));
       }
     }
+  }
+
+  private static long bytes(int floats) {
+    return (long) floats * Float.BYTES;
   }
 
   private int matrixOf(int chunk) {
