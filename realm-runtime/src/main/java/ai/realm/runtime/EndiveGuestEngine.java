@@ -262,7 +262,12 @@ final class EndiveGuestEngine implements GuestEngine {
       for (int i = 0; i < instance.module().exportSection().exportCount(); i++) {
         var export = instance.module().exportSection().getExport(i);
         if (export.name().equals(function) && export.exportType() == ExternalType.FUNCTION) {
-          return instance.exportType(function).params().size();
+          FunctionType type = instance.exportType(function);
+          if (type.hasObjectRefParams() || type.hasObjectRefReturns()) {
+            throw new GuestFormatException(
+                "guest function %s: expected numbers, found %s".formatted(function, type));
+          }
+          return type.params().size();
         }
       }
       return -1;

@@ -85,7 +85,8 @@ abstract class LinearMemory implements Memory, AutoCloseable {
 
   @Override
   public final void initialize(Instance instance, DataSegment[] dataSegments, int memoryIndex) {
-    segments = dataSegments.clone();
+    // The instance's own array, in which `data.drop` drops.
+    segments = dataSegments;
     for (int i = 0; i < segments.length; i++) {
       if (segments[i] instanceof ActiveDataSegment active && active.index() == memoryIndex) {
         long[] offset =
