@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
 
 /// What one tenant feels of another that misbehaves (cases F01 to F06): times to its first token and between
 /// tokens, alone, beside a polite tenant that keeps its four sequences busy (the fair share), and beside each
-/// hostile one. Each tenant may have four calls at once.
+/// hostile one. Each tenant may have four calls at once, but in the case that
+/// says so.
 ///
 /// Neighbours are threads of this process, so what their clients do costs the cores that compute: a hundred
 /// that come again 2 ms after each refusal wake 48,000 times a second.
@@ -40,6 +41,10 @@ public final class NeighboursBench {
   private static final String PROMPT = "Tell me a story about a fox.";
   private static final String CONFIG = "{\"max_tokens\":64,\"min_tokens\":64}";
   private static final int SEQUENCES = 200;
+
+  /// Calls, and sequences, that a tenant may have at once.
+  private static final int ALLOWED = 4;
+
   private static final int CONTEXT = 512;
 
   private final Path model;
@@ -55,8 +60,12 @@ public final class NeighboursBench {
     this.refusedPauseNanos = TimeUnit.MILLISECONDS.toNanos(refusedPauseMillis);
   }
 
-  /// A neighbour: calls at once, and what each does again and again.
-  private record Neighbour(String name, int calls, Act act) {}
+  /// A neighbour: calls that it makes at once, how many of them it may, and what each does again and again.
+  private record Neighbour(String name, int calls, int allowed, Act act) {
+    Neighbour(String name, int calls, Act act) {
+      this(name, calls, ALLOWED, act);
+    }
+  }
 
   /// One thing that a neighbour does; what it is refused or killed for is its own affair.
   private interface Act {
@@ -160,6 +169,7 @@ public final class NeighboursBench {
             (realms, caller, round) ->
                 call(realms, round + longest, "{\"raw\":true,\"max_tokens\":1}")),
         new Neighbour("F03 a hundred streams", 100, NeighboursBench::generate),
+        new Neighbour("F03 a hundred streams, allowed", 100, 100, NeighboursBench::generate),
         new Neighbour(
             "F04 spinner, in a worker",
             1,
@@ -209,18 +219,10 @@ public final class NeighboursBench {
     List<Thread> threads = new ArrayList<>();
     try (MultiRealmManager realms = new MultiRealmManager(config, DefaultGuest.bytes())) {
       GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2));
-      RealmPolicy policy =
-          RealmPolicy.of(
-              ResourceLimits.builder()
-                  .guest(limits)
-                  .maxConcurrentCalls(4)
-                  .maxSequences(4)
-                  .maxQueuedSteps(64)
-                  .build());
-      realms.create(VICTIM, policy.withIsolation(Isolation.inProcess()));
+      realms.create(VICTIM, policy(limits, ALLOWED).withIsolation(Isolation.inProcess()));
       realms.create(
           OTHER,
-          policy
+          policy(limits, neighbour.allowed())
               .withFallback(false)
               .withBreaker(Integer.MAX_VALUE, Duration.ofSeconds(1))
               .withIsolation(Isolation.worker()));
@@ -248,6 +250,16 @@ public final class NeighboursBench {
       }
     }
     return new Result(times.first().toArray(), times.between().toArray(), errors.get());
+  }
+
+  private static RealmPolicy policy(GuestLimits guest, int atOnce) {
+    return RealmPolicy.of(
+        ResourceLimits.builder()
+            .guest(guest)
+            .maxConcurrentCalls(atOnce)
+            .maxSequences(atOnce)
+            .maxQueuedSteps(16 * atOnce)
+            .build());
   }
 
   private void repeat(
