@@ -3,7 +3,6 @@ package ai.realm.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.List;
@@ -14,7 +13,7 @@ import org.junit.jupiter.api.Timeout;
 /// An [Error] in the middle of a step, such as exhausted memory, is the affair of who asked for it.
 @Timeout(60)
 final class EngineErrorTest {
-  private static final EngineConfig CONFIG = new EngineConfig(16, 4, 8, 800, KvType.F32, 64, 50, 4);
+  private static final EngineConfig CONFIG = FakeModel.sizes(16, 4, 8, 100).build();
   private static final long SECOND = 1_000_000_000;
 
   /// A constraint whose mask exhausts the memory.

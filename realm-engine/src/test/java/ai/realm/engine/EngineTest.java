@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Adapter;
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
@@ -23,8 +22,7 @@ final class EngineTest {
   private static final long SECOND = 1_000_000_000L;
 
   private static EngineConfig config(int maxRows, int maxSequences, int blockSize, int blocks) {
-    return new EngineConfig(
-        maxRows, maxSequences, blockSize, (long) blocks * blockSize, KvType.F32, 64, 50, 4);
+    return FakeModel.sizes(maxRows, maxSequences, blockSize, blocks).build();
   }
 
   private static Engine start(FakeModel model, EngineConfig config) {

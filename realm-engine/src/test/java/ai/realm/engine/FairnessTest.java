@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -17,8 +16,7 @@ final class FairnessTest {
   private static final long REST = 200_000_000;
 
   private static SimulatedEngine engine() {
-    return new SimulatedEngine(
-        new EngineConfig(256, 16, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+    return new SimulatedEngine(SimulatedEngine.sizes().build(), 4096);
   }
 
   /// What a platform would give a tenant of four here: a quarter of blocks and places.
@@ -119,8 +117,7 @@ final class FairnessTest {
       "who comes while a stranger's prompt runs waits for two decoding steps, not for the prompt")
   void aPromptThatRunsAloneMakesWayForWhoComes() {
     SimulatedEngine engine =
-        new SimulatedEngine(
-            new EngineConfig(2048, 16, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+        new SimulatedEngine(SimulatedEngine.sizes().maxRows(2048).build(), 4096);
     SimulatedEngine.Client victim =
         engine.client(engine.state.tenant("victim", quarter()), 10, 20, 2 * REST);
     engine.client(engine.state.tenant("other", quarter()), 4000, 1, 0);
@@ -271,7 +268,7 @@ final class FairnessTest {
   @DisplayName("with one place in a step a newcomer and a tenant that decodes take turns")
   void withOnePlaceTheyTakeTurns() {
     SimulatedEngine engine =
-        new SimulatedEngine(new EngineConfig(256, 1, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+        new SimulatedEngine(SimulatedEngine.sizes().maxSequences(1).build(), 4096);
     SimulatedEngine.Client decoding =
         engine.client(engine.state.tenant("decoding", quarter()), 10, 3500, 0);
     engine.run(5);
@@ -347,15 +344,11 @@ final class FairnessTest {
       SplittableRandom random = new SplittableRandom(seed);
       SimulatedEngine engine =
           new SimulatedEngine(
-              new EngineConfig(
-                  1 + random.nextInt(64),
-                  1 + random.nextInt(6),
-                  16,
-                  16 * 4096,
-                  KvType.F32,
-                  4096,
-                  1 + random.nextInt(30),
-                  4),
+              SimulatedEngine.sizes()
+                  .maxRows(1 + random.nextInt(64))
+                  .maxSequences(1 + random.nextInt(6))
+                  .maxStallMillis(1 + random.nextInt(30))
+                  .build(),
               4096);
       engine.takes(100_000 + random.nextInt(2_000_000), random.nextInt(200_000));
       List<SimulatedEngine.Client> clients = new ArrayList<>();

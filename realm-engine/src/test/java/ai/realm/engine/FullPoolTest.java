@@ -3,7 +3,6 @@ package ai.realm.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
@@ -27,7 +26,7 @@ final class FullPoolTest {
     return Engine.start(
         model,
         model.backend,
-        new EngineConfig(32, 16, BLOCK, (long) blocks * BLOCK, KvType.F32, 1000, 50, 4));
+        FakeModel.sizes(32, 16, BLOCK, blocks).maxQueuedRequests(1000).build());
   }
 
   private static int[] prompt(int seed, int length) {
@@ -116,8 +115,7 @@ final class FullPoolTest {
   }
 
   private static SimulatedEngine simulated() {
-    return new SimulatedEngine(
-        new EngineConfig(16, 4, BLOCK, 40 * BLOCK, KvType.F32, 64, 50, 4), 1000);
+    return new SimulatedEngine(FakeModel.sizes(16, 4, BLOCK, 40).build(), 1000);
   }
 
   /// A sequence of 8 blocks and more that never rests, and a younger prompt of 35 blocks of 40.

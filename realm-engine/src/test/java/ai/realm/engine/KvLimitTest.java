@@ -3,7 +3,6 @@ package ai.realm.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
@@ -31,7 +30,7 @@ final class KvLimitTest {
     return Engine.start(
         model,
         model.backend,
-        new EngineConfig(64, 16, BLOCK, (long) blocks * BLOCK, KvType.F32, 1000, 50, 4));
+        FakeModel.sizes(64, 16, BLOCK, blocks).maxQueuedRequests(1000).build());
   }
 
   private static int[] prompt(int seed, int length) {
@@ -163,8 +162,7 @@ final class KvLimitTest {
   @Test
   void aSequenceIsNoLongerThanTheEngineAllows() throws Exception {
     FakeModel model = new FakeModel(1000);
-    EngineConfig config =
-        new EngineConfig(64, 16, BLOCK, 400, KvType.F32, 1000, 50, 4).withMaxContext(24);
+    EngineConfig config = FakeModel.sizes(64, 16, BLOCK, 400 / BLOCK).maxQueuedRequests(1000).maxContext(24).build();
     try (Engine engine = Engine.start(model, model.backend, config)) {
       EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
       try (Sequence s = engine.newSequence(tenant)) {

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Adapter;
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.Arrays;
@@ -18,10 +17,7 @@ final class PublishedPrefixTest {
   private static final int BLOCK = 8;
 
   private static Engine start(FakeModel model, int blocks) {
-    return Engine.start(
-        model,
-        model.backend,
-        new EngineConfig(16, 8, BLOCK, (long) blocks * BLOCK, KvType.F32, 64, 50, 4));
+    return Engine.start(model, model.backend, FakeModel.sizes(16, 8, BLOCK, blocks).build());
   }
 
   private static int[] prompt(int seed, int length) {

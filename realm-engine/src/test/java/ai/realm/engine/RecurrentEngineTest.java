@@ -3,7 +3,6 @@ package ai.realm.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.Arrays;
@@ -26,10 +25,7 @@ final class RecurrentEngineTest {
   }
 
   private Engine start(int blocks) {
-    return Engine.start(
-        model,
-        model.backend,
-        new EngineConfig(8, 8, BLOCK, (long) blocks * BLOCK, KvType.F32, 64, 50, 4));
+    return Engine.start(model, model.backend, FakeModel.sizes(8, 8, BLOCK, blocks).build());
   }
 
   private static int[] prompt(int seed, int length) {

@@ -70,7 +70,16 @@ final class RecurrentModelTest {
         GgufFile file = GgufFile.open(unpack(name));
         CausalLm model = Architectures.load(file, backend, 128)) {
       // One sequence and a half: a second one takes blocks of the first.
-      EngineConfig config = new EngineConfig(16, 4, BLOCK, 11 * BLOCK, KvType.F32, 64, 50, 4);
+      EngineConfig config =
+          EngineConfig.builder()
+              .maxRows(16)
+              .maxSequences(4)
+              .blockSize(BLOCK)
+              .kvPositions(11 * BLOCK)
+              .kvType(KvType.F32)
+              .maxQueuedRequests(64)
+              .maxStallMillis(50)
+              .build();
       try (Engine engine = Engine.start(model, backend, config)) {
         check(engine);
       }

@@ -21,10 +21,7 @@ final class SavedSequenceTest {
   private static final int BLOCK = 8;
 
   private static Engine start(FakeModel model, int blocks) {
-    return Engine.start(
-        model,
-        model.backend,
-        new EngineConfig(16, 8, BLOCK, (long) blocks * BLOCK, KvType.F32, 64, 50, 4));
+    return Engine.start(model, model.backend, FakeModel.sizes(16, 8, BLOCK, blocks).build());
   }
 
   private static int[] prompt(int seed, int length) {

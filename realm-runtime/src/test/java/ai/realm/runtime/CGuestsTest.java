@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.gguf.GgufFile;
 import ai.realm.quantize.QuantizationMix;
 import ai.realm.quantize.QuantizationProgress;
@@ -14,7 +13,6 @@ import ai.realm.quantize.Quantizer;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -120,14 +118,12 @@ final class CGuestsTest {
           .quantize(model, draft);
     }
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("sample", SampleModel.path(), "draft", draft),
-            backend,
-            512,
-            2,
-            KvType.F16,
-            0,
-            GuestLimits.DEFAULT);
+        RuntimeConfig.builder(backend)
+            .model("sample", SampleModel.path())
+            .model("draft", draft)
+            .maxContext(512)
+            .memory64Bytes(0)
+            .build();
     try (ExampleGuest guest = ExampleGuest.open("speculative", config);
         ExampleGuest plain = ExampleGuest.open("beam_search", config)) {
       for (String prompt : new String[] {FRANCE, STORY}) {
@@ -147,7 +143,10 @@ final class CGuestsTest {
     try (ExampleGuest guest =
         ExampleGuest.open(
             "attention_sink",
-            RuntimeConfig.of("sample", SampleModel.path(), backend).withMaxContext(192))) {
+            RuntimeConfig.builder(backend)
+                .model("sample", SampleModel.path())
+                .maxContext(192)
+                .build())) {
       CallResult result = guest.generate(STORY, "{\"max_tokens\":600,\"window\":64}");
       int[] stats = guest.ints(1);
       assertThat(stats[0]).isEqualTo(600);

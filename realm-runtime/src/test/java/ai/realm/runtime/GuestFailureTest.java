@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.error.RealmException;
@@ -41,14 +40,12 @@ final class GuestFailureTest {
   @AutoClose
   private final MultiRealmManager manager =
       new MultiRealmManager(
-          new RuntimeConfig(
-              Map.of("sample", SampleModel.path()),
-              backend,
-              256,
-              4,
-              KvType.F16,
-              0,
-              GuestLimits.DEFAULT),
+          RuntimeConfig.builder(backend)
+              .model("sample", SampleModel.path())
+              .maxContext(256)
+              .sequences(4)
+              .memory64Bytes(0)
+              .build(),
           DefaultGuest.bytes());
 
   // ---- one by one -------------------------------------------------------------------------------

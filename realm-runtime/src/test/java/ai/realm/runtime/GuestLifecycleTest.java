@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -67,14 +66,12 @@ final class GuestLifecycleTest {
   }
 
   private RuntimeConfig config() {
-    return new RuntimeConfig(
-        Map.of("sample", SampleModel.path()),
-        backend,
-        512,
-        4,
-        KvType.F16,
-        1 << 20,
-        GuestLimits.DEFAULT);
+    return RuntimeConfig.builder(backend)
+        .model("sample", SampleModel.path())
+        .maxContext(512)
+        .sequences(4)
+        .memory64Bytes(1 << 20)
+        .build();
   }
 
   private RealmRuntime runtime(Isolation isolation, byte[] guest) {

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -31,14 +30,12 @@ import org.junit.jupiter.api.Timeout;
 final class GuestSessionTest {
   private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("sample", SampleModel.path()),
-          backend,
-          256,
-          8,
-          KvType.F16,
-          0,
-          GuestLimits.DEFAULT);
+      RuntimeConfig.builder(backend)
+          .model("sample", SampleModel.path())
+          .maxContext(256)
+          .sequences(8)
+          .memory64Bytes(0)
+          .build();
   private final ModelCatalog models = new ModelCatalog(config);
   private final Memory64Manager memory64 = RealmRuntime.newMemory64(config);
 

@@ -60,7 +60,10 @@ final class HandMadeGuestTest {
   private RealmRuntime runtime(byte[] guest, GuestLimits limits) {
     RealmRuntime runtime =
         new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend).withLimits(limits));
+            RuntimeConfig.builder(backend)
+                .model("sample", SampleModel.path())
+                .limits(limits)
+                .build());
     runtime.loadWasm(guest);
     return runtime;
   }

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.gguf.GgufArray;
 import ai.realm.gguf.GgufValue;
 import ai.realm.gguf.GgufWriter;
@@ -17,7 +16,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -50,14 +48,12 @@ final class LargeModelGuestsTest {
     write(one, false);
     write(other, true);
     config =
-        new RuntimeConfig(
-            Map.of("sample", one, "other", other),
-            backend,
-            CONTEXT,
-            2,
-            KvType.F16,
-            0,
-            GuestLimits.DEFAULT);
+        RuntimeConfig.builder(backend)
+            .model("sample", one)
+            .model("other", other)
+            .maxContext(CONTEXT)
+            .memory64Bytes(0)
+            .build();
   }
 
   @AfterAll

@@ -6,13 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.LoadedModel;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -34,14 +32,12 @@ final class ModelCatalogTest {
   private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
 
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("sample", SampleModel.path(), "slow", SLOW),
-          backend,
-          64,
-          2,
-          KvType.F16,
-          0,
-          GuestLimits.DEFAULT);
+      RuntimeConfig.builder(backend)
+          .model("sample", SampleModel.path())
+          .model("slow", SLOW)
+          .maxContext(64)
+          .memory64Bytes(0)
+          .build();
 
   private final CountDownLatch begun = new CountDownLatch(1);
   private final CountDownLatch released = new CountDownLatch(1);

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.EngineStats;
 import ai.realm.engine.PublishedPrefix;
 import ai.realm.error.RealmException;
@@ -18,7 +17,6 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -47,14 +45,12 @@ final class MultiRealmManagerTest {
   void open() {
     backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("sample", SampleModel.path()),
-            backend,
-            512,
-            16,
-            KvType.F16,
-            1 << 20,
-            GuestLimits.DEFAULT);
+        RuntimeConfig.builder(backend)
+            .model("sample", SampleModel.path())
+            .maxContext(512)
+            .sequences(16)
+            .memory64Bytes(1 << 20)
+            .build();
     manager = new MultiRealmManager(config, DefaultGuest.bytes(), clock::get);
   }
 

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -14,7 +13,6 @@ import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -40,14 +38,12 @@ final class RealmLimitsTest {
 
   private static MultiRealmManager manager(Backend backend) {
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("sample", SampleModel.path()),
-            backend,
-            2048,
-            16,
-            KvType.F16,
-            1 << 20,
-            GuestLimits.DEFAULT);
+        RuntimeConfig.builder(backend)
+            .model("sample", SampleModel.path())
+            .maxContext(2048)
+            .sequences(16)
+            .memory64Bytes(1 << 20)
+            .build();
     return new MultiRealmManager(config, DefaultGuest.bytes());
   }
 

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.EngineStats;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
@@ -49,14 +48,12 @@ final class RealmRemovalTest {
   private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
 
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("sample", SampleModel.path()),
-          backend,
-          512,
-          16,
-          KvType.F16,
-          1 << 20,
-          GuestLimits.DEFAULT);
+      RuntimeConfig.builder(backend)
+          .model("sample", SampleModel.path())
+          .maxContext(512)
+          .sequences(16)
+          .memory64Bytes(1 << 20)
+          .build();
 
   @AutoClose
   private final MultiRealmManager manager = new MultiRealmManager(config, DefaultGuest.bytes());

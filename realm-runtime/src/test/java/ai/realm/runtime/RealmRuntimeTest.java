@@ -339,8 +339,10 @@ final class RealmRuntimeTest {
   @Test
   void callPastItsDeadlineIsEndedAndTheNextOneWorks() {
     RuntimeConfig hurried =
-        RuntimeConfig.of("sample", SampleModel.path(), backend)
-            .withLimits(GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500)));
+        RuntimeConfig.builder(backend)
+            .model("sample", SampleModel.path())
+            .limits(GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500)))
+            .build();
     GuestOutput slow =
         text -> {
           try {

@@ -39,8 +39,10 @@ final class ResumeGuestTest {
   }
 
   private RuntimeConfig config(String name) {
-    return RuntimeConfig.of("sample", SampleModel.path(), backend)
-        .withSavedSequences(SequenceStorage.inFolder(folder.resolve(name), 1L << 30));
+    return RuntimeConfig.builder(backend)
+        .model("sample", SampleModel.path())
+        .savedSequences(SequenceStorage.inFolder(folder.resolve(name), 1L << 30))
+        .build();
   }
 
   private static String preamble(String text) {

@@ -68,7 +68,10 @@ final class SavedSequenceGuestTest {
   }
 
   private RuntimeConfig config(SequenceStorage storage) {
-    return RuntimeConfig.of("sample", SampleModel.path(), backend).withSavedSequences(storage);
+    return RuntimeConfig.builder(backend)
+        .model("sample", SampleModel.path())
+        .savedSequences(storage)
+        .build();
   }
 
   /// Realms of several tenants over one catalog, each with a guest.
@@ -169,9 +172,13 @@ final class SavedSequenceGuestTest {
   void filesOutliveTheProcessWithEveryKvType(KvType type) throws IOException {
     Path kept = Files.createTempDirectory(folder, "kv");
     RuntimeConfig config =
-        new RuntimeConfig(
-                Map.of("sample", SampleModel.path()), backend, 512, 2, type, 0, GuestLimits.DEFAULT)
-            .withSavedSequences(SequenceStorage.inFolder(kept, 1 << 30));
+        RuntimeConfig.builder(backend)
+            .model("sample", SampleModel.path())
+            .maxContext(512)
+            .kvType(type)
+            .memory64Bytes(0)
+            .savedSequences(SequenceStorage.inFolder(kept, 1 << 30))
+            .build();
     int[] rest;
     int[] prompt;
     try (RealmRuntime runtime = new RealmRuntime(config)) {
@@ -198,9 +205,7 @@ final class SavedSequenceGuestTest {
       assertThat(guest.greedy(opened, IDS, 1, 6)).isEqualTo(rest);
     }
     KvType other = type == KvType.F32 ? KvType.F16 : KvType.F32;
-    RuntimeConfig changed =
-        new RuntimeConfig(config.models(), backend, 512, 2, other, 0, GuestLimits.DEFAULT)
-            .withSavedSequences(config.savedSequences());
+    RuntimeConfig changed = config.toBuilder().kvType(other).build();
     try (RealmRuntime runtime = new RealmRuntime(changed)) {
       HostCaller guest = HostCaller.of(runtime, GUEST);
       int model = guest.open("sample");

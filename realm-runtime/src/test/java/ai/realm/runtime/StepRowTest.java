@@ -6,12 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
-import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -85,14 +83,12 @@ final class StepRowTest {
 
   private int run(byte[] guest, String other, String regex) {
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("one", SampleModel.path(), "two", SampleModel.path()),
-            backend,
-            CONTEXT,
-            2,
-            KvType.F16,
-            1 << 20,
-            GuestLimits.DEFAULT);
+        RuntimeConfig.builder(backend)
+            .model("one", SampleModel.path())
+            .model("two", SampleModel.path())
+            .maxContext(CONTEXT)
+            .memory64Bytes(1 << 20)
+            .build();
     try (RealmRuntime runtime = new RealmRuntime(config)) {
       runtime.loadWasm(guest);
       return (int) runtime.callFunction("answer", "one", other, regex, "{\"top_k\":3}").value();

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -52,9 +51,10 @@ final class TenantIsolationTest {
   }
 
   private MultiRealmManager manager(Map<String, Path> models) {
-    RuntimeConfig config =
-        new RuntimeConfig(models, backend, 512, 16, KvType.F16, 1 << 20, GuestLimits.DEFAULT);
-    return new MultiRealmManager(config, DefaultGuest.bytes());
+    RuntimeConfig.Builder config =
+        RuntimeConfig.builder(backend).maxContext(512).sequences(16).memory64Bytes(1 << 20);
+    models.forEach(config::model);
+    return new MultiRealmManager(config.build(), DefaultGuest.bytes());
   }
 
   @AfterEach

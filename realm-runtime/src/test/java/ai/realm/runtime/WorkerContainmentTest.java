@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
@@ -16,7 +15,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -61,14 +59,12 @@ final class WorkerContainmentTest {
   }
 
   private RuntimeConfig config() {
-    return new RuntimeConfig(
-        Map.of("sample", SampleModel.path()),
-        backend,
-        512,
-        16,
-        KvType.F16,
-        1 << 20,
-        GuestLimits.DEFAULT);
+    return RuntimeConfig.builder(backend)
+        .model("sample", SampleModel.path())
+        .maxContext(512)
+        .sequences(16)
+        .memory64Bytes(1 << 20)
+        .build();
   }
 
   private MultiRealmManager manager() {
