@@ -1,5 +1,6 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -26,12 +27,6 @@ final class EmbeddingTest {
 
   private static Engine start(FakeModel model, int maxRows, int blocks) {
     return Engine.start(model, model.backend, FakeModel.sizes(maxRows, 8, 8, blocks).build());
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
   }
 
   private static StepRequest await(Engine engine, StepRequest request) throws InterruptedException {

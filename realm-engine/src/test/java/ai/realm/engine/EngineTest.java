@@ -1,5 +1,8 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
+import static ai.realm.engine.GreedySteps.request;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -27,21 +30,6 @@ final class EngineTest {
 
   private static Engine start(FakeModel model, EngineConfig config) {
     return Engine.start(model, model.backend, config);
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    for (int i = 0; i < length; i++) {
-      ids[i] = Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY);
-    }
-    return ids;
-  }
-
-  private static int step(Engine engine, Sequence s, int... ids) throws InterruptedException {
-    StepRequest r = new StepRequest().set(s, ids, ids.length, 1, Sampler.of(SamplingParams.GREEDY));
-    engine.submit(r);
-    r.await(System.nanoTime() + 10 * SECOND);
-    return r.token(0);
   }
 
   /// The loop that a guest runs.
@@ -342,9 +330,7 @@ final class EngineTest {
                 for (int i = 0; i < 5; i++) {
                   Sequence s = engine.newSequence(tenant);
                   open.add(s);
-                  StepRequest r =
-                      new StepRequest()
-                          .set(s, prompt(i, 4), 4, 1, Sampler.of(SamplingParams.GREEDY));
+                  StepRequest r = request(s, prompt(i, 4));
                   engine.submit(r);
                   sent.add(r);
                 }
@@ -371,8 +357,7 @@ final class EngineTest {
     try (Engine engine = start(model, config(8, 4, 8, 1000))) {
       EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
       Sequence s = engine.newSequence(tenant);
-      StepRequest r =
-          new StepRequest().set(s, prompt(1, 5000), 5000, 1, Sampler.of(SamplingParams.GREEDY));
+      StepRequest r = request(s, prompt(1, 5000));
       engine.submit(r);
       long deadline = System.nanoTime() + 5 * SECOND;
       while (engine.stats().steps() < 2 && System.nanoTime() < deadline) {
@@ -422,10 +407,7 @@ final class EngineTest {
             }
           };
       try (Sequence s = engine.newSequence(tenant)) {
-        StepRequest r =
-            new StepRequest()
-                .set(s, new int[] {1, 2}, 2, 1, Sampler.of(SamplingParams.GREEDY))
-                .constrain(only17);
+        StepRequest r = request(s, 1, 2).constrain(only17);
         engine.submit(r);
         r.await(System.nanoTime() + SECOND);
         assertThat(r.token(0)).isEqualTo(17);
@@ -441,8 +423,7 @@ final class EngineTest {
     Engine engine = start(model, config(8, 4, 8, 1000));
     EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
     Sequence s = engine.newSequence(tenant);
-    StepRequest r =
-        new StepRequest().set(s, prompt(1, 500), 500, 1, Sampler.of(SamplingParams.GREEDY));
+    StepRequest r = request(s, prompt(1, 500));
     engine.submit(r);
     engine.close();
     assertThatThrownBy(() -> r.await(System.nanoTime() + SECOND))

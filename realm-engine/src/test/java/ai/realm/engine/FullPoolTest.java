@@ -1,10 +1,11 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
+import static ai.realm.engine.GreedySteps.request;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,27 +28,6 @@ final class FullPoolTest {
         model,
         model.backend,
         FakeModel.sizes(32, 16, BLOCK, blocks).maxQueuedRequests(1000).build());
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
-  }
-
-  private static StepRequest request(Sequence s, int... ids) {
-    return new StepRequest().set(s, ids, ids.length, 1, Sampler.of(SamplingParams.GREEDY));
-  }
-
-  private static int await(StepRequest r) throws InterruptedException {
-    r.await(System.nanoTime() + 30 * SECOND);
-    return r.token(0);
-  }
-
-  private static int step(Engine engine, Sequence s, int... ids) throws InterruptedException {
-    StepRequest r = request(s, ids);
-    engine.submit(r);
-    return await(r);
   }
 
   /// A prompt and tokens behind it; each must be right.

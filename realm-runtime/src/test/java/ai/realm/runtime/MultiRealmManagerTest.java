@@ -3,13 +3,9 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.engine.EngineStats;
 import ai.realm.engine.PublishedPrefix;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -30,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 
 /// Tenants side by side: their own guests, versions, limits and failures.
 @Timeout(120)
-final class MultiRealmManagerTest {
+final class MultiRealmManagerTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final String FRANCE = "What is the capital of France?";
@@ -38,26 +34,17 @@ final class MultiRealmManagerTest {
       RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT));
 
   private final AtomicLong clock = new AtomicLong();
-  private Backend backend;
   private MultiRealmManager manager;
 
   @BeforeEach
   void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-    RuntimeConfig config =
-        RuntimeConfig.builder(backend)
-            .model("sample", SampleModel.path())
-            .maxContext(512)
-            .sequences(16)
-            .memory64Bytes(1 << 20)
-            .build();
+    RuntimeConfig config = builder().maxContext(512).sequences(16).memory64Bytes(1 << 20).build();
     manager = new MultiRealmManager(config, DefaultGuest.bytes(), clock::get);
   }
 
   @AfterEach
   void close() {
     manager.close();
-    backend.close();
   }
 
   private CallResult ask(TenantId tenant) {

@@ -3,11 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -25,25 +21,16 @@ import org.junit.jupiter.api.Timeout;
 
 /// What limits and breakers do to the calls after the one that met them.
 @Timeout(120)
-final class RealmLimitsTest {
+final class RealmLimitsTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final String FRANCE = "What is the capital of France?";
   private static final RealmPolicy FREE =
       RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT));
 
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+  @AutoClose private final MultiRealmManager manager = manager();
 
-  @AutoClose private final MultiRealmManager manager = manager(backend);
-
-  private static MultiRealmManager manager(Backend backend) {
-    RuntimeConfig config =
-        RuntimeConfig.builder(backend)
-            .model("sample", SampleModel.path())
-            .maxContext(2048)
-            .sequences(16)
-            .memory64Bytes(1 << 20)
-            .build();
+  private MultiRealmManager manager() {
+    RuntimeConfig config = builder().maxContext(2048).sequences(16).memory64Bytes(1 << 20).build();
     return new MultiRealmManager(config, DefaultGuest.bytes());
   }
 

@@ -3,12 +3,8 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,8 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -29,7 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class SavedSequenceGuestTest {
+final class SavedSequenceGuestTest extends SampleFixture {
   private static final byte[] GUEST =
       HostCaller.guest(
           Map.of(
@@ -54,24 +48,10 @@ final class SavedSequenceGuestTest {
   private static final int IDS = 32_768;
   private static final String PROMPT = "<|user|>What is the capital of France?</s><|assistant|>";
 
-  private Backend backend;
   @TempDir static Path folder;
 
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RuntimeConfig config(SequenceStorage storage) {
-    return RuntimeConfig.builder(backend)
-        .model("sample", SampleModel.path())
-        .savedSequences(storage)
-        .build();
+    return builder().savedSequences(storage).build();
   }
 
   /// Realms of several tenants over one catalog, each with a guest.
@@ -172,8 +152,7 @@ final class SavedSequenceGuestTest {
   void filesOutliveTheProcessWithEveryKvType(KvType type) throws IOException {
     Path kept = Files.createTempDirectory(folder, "kv");
     RuntimeConfig config =
-        RuntimeConfig.builder(backend)
-            .model("sample", SampleModel.path())
+        builder()
             .maxContext(512)
             .kvType(type)
             .memory64Bytes(0)

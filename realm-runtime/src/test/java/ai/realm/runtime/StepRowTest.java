@@ -3,15 +3,10 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.engine.AdmissionException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -19,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 /// What a guest's request of a step may say, by what the step returns.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class StepRowTest {
+final class StepRowTest extends SampleFixture {
   private static final int REQUEST = 0;
   private static final int OUT = 128;
   private static final int TEXT = 1024;
@@ -28,18 +23,6 @@ final class StepRowTest {
 
   private static final int ALL = 1;
   private static final int NO_END = 16;
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   /// Steps of `count` tokens on a sequence of the first model, with a matcher and a sampler of the second; returns
   /// what the last one returned. Arguments: both models' names, a regular expression, a sampler's settings.

@@ -2,9 +2,6 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -29,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 /// What tenant B learns of tenant A through what it is given and what the host writes (`reliability.md` S03,
 /// S04, S08).
 @Timeout(180)
-final class TenantIsolationTest {
+final class TenantIsolationTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final RealmPolicy FREE =
@@ -41,12 +38,10 @@ final class TenantIsolationTest {
   /// In grammars and configurations, whose errors tell the tenant itself what was found.
   private static final String IN_GRAMMAR = "plugh-93ab5e-canary";
 
-  private Backend backend;
   private MultiRealmManager manager;
 
   @BeforeEach
   void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
     manager = manager(Map.of("sample", SampleModel.path()));
   }
 
@@ -60,7 +55,6 @@ final class TenantIsolationTest {
   @AfterEach
   void close() {
     manager.close();
-    backend.close();
   }
 
   // ---- S03 --------------------------------------------------------------------------------------

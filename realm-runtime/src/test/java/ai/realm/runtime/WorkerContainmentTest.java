@@ -3,10 +3,6 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -23,8 +19,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -35,7 +29,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// beside it get what they get otherwise.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class WorkerContainmentTest {
+final class WorkerContainmentTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final TenantId CANARY = new TenantId("canary");
@@ -46,25 +40,8 @@ final class WorkerContainmentTest {
   /// What a busy machine may take to do what takes a moment.
   private static final Duration GENEROUS = Duration.ofSeconds(30);
 
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RuntimeConfig config() {
-    return RuntimeConfig.builder(backend)
-        .model("sample", SampleModel.path())
-        .maxContext(512)
-        .sequences(16)
-        .memory64Bytes(1 << 20)
-        .build();
+    return builder().maxContext(512).sequences(16).memory64Bytes(1 << 20).build();
   }
 
   private MultiRealmManager manager() {
