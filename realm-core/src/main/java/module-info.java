@@ -3,6 +3,9 @@ module ai.realm.core {
   requires static transitive org.jspecify;
 
   exports ai.realm.compute;
+  exports ai.realm.digest to
+      ai.realm.compute.cpu,
+      ai.realm.runtime;
   exports ai.realm.error;
   exports ai.realm.gguf;
   exports ai.realm.quantize;

@@ -3,7 +3,6 @@ package ai.realm.bench;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.Isolation;
@@ -19,7 +18,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -205,14 +203,13 @@ public final class NeighboursBench {
 
   private Result measure(Neighbour neighbour) throws InterruptedException {
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("model", model),
-            backend,
-            CONTEXT,
-            SEQUENCES,
-            KvType.F16,
-            0,
-            GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2)));
+        RuntimeConfig.builder(backend)
+            .model("model", model)
+            .maxContext(CONTEXT)
+            .sequences(SEQUENCES)
+            .memory64Bytes(0)
+            .limits(GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2)))
+            .build();
     TokenTimes times = new TokenTimes();
     AtomicLong errors = new AtomicLong();
     AtomicBoolean over = new AtomicBoolean();

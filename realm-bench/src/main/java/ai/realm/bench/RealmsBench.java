@@ -3,7 +3,6 @@ package ai.realm.bench;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.MultiRealmManager;
 import ai.realm.runtime.RealmPolicy;
@@ -20,7 +19,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -183,16 +181,14 @@ public final class RealmsBench {
 
   private MultiRealmManager manager(int realms, boolean batching) {
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("model", settings.model),
-            backend,
-            CONTEXT,
-            Math.max(2, realms),
-            KvType.F16,
-            0,
-            GuestLimits.DEFAULT.withDeadline(Duration.ofMinutes(DEADLINE_MINUTES)),
-            batching ? 64 : 1,
-            Map.of());
+        RuntimeConfig.builder(backend)
+            .model("model", settings.model)
+            .maxContext(CONTEXT)
+            .sequences(Math.max(2, realms))
+            .memory64Bytes(0)
+            .limits(GuestLimits.DEFAULT.withDeadline(Duration.ofMinutes(DEADLINE_MINUTES)))
+            .maxBatch(batching ? 64 : 1)
+            .build();
     return new MultiRealmManager(config, DefaultGuest.bytes());
   }
 

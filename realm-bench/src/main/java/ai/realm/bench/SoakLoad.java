@@ -1,7 +1,6 @@
 package ai.realm.bench;
 
 import ai.realm.compute.Backend;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.MultiRealmManager;
@@ -84,15 +83,13 @@ final class SoakLoad implements AutoCloseable {
   /// @param saved folder of the sequences that guests save
   static SoakLoad start(Path model, Path saved, Backend backend, List<Actor> actors) {
     RuntimeConfig config =
-        new RuntimeConfig(
-                Map.of(MODEL, model),
-                backend,
-                CONTEXT,
-                SEQUENCES,
-                KvType.F16,
-                1 << 20,
-                GuestLimits.DEFAULT)
-            .withSavedSequences(SequenceStorage.inFolder(saved, SAVED_BYTES));
+        RuntimeConfig.builder(backend)
+            .model(MODEL, model)
+            .maxContext(CONTEXT)
+            .sequences(SEQUENCES)
+            .memory64Bytes(1 << 20)
+            .savedSequences(SequenceStorage.inFolder(saved, SAVED_BYTES))
+            .build();
     SoakLoad load = new SoakLoad(new MultiRealmManager(config, DefaultGuest.bytes()));
     for (Actor actor : actors) {
       Tally tally = new Tally(actor);

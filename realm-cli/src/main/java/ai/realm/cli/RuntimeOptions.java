@@ -1,7 +1,6 @@
 package ai.realm.cli;
 
 import ai.realm.compute.Backend;
-import ai.realm.compute.KvType;
 import ai.realm.runtime.AdaptedModel;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestTools;
@@ -11,7 +10,6 @@ import ai.realm.runtime.ResourceLimits;
 import ai.realm.runtime.RuntimeConfig;
 import ai.realm.runtime.SequenceStorage;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
@@ -88,21 +86,18 @@ final class RuntimeOptions {
       GuestLimits limits,
       GuestTools tools,
       Consumer<String> notices) {
-    RuntimeConfig config =
-        new RuntimeConfig(
-                Map.of(MODEL, model.file()),
-                backend,
-                model.maxContext(),
-                sequences,
-                KvType.F16,
-                PRIVATE_LAYER_BYTES,
-                limits)
-            .withAdapted(
-                adapter == null
-                    ? Map.of()
-                    : Map.of(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength)))
-            .withModelFiles(model.files(notices))
-            .withSavedSequences(new SequenceStorage(savedBytes, savedFolder));
+    RuntimeConfig.Builder config =
+        RuntimeConfig.builder(backend)
+            .model(MODEL, model.file())
+            .maxContext(model.maxContext())
+            .sequences(sequences)
+            .memory64Bytes(PRIVATE_LAYER_BYTES)
+            .limits(limits)
+            .modelFiles(model.files(notices))
+            .savedSequences(new SequenceStorage(savedBytes, savedFolder));
+    if (adapter != null) {
+      config.adapted(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength));
+    }
     // One user: layers are bounded by what the host has for them.
     ResourceLimits taken =
         ResourceLimits.builder()
@@ -110,7 +105,7 @@ final class RuntimeOptions {
             .savedKvBytes(savedBytes)
             .layerBytes(Long.MAX_VALUE)
             .build();
-    return new RealmRuntime(config, taken, tools, isolation);
+    return new RealmRuntime(config.build(), taken, tools, isolation);
   }
 
   /// Reads `--isolation`.

@@ -57,7 +57,8 @@ final class ArchitectureTest {
   void coreKnowsNothingAboveIt() {
     noClasses()
         .that()
-        .resideInAnyPackage(CORE_GGUF, TENSOR, TOKENIZER, TEMPLATE, SPI, "ai.realm.error..")
+        .resideInAnyPackage(
+            CORE_GGUF, TENSOR, TOKENIZER, TEMPLATE, SPI, "ai.realm.error..", "ai.realm.digest..")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(CPU, MODEL, ENGINE, RUNTIME, WASM, CLI)

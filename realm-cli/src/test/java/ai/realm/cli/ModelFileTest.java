@@ -209,11 +209,13 @@ final class ModelFileTest {
 
     public static void main(String[] args) throws IOException {
       Backend backend = Backends.open(args[1], BackendOptions.DEFAULT).backend();
-      RuntimeConfig mapped = RuntimeConfig.of("m", Path.of(args[0]), backend).withMaxContext(512);
+      RuntimeConfig.Builder config =
+          RuntimeConfig.builder(backend).model("m", Path.of(args[0])).maxContext(512);
+      if (Boolean.parseBoolean(args[2])) {
+        config.copiedModels();
+      }
       try (backend;
-          RealmRuntime runtime =
-              new RealmRuntime(
-                  Boolean.parseBoolean(args[2]) ? mapped.withCopiedModels() : mapped)) {
+          RealmRuntime runtime = new RealmRuntime(config.build())) {
         runtime.loadWasm(DefaultGuest.bytes());
         // Enough for the kernels to be compiled: what is compiled reads memory in other ways.
         String said = "";

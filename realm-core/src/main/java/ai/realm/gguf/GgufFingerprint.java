@@ -1,10 +1,10 @@
 package ai.realm.gguf;
 
+import ai.realm.digest.Sha256;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.TreeSet;
 
 /// A SHA-256 that tells one model file from another without reading all of it: metadata, the directory of
@@ -20,7 +20,7 @@ public final class GgufFingerprint {
 
   /// The fingerprint of an open file.
   public static byte[] of(GgufFile file) {
-    MessageDigest digest = sha256();
+    MessageDigest digest = Sha256.begin();
     for (String key : new TreeSet<>(file.metadata().keys())) {
       add(digest, key);
       file.metadata().find(key).ifPresent(value -> add(digest, value));
@@ -54,13 +54,5 @@ public final class GgufFingerprint {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     digest.update(ByteBuffer.allocate(4).putInt(0, bytes.length));
     digest.update(bytes);
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JVM has SHA-256", e);
-    }
   }
 }

@@ -47,6 +47,7 @@ public final class Engine implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition work = lock.newCondition();
   private final EngineState state;
+  private final SequenceCalls calls;
   private long steps;
   private long rows;
   private long outputs;
@@ -66,6 +67,7 @@ public final class Engine implements AutoCloseable {
     this.kv = backend.kvStore(model.kvLayout(config.blockSize(), config.kvType()), config.blocks());
     this.forwardPass = model.newForwardPass(config.maxRows(), config.maxSequences());
     this.state = new EngineState(config, kv, model.config(), System::nanoTime);
+    this.calls = new SequenceCalls(this, lock, work, state, kv);
     this.batch = new Batch(config.maxRows(), config.maxSequences());
     this.logits = new float[vocabulary];
     this.hidden = new float[model.config().embeddingLength()];
@@ -134,13 +136,7 @@ public final class Engine implements AutoCloseable {
   ///     none
   /// @throws AdmissionException `SEQUENCE_LIMIT` when the tenant may open no more
   public Sequence newSequence(EngineTenant tenant, @Nullable Adapter adapter) {
-    lock.lock();
-    try {
-      checkOpen();
-      return state.newSequence(this, tenant, adapter);
-    } finally {
-      lock.unlock();
-    }
+    return calls.open(tenant, adapter);
   }
 
   /// Opens a sequence with the tokens, keys and values of a saved one. What finds no free blocks is computed
@@ -151,27 +147,7 @@ public final class Engine implements AutoCloseable {
   /// @throws IllegalArgumentException when it does not fit this model's layout or vocabulary
   public Sequence openSequence(
       EngineTenant tenant, @Nullable Adapter adapter, SavedSequence saved) {
-    Sequence s;
-    int[] blocks;
-    lock.lock();
-    try {
-      checkOpen();
-      s = state.beginOpen(this, tenant, adapter, saved);
-      blocks = Arrays.copyOf(s.blocks, s.blockCount);
-    } finally {
-      lock.unlock();
-    }
-    // Nobody else has these blocks, and nobody takes them before the end.
-    for (int i = 0; i < blocks.length; i++) {
-      kv.writeBlock(blocks[i], saved.blocks()[i]);
-    }
-    lock.lock();
-    try {
-      state.endOpen(s, saved);
-      return s;
-    } finally {
-      lock.unlock();
-    }
+    return calls.open(tenant, adapter, saved);
   }
 
   /// Computes the begin of a prompt, such as a system prompt, and lets every tenant reuse its full blocks:
@@ -185,35 +161,12 @@ public final class Engine implements AutoCloseable {
   /// @throws InterruptedException when interrupted: nothing is published
   public PublishedPrefix publish(@Nullable Adapter adapter, int[] tokens, long deadlineNanos)
       throws InterruptedException {
-    EngineTenant publisher;
-    lock.lock();
-    try {
-      checkOpen();
-      state.admitPublished(tokens.length);
-      publisher = state.publisher();
-    } finally {
-      lock.unlock();
-    }
+    EngineTenant publisher = calls.publisher(tokens.length);
     try (Sequence s = newSequence(publisher, adapter)) {
       StepRequest request = new StepRequest().set(s, tokens.clone(), tokens.length, 0, null);
       submit(request);
       request.await(deadlineNanos);
-      lock.lock();
-      try {
-        return state.publish(this, s, tokens.length);
-      } finally {
-        lock.unlock();
-      }
-    }
-  }
-
-  void withdraw(PublishedPrefix prefix) {
-    lock.lock();
-    try {
-      state.withdraw(prefix);
-      work.signal();
-    } finally {
-      lock.unlock();
+      return calls.publish(s, tokens.length);
     }
   }
 
@@ -465,98 +418,8 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  // ---- sequences, for their owners
-  // ----------------------------------------------------------------
-
-  int lengthOf(Sequence s) {
-    lock.lock();
-    try {
-      return s.length;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  int[] tokensOf(Sequence s) {
-    lock.lock();
-    try {
-      return Arrays.copyOf(s.tokens, s.length);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  long savedBytes(Sequence s) {
-    lock.lock();
-    try {
-      return SavedSequence.bytes(kv.layout(), s.length, s.cached);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /// A block that several hold is never written: held once more, it can be copied without the lock.
-  SavedSequence save(Sequence s) {
-    int[] tokens;
-    int cached;
-    int[] blocks;
-    lock.lock();
-    try {
-      checkOpen();
-      blocks = state.holdBlocks(s);
-      tokens = Arrays.copyOf(s.tokens, s.length);
-      cached = s.cached;
-    } finally {
-      lock.unlock();
-    }
-    try {
-      byte[][] copies = new byte[blocks.length][Math.toIntExact(kv.layout().blockBytes())];
-      for (int i = 0; i < blocks.length; i++) {
-        kv.readBlock(blocks[i], copies[i]);
-      }
-      return new SavedSequence(kv.layout(), tokens, cached, copies);
-    } finally {
-      lock.lock();
-      try {
-        state.letGo(blocks);
-        work.signal();
-      } finally {
-        lock.unlock();
-      }
-    }
-  }
-
-  Sequence fork(Sequence s) {
-    lock.lock();
-    try {
-      checkOpen();
-      return state.fork(this, s);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  void truncate(Sequence s, int newLength) {
-    lock.lock();
-    try {
-      state.truncate(s, newLength);
-      work.signal();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  void close(Sequence s) {
-    lock.lock();
-    try {
-      state.close(s);
-      work.signal();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void checkOpen() {
+  /// Under the lock: fails once the engine was closed or has stopped.
+  void checkOpen() {
     Throwable t = failure;
     if (t != null) {
       throw new EngineException("ENGINE_FAILURE", "the engine stopped: " + t, t);

@@ -46,87 +46,115 @@ public record EngineConfig(
     }
   }
 
-  /// The same with sequences as long as the model allows.
-  public EngineConfig(
-      int maxRows,
-      int maxSequences,
-      int blockSize,
-      long kvPositions,
-      KvType kvType,
-      int maxQueuedRequests,
-      int maxStallMillis,
-      double decodeCost) {
-    this(
-        maxRows,
-        maxSequences,
-        blockSize,
-        kvPositions,
-        kvType,
-        maxQueuedRequests,
-        maxStallMillis,
-        decodeCost,
-        Integer.MAX_VALUE);
-  }
-
-  /// Room for `kvPositions` positions, F16 keys and values, steps of up to 512 rows.
+  /// Room for `kvPositions` positions, at least 32 of them, and otherwise what [#builder] says.
   public static EngineConfig of(long kvPositions) {
-    return new EngineConfig(512, 64, 32, Math.max(32, kvPositions), KvType.F16, 1024, 30, 4);
+    return builder().kvPositions(Math.max(32, kvPositions)).build();
   }
 
-  /// The same with another bound on the sequences of one step.
-  public EngineConfig withMaxSequences(int most) {
-    return new EngineConfig(
-        maxRows,
-        most,
-        blockSize,
-        kvPositions,
-        kvType,
-        maxQueuedRequests,
-        maxStallMillis,
-        decodeCost,
-        maxContext);
+  /// Steps of up to 512 rows and 64 sequences, blocks of 32 positions in F16, 1024 requests that wait, stalls of up to
+  /// 30 ms, a decoded token at the price of 4 of a prompt, sequences as long as the model allows. How many positions
+  /// there are is to be set.
+  public static Builder builder() {
+    return new Builder();
   }
 
-  /// The same with another KV type.
-  public EngineConfig withKvType(KvType type) {
-    return new EngineConfig(
-        maxRows,
-        maxSequences,
-        blockSize,
-        kvPositions,
-        type,
-        maxQueuedRequests,
-        maxStallMillis,
-        decodeCost,
-        maxContext);
+  /// A builder that starts from this.
+  public Builder toBuilder() {
+    return new Builder()
+        .maxRows(maxRows)
+        .maxSequences(maxSequences)
+        .blockSize(blockSize)
+        .kvPositions(kvPositions)
+        .kvType(kvType)
+        .maxQueuedRequests(maxQueuedRequests)
+        .maxStallMillis(maxStallMillis)
+        .decodeCost(decodeCost)
+        .maxContext(maxContext);
   }
 
-  /// The same with other bounds on a step.
-  public EngineConfig withStep(int rows, int sequences) {
-    return new EngineConfig(
-        rows,
-        sequences,
-        blockSize,
-        kvPositions,
-        kvType,
-        maxQueuedRequests,
-        maxStallMillis,
-        decodeCost,
-        maxContext);
-  }
+  /// Collects sizes and bounds; [#build] checks them.
+  public static final class Builder {
+    private int maxRows = 512;
+    private int maxSequences = 64;
+    private int blockSize = 32;
+    private long kvPositions;
+    private KvType kvType = KvType.F16;
+    private int maxQueuedRequests = 1024;
+    private int maxStallMillis = 30;
+    private double decodeCost = 4;
+    private int maxContext = Integer.MAX_VALUE;
 
-  /// The same with another bound on a sequence's tokens.
-  public EngineConfig withMaxContext(int tokens) {
-    return new EngineConfig(
-        maxRows,
-        maxSequences,
-        blockSize,
-        kvPositions,
-        kvType,
-        maxQueuedRequests,
-        maxStallMillis,
-        decodeCost,
-        tokens);
+    private Builder() {}
+
+    /// The most rows of one forward step.
+    public Builder maxRows(int value) {
+      maxRows = value;
+      return this;
+    }
+
+    /// The most sequences of one forward step.
+    public Builder maxSequences(int value) {
+      maxSequences = value;
+      return this;
+    }
+
+    /// Positions per KV block.
+    public Builder blockSize(int positions) {
+      blockSize = positions;
+      return this;
+    }
+
+    /// Positions that the KV store holds for all sequences together; rounded up to blocks.
+    public Builder kvPositions(long value) {
+      kvPositions = value;
+      return this;
+    }
+
+    /// How keys and values are stored.
+    public Builder kvType(KvType value) {
+      kvType = value;
+      return this;
+    }
+
+    /// The most step requests that wait, over all tenants.
+    public Builder maxQueuedRequests(int value) {
+      maxQueuedRequests = value;
+      return this;
+    }
+
+    /// How long the prompt rows of one step may take while others wait.
+    public Builder maxStallMillis(int value) {
+      maxStallMillis = value;
+      return this;
+    }
+
+    /// What a decoded token costs a tenant's share, in prompt tokens.
+    public Builder decodeCost(double promptTokens) {
+      decodeCost = promptTokens;
+      return this;
+    }
+
+    /// The most tokens of a sequence.
+    public Builder maxContext(int tokens) {
+      maxContext = tokens;
+      return this;
+    }
+
+    /// The sizes and bounds.
+    ///
+    /// @throws IllegalArgumentException where one is not positive or the positions do not fill a block
+    public EngineConfig build() {
+      return new EngineConfig(
+          maxRows,
+          maxSequences,
+          blockSize,
+          kvPositions,
+          kvType,
+          maxQueuedRequests,
+          maxStallMillis,
+          decodeCost,
+          maxContext);
+    }
   }
 
   /// Blocks that hold `positions` positions.

@@ -116,7 +116,7 @@ final class EngineState {
   }
 
   /// Lets every tenant find the blocks of a computed sequence.
-  PublishedPrefix publish(Engine engine, Sequence s, int tokens) {
+  PublishedPrefix publish(SequenceCalls calls, Sequence s, int tokens) {
     admitPublished(tokens);
     int count = tokens / config.blockSize();
     if (s.cached < count * config.blockSize()) {
@@ -129,7 +129,7 @@ final class EngineState {
     }
     PublishedPrefix prefix =
         new PublishedPrefix(
-            engine, s.adapter, Arrays.copyOf(s.tokens, count * config.blockSize()), blocks);
+            calls, s.adapter, Arrays.copyOf(s.tokens, count * config.blockSize()), blocks);
     published.add(prefix);
     morePublished = true;
     return prefix;
@@ -142,7 +142,7 @@ final class EngineState {
     }
   }
 
-  Sequence newSequence(Engine engine, EngineTenant tenant, @Nullable Adapter adapter) {
+  Sequence newSequence(SequenceCalls calls, EngineTenant tenant, @Nullable Adapter adapter) {
     if (!tenants.contains(tenant)) {
       throw new IllegalArgumentException(tenant + " is not registered with this engine");
     }
@@ -152,19 +152,19 @@ final class EngineState {
           "SEQUENCE_LIMIT", "%s: at most %d open sequences".formatted(tenant, limit));
     }
     tenant.sequences++;
-    Sequence s = new Sequence(engine, tenant, adapter, sequenceNumbers++);
+    Sequence s = new Sequence(calls, tenant, adapter, sequenceNumbers++);
     s.lastUsedNanos = nanoClock.getAsLong();
     sequences.add(s);
     return s;
   }
 
-  Sequence fork(Engine engine, Sequence s) {
+  Sequence fork(SequenceCalls calls, Sequence s) {
     checkIdle(s);
     int held = s.tenant.kvBlocks + s.blockCount;
     if (held > s.tenant.share().maxKvBlocks()) {
       throw admission.kvLimit(s.tenant, "this fork", held);
     }
-    Sequence copy = newSequence(engine, s.tenant, s.adapter);
+    Sequence copy = newSequence(calls, s.tenant, s.adapter);
     copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
     copy.length = s.length;
     copy.cached = s.cached;
@@ -195,7 +195,7 @@ final class EngineState {
   /// Opens a sequence that has as many blocks as can be had for a saved one, and that nobody takes them
   /// from before [#endOpen].
   Sequence beginOpen(
-      Engine engine, EngineTenant tenant, @Nullable Adapter adapter, SavedSequence saved) {
+      SequenceCalls calls, EngineTenant tenant, @Nullable Adapter adapter, SavedSequence saved) {
     if (!saved.layout().equals(kv.layout())) {
       throw new IllegalArgumentException(
           "saved sequence: expected the layout %s, found %s"
@@ -217,7 +217,7 @@ final class EngineState {
     if (saved.blocks().length > pool.blocks() || held > tenant.share().maxKvBlocks()) {
       throw admission.kvLimit(tenant, "the saved sequence", held);
     }
-    Sequence s = newSequence(engine, tenant, adapter);
+    Sequence s = newSequence(calls, tenant, adapter);
     s.tokens = Arrays.copyOf(saved.tokens(), Math.max(1, saved.tokens().length));
     s.length = saved.tokens().length;
     s.inBatch = true;

@@ -8,14 +8,14 @@ import org.jspecify.annotations.Nullable;
 /// [Engine#publish] computed. It is found again only by the same tokens, compared one by one, with the same
 /// adapter. Its blocks are not taken when others run out.
 public final class PublishedPrefix implements AutoCloseable {
-  private final Engine engine;
+  private final SequenceCalls calls;
   private final @Nullable Adapter adapter;
   private final int[] tokens;
   final int[] blocks;
 
   /// @param tokens of full blocks only, at least of one
-  PublishedPrefix(Engine engine, @Nullable Adapter adapter, int[] tokens, int[] blocks) {
-    this.engine = engine;
+  PublishedPrefix(SequenceCalls calls, @Nullable Adapter adapter, int[] tokens, int[] blocks) {
+    this.calls = calls;
     this.adapter = adapter;
     this.tokens = tokens;
     this.blocks = blocks;
@@ -41,6 +41,6 @@ public final class PublishedPrefix implements AutoCloseable {
   /// each such tenant's own cache. Closing twice does nothing.
   @Override
   public void close() {
-    engine.withdraw(this);
+    calls.withdraw(this);
   }
 }

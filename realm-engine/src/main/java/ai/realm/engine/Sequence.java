@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /// The engine may take the blocks of a sequence that is not stepping when it runs out of blocks; the
 /// next step then computes the tokens again. That costs time, never correctness.
 public final class Sequence implements AutoCloseable {
-  private final Engine engine;
+  private final SequenceCalls calls;
   final EngineTenant tenant;
 
   /// What is added to the weights for this sequence; null for nothing.
@@ -46,8 +46,8 @@ public final class Sequence implements AutoCloseable {
   /// Whether its last step gave what its caller waits for, such as a token.
   boolean hadOutput;
 
-  Sequence(Engine engine, EngineTenant tenant, @Nullable Adapter adapter, long number) {
-    this.engine = engine;
+  Sequence(SequenceCalls calls, EngineTenant tenant, @Nullable Adapter adapter, long number) {
+    this.calls = calls;
     this.tenant = tenant;
     this.adapter = adapter;
     this.number = number;
@@ -55,43 +55,43 @@ public final class Sequence implements AutoCloseable {
 
   /// Number of tokens.
   public int length() {
-    return engine.lengthOf(this);
+    return calls.length(this);
   }
 
   /// A copy of the tokens.
   public int[] tokens() {
-    return engine.tokensOf(this);
+    return calls.tokens(this);
   }
 
   /// A sequence with the same tokens and adapter that shares this one's blocks until either writes to them.
   ///
   /// @throws AdmissionException when the tenant may open no more sequences
   public Sequence fork() {
-    return engine.fork(this);
+    return calls.fork(this);
   }
 
   /// Bytes that [#save] would copy now.
   public long savedBytes() {
-    return engine.savedBytes(this);
+    return calls.savedBytes(this);
   }
 
   /// A copy of its tokens, keys and values, from which [Engine#openSequence] goes on as this sequence would.
   /// Computed steps are copied beside the engine's thread; nobody waits for it.
   public SavedSequence save() {
-    return engine.save(this);
+    return calls.save(this);
   }
 
   /// Forgets the tokens from `newLength` on.
   ///
   /// @throws IllegalArgumentException when it is longer than the sequence
   public void truncate(int newLength) {
-    engine.truncate(this, newLength);
+    calls.truncate(this, newLength);
   }
 
   /// Gives its blocks back; a step in flight is cancelled. Closing twice does nothing.
   @Override
   public void close() {
-    engine.close(this);
+    calls.close(this);
   }
 
   /// Appends tokens behind the history without counting them in `length` yet.

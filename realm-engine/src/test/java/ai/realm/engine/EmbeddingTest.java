@@ -1,10 +1,10 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.model.Pooling;
@@ -26,14 +26,7 @@ final class EmbeddingTest {
   private static final long SECOND = 1_000_000_000L;
 
   private static Engine start(FakeModel model, int maxRows, int blocks) {
-    return Engine.start(
-        model, model.backend, new EngineConfig(maxRows, 8, 8, blocks * 8L, KvType.F32, 64, 50, 4));
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
+    return Engine.start(model, model.backend, FakeModel.sizes(maxRows, 8, 8, blocks).build());
   }
 
   private static StepRequest await(Engine engine, StepRequest request) throws InterruptedException {

@@ -1,11 +1,11 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.await;
+import static ai.realm.engine.GreedySteps.request;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -14,8 +14,7 @@ import org.junit.jupiter.api.Timeout;
 /// An [Error] in the middle of a step, such as exhausted memory, is the affair of who asked for it.
 @Timeout(60)
 final class EngineErrorTest {
-  private static final EngineConfig CONFIG = new EngineConfig(16, 4, 8, 800, KvType.F32, 64, 50, 4);
-  private static final long SECOND = 1_000_000_000;
+  private static final EngineConfig CONFIG = FakeModel.sizes(16, 4, 8, 100).build();
 
   /// A constraint whose mask exhausts the memory.
   private static final TokenConstraint EXHAUSTING =
@@ -29,10 +28,6 @@ final class EngineErrorTest {
         public void accept(int token) {}
       };
 
-  private static StepRequest request(Sequence s, int... tokens) {
-    return new StepRequest().set(s, tokens, tokens.length, 1, Sampler.of(SamplingParams.GREEDY));
-  }
-
   @Test
   @DisplayName("memory exhausted while a token is chosen fails that request alone")
   void anErrorOfTheChoiceFailsItsRequestAlone() throws Exception {
@@ -45,16 +40,12 @@ final class EngineErrorTest {
         StepRequest failing = request(s, 1, 2, 3).constrain(EXHAUSTING);
         StepRequest beside = request(other, 4, 5);
         engine.submit(List.of(failing, beside));
-        assertThatThrownBy(() -> failing.await(System.nanoTime() + 10 * SECOND))
+        assertThatThrownBy(() -> await(failing))
             .isInstanceOfSatisfying(
                 EngineException.class, e -> assertThat(e.code()).isEqualTo("SAMPLING_FAILED"));
-        beside.await(System.nanoTime() + 10 * SECOND);
-        assertThat(beside.token(0)).isEqualTo(FakeModel.next(new int[] {4, 5}, 2));
+        assertThat(await(beside)).isEqualTo(FakeModel.next(new int[] {4, 5}, 2));
         assertThat(engine.isAlive()).isTrue();
-        StepRequest again = request(s, 1, 2, 3);
-        engine.submit(again);
-        again.await(System.nanoTime() + 10 * SECOND);
-        assertThat(again.token(0)).isEqualTo(FakeModel.next(new int[] {1, 2, 3}, 3));
+        assertThat(step(engine, s, 1, 2, 3)).isEqualTo(FakeModel.next(new int[] {1, 2, 3}, 3));
       }
     }
   }
@@ -68,13 +59,10 @@ final class EngineErrorTest {
         model.errorNext = new InternalError("a fault in mapped memory, thrown by a test");
         StepRequest failing = request(s, 1, 2, 3);
         engine.submit(failing);
-        assertThatThrownBy(() -> failing.await(System.nanoTime() + 10 * SECOND))
+        assertThatThrownBy(() -> await(failing))
             .isInstanceOfSatisfying(
                 EngineException.class, e -> assertThat(e.code()).isEqualTo("ENGINE_FAILURE"));
-        StepRequest again = request(s, 1, 2, 3);
-        engine.submit(again);
-        again.await(System.nanoTime() + 10 * SECOND);
-        assertThat(again.token(0)).isEqualTo(FakeModel.next(new int[] {1, 2, 3}, 3));
+        assertThat(step(engine, s, 1, 2, 3)).isEqualTo(FakeModel.next(new int[] {1, 2, 3}, 3));
       }
     }
   }

@@ -1,10 +1,12 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
+import static ai.realm.engine.GreedySteps.request;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Adapter;
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
@@ -23,27 +25,11 @@ final class EngineTest {
   private static final long SECOND = 1_000_000_000L;
 
   private static EngineConfig config(int maxRows, int maxSequences, int blockSize, int blocks) {
-    return new EngineConfig(
-        maxRows, maxSequences, blockSize, (long) blocks * blockSize, KvType.F32, 64, 50, 4);
+    return FakeModel.sizes(maxRows, maxSequences, blockSize, blocks).build();
   }
 
   private static Engine start(FakeModel model, EngineConfig config) {
     return Engine.start(model, model.backend, config);
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    for (int i = 0; i < length; i++) {
-      ids[i] = Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY);
-    }
-    return ids;
-  }
-
-  private static int step(Engine engine, Sequence s, int... ids) throws InterruptedException {
-    StepRequest r = new StepRequest().set(s, ids, ids.length, 1, Sampler.of(SamplingParams.GREEDY));
-    engine.submit(r);
-    r.await(System.nanoTime() + 10 * SECOND);
-    return r.token(0);
   }
 
   /// The loop that a guest runs.
@@ -344,9 +330,7 @@ final class EngineTest {
                 for (int i = 0; i < 5; i++) {
                   Sequence s = engine.newSequence(tenant);
                   open.add(s);
-                  StepRequest r =
-                      new StepRequest()
-                          .set(s, prompt(i, 4), 4, 1, Sampler.of(SamplingParams.GREEDY));
+                  StepRequest r = request(s, prompt(i, 4));
                   engine.submit(r);
                   sent.add(r);
                 }
@@ -373,8 +357,7 @@ final class EngineTest {
     try (Engine engine = start(model, config(8, 4, 8, 1000))) {
       EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
       Sequence s = engine.newSequence(tenant);
-      StepRequest r =
-          new StepRequest().set(s, prompt(1, 5000), 5000, 1, Sampler.of(SamplingParams.GREEDY));
+      StepRequest r = request(s, prompt(1, 5000));
       engine.submit(r);
       long deadline = System.nanoTime() + 5 * SECOND;
       while (engine.stats().steps() < 2 && System.nanoTime() < deadline) {
@@ -424,10 +407,7 @@ final class EngineTest {
             }
           };
       try (Sequence s = engine.newSequence(tenant)) {
-        StepRequest r =
-            new StepRequest()
-                .set(s, new int[] {1, 2}, 2, 1, Sampler.of(SamplingParams.GREEDY))
-                .constrain(only17);
+        StepRequest r = request(s, 1, 2).constrain(only17);
         engine.submit(r);
         r.await(System.nanoTime() + SECOND);
         assertThat(r.token(0)).isEqualTo(17);
@@ -443,8 +423,7 @@ final class EngineTest {
     Engine engine = start(model, config(8, 4, 8, 1000));
     EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
     Sequence s = engine.newSequence(tenant);
-    StepRequest r =
-        new StepRequest().set(s, prompt(1, 500), 500, 1, Sampler.of(SamplingParams.GREEDY));
+    StepRequest r = request(s, prompt(1, 500));
     engine.submit(r);
     engine.close();
     assertThatThrownBy(() -> r.await(System.nanoTime() + SECOND))

@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -17,8 +16,7 @@ final class FairnessTest {
   private static final long REST = 200_000_000;
 
   private static SimulatedEngine engine() {
-    return new SimulatedEngine(
-        new EngineConfig(256, 16, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
+    return new SimulatedEngine(SimulatedEngine.sizes().build(), 4096);
   }
 
   /// What a platform would give a tenant of four here: a quarter of blocks and places.
@@ -26,8 +24,59 @@ final class FairnessTest {
     return new TenantShare(1, 4, 1024, 64);
   }
 
+  private static EngineTenant tenant(SimulatedEngine engine, String name) {
+    return engine.state.tenant(name, quarter());
+  }
+
+  /// A tenant that may fill the places of a step.
+  private static EngineTenant large(SimulatedEngine engine, String name) {
+    return engine.state.tenant(name, new TenantShare(1, 16, 4096, 64));
+  }
+
+  /// Clients that never rest, each with prompts and answers of so many tokens.
+  private static List<SimulatedEngine.Client> clients(
+      SimulatedEngine engine, EngineTenant tenant, int n, int prompt, int answer) {
+    List<SimulatedEngine.Client> all = new ArrayList<>();
+    for (int i = 0; i < n; i++) {
+      all.add(engine.client(tenant, prompt, answer, 0));
+    }
+    return all;
+  }
+
+  /// One that decodes nearly all the time.
+  private static SimulatedEngine.Client decoder(
+      SimulatedEngine engine, EngineTenant tenant, int answer) {
+    return decoders(engine, tenant, 1, answer).getFirst();
+  }
+
+  private static List<SimulatedEngine.Client> decoders(
+      SimulatedEngine engine, EngineTenant tenant, int n, int answer) {
+    return clients(engine, tenant, n, 10, answer);
+  }
+
+  /// One that does nothing but prompts.
+  private static SimulatedEngine.Client prompter(
+      SimulatedEngine engine, EngineTenant tenant, int prompt) {
+    return prompters(engine, tenant, 1, prompt).getFirst();
+  }
+
+  private static List<SimulatedEngine.Client> prompters(
+      SimulatedEngine engine, EngineTenant tenant, int n, int prompt) {
+    return clients(engine, tenant, n, prompt, 1);
+  }
+
+  /// A tenant that comes late, now and then, with little.
+  private static SimulatedEngine.Client late(SimulatedEngine engine) {
+    return engine.client(tenant(engine, "late"), 100, 5, REST);
+  }
+
+  private static void assertFirstTokenWithin(double nanos, SimulatedEngine.Client client) {
+    assertThat(client.answers).isGreaterThan(5);
+    assertThat(SimulatedEngine.p99(client.firstTokenNanos)).isLessThan(nanos);
+  }
+
   private static SimulatedEngine.Client victim(SimulatedEngine engine) {
-    return engine.client(engine.state.tenant("victim", quarter()), 100, 40, REST);
+    return engine.client(tenant(engine, "victim"), 100, 40, REST);
   }
 
   private record Latency(double firstToken, double interToken, int rejections) {
@@ -44,10 +93,7 @@ final class FairnessTest {
   private static Latency baseline() {
     SimulatedEngine engine = engine();
     SimulatedEngine.Client victim = victim(engine);
-    EngineTenant neighbour = engine.state.tenant("neighbour", quarter());
-    for (int i = 0; i < 4; i++) {
-      engine.client(neighbour, 100, 40, 0);
-    }
+    clients(engine, tenant(engine, "neighbour"), 4, 100, 40);
     engine.run(SECONDS);
     return Latency.of(victim);
   }
@@ -65,17 +111,9 @@ final class FairnessTest {
   void aFloodLeavesTheVictimItsFairShare() {
     SimulatedEngine engine = engine();
     SimulatedEngine.Client victim = victim(engine);
-    EngineTenant hostile = engine.state.tenant("hostile", quarter());
-    int rejected = 0;
-    List<SimulatedEngine.Client> flood = new ArrayList<>();
-    for (int i = 0; i < 40; i++) {
-      flood.add(engine.client(hostile, 100, 40, 0));
-    }
+    List<SimulatedEngine.Client> flood = clients(engine, tenant(engine, "hostile"), 40, 100, 40);
     engine.run(SECONDS);
-    for (SimulatedEngine.Client c : flood) {
-      rejected += c.rejections;
-    }
-    assertThat(rejected).isGreaterThan(100);
+    assertThat(flood.stream().mapToInt(c -> c.rejections).sum()).isGreaterThan(100);
     assertWithinFairShare(victim);
   }
 
@@ -84,10 +122,7 @@ final class FairnessTest {
   void longPromptsLeaveTheVictimItsFairShare() {
     SimulatedEngine engine = engine();
     SimulatedEngine.Client victim = victim(engine);
-    EngineTenant hostile = engine.state.tenant("hostile", quarter());
-    for (int i = 0; i < 4; i++) {
-      engine.client(hostile, 4000, 1, 0);
-    }
+    prompters(engine, tenant(engine, "hostile"), 4, 4000);
     engine.run(SECONDS);
     assertWithinFairShare(victim);
   }
@@ -104,14 +139,13 @@ final class FairnessTest {
 
   private static double interToken(boolean prompts) {
     SimulatedEngine engine = engine();
-    EngineTenant stranger = engine.state.tenant("stranger", quarter());
-    SimulatedEngine.Client decoding = engine.client(stranger, 10, 2000, 0);
-    EngineTenant other = engine.state.tenant("other", quarter());
+    SimulatedEngine.Client stranger = decoder(engine, tenant(engine, "stranger"), 2000);
+    EngineTenant other = tenant(engine, "other");
     if (prompts) {
-      engine.client(other, 3000, 1, 0);
+      prompter(engine, other, 3000);
     }
     engine.run(SECONDS);
-    return SimulatedEngine.p99(decoding.interTokenNanos);
+    return SimulatedEngine.p99(stranger.interTokenNanos);
   }
 
   @Test
@@ -119,17 +153,14 @@ final class FairnessTest {
       "who comes while a stranger's prompt runs waits for two decoding steps, not for the prompt")
   void aPromptThatRunsAloneMakesWayForWhoComes() {
     SimulatedEngine engine =
-        new SimulatedEngine(
-            new EngineConfig(2048, 16, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
-    SimulatedEngine.Client victim =
-        engine.client(engine.state.tenant("victim", quarter()), 10, 20, 2 * REST);
-    engine.client(engine.state.tenant("other", quarter()), 4000, 1, 0);
+        new SimulatedEngine(SimulatedEngine.sizes().maxRows(2048).build(), 4096);
+    SimulatedEngine.Client victim = engine.client(tenant(engine, "victim"), 10, 20, 2 * REST);
+    prompter(engine, tenant(engine, "other"), 4000);
     engine.run(SECONDS);
     assertThat(victim.answers).isGreaterThan(5);
     double step = SimulatedEngine.STEP_NANOS + SimulatedEngine.ROW_NANOS;
     // The step that runs when it comes, of two decoding steps' time or 16 rows, and its own, which
-    // the
-    // other's prompt fills to as much again.
+    // the other's prompt fills to as much again.
     double bound =
         2 * Math.max(2 * step, SimulatedEngine.STEP_NANOS + 16 * SimulatedEngine.ROW_NANOS);
     assertThat(SimulatedEngine.p99(victim.firstTokenNanos)).isLessThanOrEqualTo(bound);
@@ -144,12 +175,9 @@ final class FairnessTest {
   void mixedStepsStarveNobodysPrompts() {
     SimulatedEngine engine = engine();
     EngineTenant busy = engine.state.tenant("busy", new TenantShare(1, 64, 4096, 64));
-    for (int i = 0; i < 8; i++) {
-      // Some always decode and some always begin.
-      engine.client(busy, 400, 30, 0);
-    }
-    EngineTenant other = engine.state.tenant("other", quarter());
-    SimulatedEngine.Client prompts = engine.client(other, 600, 1, 0);
+    // Some always decode and some always begin.
+    clients(engine, busy, 8, 400, 30);
+    SimulatedEngine.Client prompts = prompter(engine, tenant(engine, "other"), 600);
     engine.run(SECONDS);
     assertThat(prompts.answers).isGreaterThan(10);
   }
@@ -159,10 +187,7 @@ final class FairnessTest {
   void aThousandStreamsLeaveTheVictimItsFairShare() {
     SimulatedEngine engine = engine();
     SimulatedEngine.Client victim = victim(engine);
-    EngineTenant hostile = engine.state.tenant("hostile", quarter());
-    for (int i = 0; i < 1000; i++) {
-      engine.client(hostile, 10, 1000, 0);
-    }
+    decoders(engine, tenant(engine, "hostile"), 1000, 1000);
     engine.run(SECONDS);
     assertWithinFairShare(victim);
   }
@@ -175,9 +200,7 @@ final class FairnessTest {
     for (int i = 0; i < 8; i++) {
       EngineTenant tenant = engine.state.tenant("t" + i, new TenantShare(1, 64, 4096, 64));
       tenants.add(tenant);
-      for (int k = 0; k < 4 + 2 * i; k++) {
-        engine.client(tenant, 60 + 40 * i, 20, 0);
-      }
+      clients(engine, tenant, 4 + 2 * i, 60 + 40 * i, 20);
     }
     engine.run(SECONDS);
     double sum = 0;
@@ -209,16 +232,12 @@ final class FairnessTest {
   @DisplayName("a tenant that was away gets no credit for it")
   void absenceEarnsNoCredit() {
     SimulatedEngine engine = engine();
-    EngineTenant steady = engine.state.tenant("steady", quarter());
-    EngineTenant late = engine.state.tenant("late", quarter());
-    for (int i = 0; i < 4; i++) {
-      engine.client(steady, 500, 1, 0);
-    }
+    EngineTenant steady = tenant(engine, "steady");
+    EngineTenant late = tenant(engine, "late");
+    prompters(engine, steady, 4, 500);
     engine.run(30);
     long before = steady.promptTokens;
-    for (int i = 0; i < 4; i++) {
-      engine.client(late, 500, 1, 0);
-    }
+    prompters(engine, late, 4, 500);
     engine.run(60);
     double ratio = (double) late.promptTokens / (steady.promptTokens - before);
     assertThat(ratio).isBetween(0.9, 1.1);
@@ -229,24 +248,18 @@ final class FairnessTest {
       "who comes stands beside the tenant that had least, not behind it until it has caught up")
   void aNewcomerDoesNotWaitUntilAnotherHasCaughtUp() {
     SimulatedEngine engine = engine();
-    EngineTenant decoding = engine.state.tenant("decoding", new TenantShare(1, 16, 4096, 64));
-    for (int i = 0; i < 12; i++) {
-      engine.client(decoding, 10, 2000, 0);
-    }
-    EngineTenant prompting = engine.state.tenant("prompting", quarter());
-    for (int i = 0; i < 3; i++) {
-      engine.client(prompting, 2000, 1, 0);
-    }
+    EngineTenant decoding = large(engine, "decoding");
+    decoders(engine, decoding, 12, 2000);
+    EngineTenant prompting = tenant(engine, "prompting");
+    prompters(engine, prompting, 3, 2000);
     engine.run(SECONDS);
     assertThat(decoding.virtualTime)
         .as("the tenant whose prompts are held back beside tokens is behind by far")
         .isGreaterThan(prompting.virtualTime + 2000);
-    SimulatedEngine.Client late =
-        engine.client(engine.state.tenant("late", quarter()), 100, 5, REST);
+    SimulatedEngine.Client late = late(engine);
     engine.run(2 * SECONDS);
-    assertThat(late.answers).isGreaterThan(5);
     // Half of the rows that prompts get: 100 tokens of its own among as many of the other's.
-    assertThat(SimulatedEngine.p99(late.firstTokenNanos)).isLessThan(1.5e9);
+    assertFirstTokenWithin(1.5e9, late);
   }
 
   @Test
@@ -254,32 +267,24 @@ final class FairnessTest {
   void fullPlacesDoNotKeepPromptsOut() {
     SimulatedEngine engine = engine();
     for (int t = 0; t < 5; t++) {
-      EngineTenant tenant = engine.state.tenant("t" + t, new TenantShare(1, 16, 4096, 64));
-      for (int i = 0; i < 4; i++) {
-        engine.client(tenant, 10, 3000, 0);
-      }
+      decoders(engine, large(engine, "t" + t), 4, 3000);
     }
     engine.run(5);
-    SimulatedEngine.Client late =
-        engine.client(engine.state.tenant("late", quarter()), 100, 5, REST);
+    SimulatedEngine.Client late = late(engine);
     engine.run(SECONDS);
-    assertThat(late.answers).isGreaterThan(5);
-    assertThat(SimulatedEngine.p99(late.firstTokenNanos)).isLessThan(1e9);
+    assertFirstTokenWithin(1e9, late);
   }
 
   @Test
   @DisplayName("with one place in a step a newcomer and a tenant that decodes take turns")
   void withOnePlaceTheyTakeTurns() {
     SimulatedEngine engine =
-        new SimulatedEngine(new EngineConfig(256, 1, 16, 16 * 4096, KvType.F32, 4096, 30, 4), 4096);
-    SimulatedEngine.Client decoding =
-        engine.client(engine.state.tenant("decoding", quarter()), 10, 3500, 0);
+        new SimulatedEngine(SimulatedEngine.sizes().maxSequences(1).build(), 4096);
+    SimulatedEngine.Client decoding = decoder(engine, tenant(engine, "decoding"), 3500);
     engine.run(5);
-    SimulatedEngine.Client late =
-        engine.client(engine.state.tenant("late", quarter()), 100, 5, REST);
+    SimulatedEngine.Client late = late(engine);
     engine.run(SECONDS);
-    assertThat(late.answers).isGreaterThan(5);
-    assertThat(SimulatedEngine.p99(late.firstTokenNanos)).isLessThan(1e9);
+    assertFirstTokenWithin(1e9, late);
     assertThat(decoding.interTokenNanos).as("goes on besides").hasSizeGreaterThan(3000);
   }
 
@@ -288,9 +293,9 @@ final class FairnessTest {
       "a tenant's own long prompt stalls its tokens no longer than maxStallMillis, also of slow callers")
   void aTenantsOwnPromptsDoNotStallItsTokens() {
     SimulatedEngine engine = engine();
-    EngineTenant tenant = engine.state.tenant("tenant", quarter());
-    SimulatedEngine.Client slow = engine.client(tenant, 10, 500, 0).thinks(20_000_000);
-    engine.client(tenant, 4000, 1, 0);
+    EngineTenant tenant = tenant(engine, "tenant");
+    SimulatedEngine.Client slow = decoder(engine, tenant, 500).thinks(20_000_000);
+    prompter(engine, tenant, 4000);
     engine.run(SECONDS);
     double step = SimulatedEngine.STEP_NANOS + SimulatedEngine.ROW_NANOS;
     // What runs when its next token is asked for, and its own step with another chunk.
@@ -304,17 +309,9 @@ final class FairnessTest {
       "the stretch of tokens follows the load that decodes now, also while prompts never rest")
   void theStretchFollowsTheLoad() {
     SimulatedEngine engine = engine();
-    EngineTenant many = engine.state.tenant("many", new TenantShare(1, 16, 4096, 64));
-    List<SimulatedEngine.Client> leaving = new ArrayList<>();
-    for (int i = 0; i < 12; i++) {
-      leaving.add(engine.client(many, 10, 300, 0));
-    }
-    EngineTenant one = engine.state.tenant("one", quarter());
-    SimulatedEngine.Client stays = engine.client(one, 10, 3000, 0);
-    EngineTenant prompting = engine.state.tenant("prompting", quarter());
-    for (int i = 0; i < 3; i++) {
-      engine.client(prompting, 2000, 1, 0);
-    }
+    List<SimulatedEngine.Client> leaving = decoders(engine, large(engine, "many"), 12, 300);
+    SimulatedEngine.Client stays = decoder(engine, tenant(engine, "one"), 3000);
+    prompters(engine, tenant(engine, "prompting"), 3, 2000);
     engine.run(SECONDS / 2);
     engine.stop(leaving);
     engine.run(SECONDS / 2 + 5);
@@ -329,11 +326,9 @@ final class FairnessTest {
   void costlySamplingIsChargedAndBounded() {
     SimulatedEngine engine = engine();
     SimulatedEngine.Client victim = victim(engine);
-    EngineTenant hostile = engine.state.tenant("hostile", quarter());
+    EngineTenant hostile = tenant(engine, "hostile");
     engine.choosing(hostile, 5_000_000);
-    for (int i = 0; i < 4; i++) {
-      engine.client(hostile, 2000, 1, 0).wantsAllOutputs();
-    }
+    prompters(engine, hostile, 4, 2000).forEach(SimulatedEngine.Client::wantsAllOutputs);
     engine.run(SECONDS);
     assertThat(victim.answers).isGreaterThan(5);
     // One costly token a step and prompt: the step and three of them at the most.
@@ -347,15 +342,11 @@ final class FairnessTest {
       SplittableRandom random = new SplittableRandom(seed);
       SimulatedEngine engine =
           new SimulatedEngine(
-              new EngineConfig(
-                  1 + random.nextInt(64),
-                  1 + random.nextInt(6),
-                  16,
-                  16 * 4096,
-                  KvType.F32,
-                  4096,
-                  1 + random.nextInt(30),
-                  4),
+              SimulatedEngine.sizes()
+                  .maxRows(1 + random.nextInt(64))
+                  .maxSequences(1 + random.nextInt(6))
+                  .maxStallMillis(1 + random.nextInt(30))
+                  .build(),
               4096);
       engine.takes(100_000 + random.nextInt(2_000_000), random.nextInt(200_000));
       List<SimulatedEngine.Client> clients = new ArrayList<>();

@@ -56,6 +56,18 @@ final class FakeModel implements CausalLm {
     this.contextLength = contextLength;
   }
 
+  /// Sizes of an engine for this model; up to 64 requests wait.
+  static EngineConfig.Builder sizes(int maxRows, int maxSequences, int blockSize, int blocks) {
+    return EngineConfig.builder()
+        .maxRows(maxRows)
+        .maxSequences(maxSequences)
+        .blockSize(blockSize)
+        .kvPositions((long) blocks * blockSize)
+        .kvType(KvType.F32)
+        .maxQueuedRequests(64)
+        .maxStallMillis(50);
+  }
+
   /// Remembers each token as `shift` more: whoever reads another's blocks answers wrongly.
   record FakeAdapter(String name, int shift) implements Adapter {
     static int shift(@Nullable Adapter adapter) {

@@ -1,11 +1,11 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
+import static ai.realm.engine.GreedySteps.request;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,28 +27,7 @@ final class FullPoolTest {
     return Engine.start(
         model,
         model.backend,
-        new EngineConfig(32, 16, BLOCK, (long) blocks * BLOCK, KvType.F32, 1000, 50, 4));
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
-  }
-
-  private static StepRequest request(Sequence s, int... ids) {
-    return new StepRequest().set(s, ids, ids.length, 1, Sampler.of(SamplingParams.GREEDY));
-  }
-
-  private static int await(StepRequest r) throws InterruptedException {
-    r.await(System.nanoTime() + 30 * SECOND);
-    return r.token(0);
-  }
-
-  private static int step(Engine engine, Sequence s, int... ids) throws InterruptedException {
-    StepRequest r = request(s, ids);
-    engine.submit(r);
-    return await(r);
+        FakeModel.sizes(32, 16, BLOCK, blocks).maxQueuedRequests(1000).build());
   }
 
   /// A prompt and tokens behind it; each must be right.
@@ -116,8 +95,7 @@ final class FullPoolTest {
   }
 
   private static SimulatedEngine simulated() {
-    return new SimulatedEngine(
-        new EngineConfig(16, 4, BLOCK, 40 * BLOCK, KvType.F32, 64, 50, 4), 1000);
+    return new SimulatedEngine(FakeModel.sizes(16, 4, BLOCK, 40).build(), 1000);
   }
 
   /// A sequence of 8 blocks and more that never rests, and a younger prompt of 35 blocks of 40.

@@ -1,13 +1,11 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.await;
+import static ai.realm.engine.GreedySteps.prompt;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -21,7 +19,6 @@ import org.junit.jupiter.api.Timeout;
 /// A tenant's bound on KV blocks counts what its admitted steps may still take, however they come.
 @Timeout(120)
 final class KvLimitTest {
-  private static final long SECOND = 1_000_000_000L;
   private static final int BLOCK = 8;
 
   /// Of 3 blocks.
@@ -31,22 +28,11 @@ final class KvLimitTest {
     return Engine.start(
         model,
         model.backend,
-        new EngineConfig(64, 16, BLOCK, (long) blocks * BLOCK, KvType.F32, 1000, 50, 4));
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
+        FakeModel.sizes(64, 16, BLOCK, blocks).maxQueuedRequests(1000).build());
   }
 
   private static StepRequest request(Sequence s, int seed, int length) {
-    return new StepRequest()
-        .set(s, prompt(seed, length), length, 1, Sampler.of(SamplingParams.GREEDY));
-  }
-
-  private static void await(StepRequest r) throws InterruptedException {
-    r.await(System.nanoTime() + 30 * SECOND);
+    return GreedySteps.request(s, prompt(seed, length));
   }
 
   @Test
@@ -164,7 +150,7 @@ final class KvLimitTest {
   void aSequenceIsNoLongerThanTheEngineAllows() throws Exception {
     FakeModel model = new FakeModel(1000);
     EngineConfig config =
-        new EngineConfig(64, 16, BLOCK, 400, KvType.F32, 1000, 50, 4).withMaxContext(24);
+        FakeModel.sizes(64, 16, BLOCK, 400 / BLOCK).maxQueuedRequests(1000).maxContext(24).build();
     try (Engine engine = Engine.start(model, model.backend, config)) {
       EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
       try (Sequence s = engine.newSequence(tenant)) {

@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
@@ -19,7 +18,7 @@ final class OverloadTest {
 
   private static SimulatedEngine engine() {
     return new SimulatedEngine(
-        new EngineConfig(256, CAPACITY, 16, 16 * 4096, KvType.F32, 64, 30, 4), 4096);
+        SimulatedEngine.sizes().maxSequences(CAPACITY).maxQueuedRequests(64).build(), 4096);
   }
 
   private static List<SimulatedEngine.Client> load(SimulatedEngine engine, int clients) {

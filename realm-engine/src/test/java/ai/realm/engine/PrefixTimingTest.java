@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.DisplayName;
@@ -17,8 +16,7 @@ final class PrefixTimingTest {
   private final SplittableRandom random = new SplittableRandom(1);
 
   private static SimulatedEngine engine(int kvPositions) {
-    return new SimulatedEngine(
-        new EngineConfig(256, 16, 16, kvPositions, KvType.F32, 4096, 30, 4), 4096);
+    return new SimulatedEngine(SimulatedEngine.sizes().kvPositions(kvPositions).build(), 4096);
   }
 
   private int[] prompt() {

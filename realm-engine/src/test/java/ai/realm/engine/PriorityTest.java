@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
@@ -14,8 +13,7 @@ final class PriorityTest {
   private static final long REST = 200_000_000;
 
   private static SimulatedEngine engine(int kvPositions) {
-    return new SimulatedEngine(
-        new EngineConfig(256, 16, 16, kvPositions, KvType.F32, 4096, 30, 4), 4096);
+    return new SimulatedEngine(SimulatedEngine.sizes().kvPositions(kvPositions).build(), 4096);
   }
 
   private static TenantShare share(Priority priority) {

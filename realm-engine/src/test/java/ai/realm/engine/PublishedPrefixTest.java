@@ -1,12 +1,11 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Adapter;
-import ai.realm.compute.KvType;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -18,16 +17,7 @@ final class PublishedPrefixTest {
   private static final int BLOCK = 8;
 
   private static Engine start(FakeModel model, int blocks) {
-    return Engine.start(
-        model,
-        model.backend,
-        new EngineConfig(16, 8, BLOCK, (long) blocks * BLOCK, KvType.F32, 64, 50, 4));
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
+    return Engine.start(model, model.backend, FakeModel.sizes(16, 8, BLOCK, blocks).build());
   }
 
   private static PublishedPrefix publish(Engine engine, Adapter adapter, int[] ids)
@@ -40,11 +30,7 @@ final class PublishedPrefixTest {
       throws InterruptedException {
     long before = engine.stats().rows();
     try (Sequence s = engine.newSequence(tenant)) {
-      Sampler greedy = Sampler.of(SamplingParams.GREEDY);
-      StepRequest r = new StepRequest().set(s, ids, ids.length, 1, greedy);
-      engine.submit(r);
-      r.await(System.nanoTime() + 10 * SECOND);
-      assertThat(r.token(0)).isEqualTo(FakeModel.next(ids, ids.length));
+      assertThat(step(engine, s, ids)).isEqualTo(FakeModel.next(ids, ids.length));
     }
     return engine.stats().rows() - before;
   }

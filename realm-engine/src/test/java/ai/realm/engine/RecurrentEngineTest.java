@@ -1,11 +1,10 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.prompt;
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.KvType;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -15,7 +14,6 @@ import org.junit.jupiter.api.Timeout;
 /// that every way to leave a position must go on from a state of it.
 @Timeout(120)
 final class RecurrentEngineTest {
-  private static final long SECOND = 1_000_000_000L;
   private static final int BLOCK = 4;
 
   private final FakeModel model = new FakeModel(1000);
@@ -26,23 +24,7 @@ final class RecurrentEngineTest {
   }
 
   private Engine start(int blocks) {
-    return Engine.start(
-        model,
-        model.backend,
-        new EngineConfig(8, 8, BLOCK, (long) blocks * BLOCK, KvType.F32, 64, 50, 4));
-  }
-
-  private static int[] prompt(int seed, int length) {
-    int[] ids = new int[length];
-    Arrays.setAll(ids, i -> Math.floorMod(seed * 31 + i * 7, FakeModel.VOCABULARY));
-    return ids;
-  }
-
-  private static int step(Engine engine, Sequence s, int... ids) throws InterruptedException {
-    StepRequest r = new StepRequest().set(s, ids, ids.length, 1, Sampler.of(SamplingParams.GREEDY));
-    engine.submit(r);
-    r.await(System.nanoTime() + 10 * SECOND);
-    return r.token(0);
+    return Engine.start(model, model.backend, FakeModel.sizes(8, 8, BLOCK, blocks).build());
   }
 
   /// Appends a token, whose answer must be that of the whole history.

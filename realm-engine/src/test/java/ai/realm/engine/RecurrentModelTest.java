@@ -1,13 +1,12 @@
 package ai.realm.engine;
 
+import static ai.realm.engine.GreedySteps.step;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
-import ai.realm.engine.sampling.Sampler;
-import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.gguf.GgufFile;
 import ai.realm.model.Architectures;
 import ai.realm.model.CausalLm;
@@ -27,19 +26,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// batched with: whichever way a sequence comes to its tokens, the next ones are the same.
 @Timeout(120)
 final class RecurrentModelTest {
-  private static final long SECOND = 1_000_000_000L;
   private static final int BLOCK = 8;
   private static final int LENGTH = 37;
   private static final int MORE = 12;
 
   @TempDir Path folder;
-
-  private static int step(Engine engine, Sequence s, int... ids) throws InterruptedException {
-    StepRequest r = new StepRequest().set(s, ids, ids.length, 1, Sampler.of(SamplingParams.GREEDY));
-    engine.submit(r);
-    r.await(System.nanoTime() + 30 * SECOND);
-    return r.token(0);
-  }
 
   /// Tokens behind a sequence whose next one is known.
   private static int[] goOn(Engine engine, Sequence s, int first) throws InterruptedException {
@@ -70,7 +61,16 @@ final class RecurrentModelTest {
         GgufFile file = GgufFile.open(unpack(name));
         CausalLm model = Architectures.load(file, backend, 128)) {
       // One sequence and a half: a second one takes blocks of the first.
-      EngineConfig config = new EngineConfig(16, 4, BLOCK, 11 * BLOCK, KvType.F32, 64, 50, 4);
+      EngineConfig config =
+          EngineConfig.builder()
+              .maxRows(16)
+              .maxSequences(4)
+              .blockSize(BLOCK)
+              .kvPositions(11 * BLOCK)
+              .kvType(KvType.F32)
+              .maxQueuedRequests(64)
+              .maxStallMillis(50)
+              .build();
       try (Engine engine = Engine.start(model, backend, config)) {
         check(engine);
       }

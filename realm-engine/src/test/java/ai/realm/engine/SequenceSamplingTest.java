@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.DryBreakers;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
@@ -36,8 +35,7 @@ final class SequenceSamplingTest {
   @BeforeEach
   void start() {
     model.manyLikely = true;
-    engine =
-        Engine.start(model, model.backend, new EngineConfig(16, 8, 8, 4000, KvType.F32, 64, 50, 4));
+    engine = Engine.start(model, model.backend, FakeModel.sizes(16, 8, 8, 500).build());
     tenant = engine.tenant("a", TenantShare.UNBOUNDED);
   }
 

@@ -32,6 +32,17 @@ final class SimulatedEngine {
   private long delay;
   private int idle;
 
+  /// Steps of 256 rows and 16 sequences over 4096 blocks of 16 positions; up to 4096 requests wait.
+  static EngineConfig.Builder sizes() {
+    return EngineConfig.builder()
+        .maxRows(256)
+        .maxSequences(16)
+        .blockSize(16)
+        .kvPositions(16 * 4096)
+        .kvType(KvType.F32)
+        .maxQueuedRequests(4096);
+  }
+
   /// How often nothing was planned though something waited.
   int idleWhileSomethingWaited() {
     return idle;

@@ -2,7 +2,6 @@ package ai.realm.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.KvType;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import java.util.concurrent.TimeUnit;
@@ -12,8 +11,7 @@ import org.junit.jupiter.api.Timeout;
 /// When a core is left to what wakes up beside the computation.
 @Timeout(60)
 final class SparedCoreTest {
-  private static final EngineConfig CONFIG =
-      new EngineConfig(64, 16, 16, 4096, KvType.F32, 64, 50, 4);
+  private static final EngineConfig CONFIG = FakeModel.sizes(64, 16, 16, 256).build();
   private static final TenantShare SHARE = new TenantShare(1, 16, 256, 64);
 
   private final SimulatedEngine engine = new SimulatedEngine(CONFIG, 2000);

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.digest.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -54,7 +55,7 @@ final class EndiveGuestEngine implements GuestEngine {
   }
 
   private static ServiceLoader.@Nullable Provider<CompiledModule> findProvider(byte[] wasm) {
-    String digest = GuestModules.sha256(wasm);
+    String digest = Sha256.hex(wasm);
     for (ServiceLoader.Provider<CompiledModule> provider :
         ServiceLoader.load(CompiledModule.class).stream().toList()) {
       if (digest.equals(digestOf(provider.type()))) {

@@ -43,7 +43,6 @@ final class GrammarFunctions {
   static final class OpenMatcher implements HeldObject {
     final Matcher matcher;
     final ModelHost host;
-    final int vocabulary;
     private final OpenGrammars grammars;
     private final OpenGrammars.Lease lease;
     private @Nullable StepRequest user;
@@ -52,7 +51,6 @@ final class GrammarFunctions {
     OpenMatcher(Matcher matcher, ModelHost host, OpenGrammars grammars, OpenGrammars.Lease lease) {
       this.matcher = matcher;
       this.host = host;
-      this.vocabulary = host.tokenizer().vocabulary().size();
       this.grammars = grammars;
       this.lease = lease;
     }
@@ -274,7 +272,8 @@ final class GrammarFunctions {
     if (open == null || open.isBusy() || a[2] < 0) {
       return open == null ? Errno.EBADF : a[2] < 0 ? Errno.EINVAL : Errno.EBUSY;
     }
-    long[] allowed = new long[(open.vocabulary + 63) / 64];
+    int vocabulary = open.host.tokenizer().vocabulary().size();
+    long[] allowed = new long[(vocabulary + 63) / 64];
     try {
       open.matcher.mask(allowed);
     } catch (GrammarException e) {
@@ -284,7 +283,7 @@ final class GrammarFunctions {
     if (settled < 0) {
       return settled;
     }
-    int[] words = new int[(open.vocabulary + 31) / 32];
+    int[] words = new int[(vocabulary + 31) / 32];
     for (int i = 0; i < words.length; i++) {
       words[i] = (int) (allowed[i / 2] >>> 32 * (i % 2));
     }

@@ -1,8 +1,6 @@
 package ai.realm.runtime;
 
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import ai.realm.digest.Sha256;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
@@ -48,7 +46,7 @@ final class GuestModules {
   /// @throws LimitException `COMPILER_BUSY` when others' guests keep the compiler for too long
   Guest get(byte[] wasm, GuestLimits limits) {
     checkSize(wasm, limits);
-    String digest = sha256(wasm);
+    String digest = Sha256.hex(wasm);
     FutureTask<Guest> mine =
         new FutureTask<>(() -> new Guest(digest, compile(engine, wasm.clone(), limits)));
     FutureTask<Guest> task = remember(digest, new Kept(mine, wasm.length));
@@ -74,7 +72,7 @@ final class GuestModules {
   Guest getFrom(GuestEngine other, byte[] wasm, GuestLimits limits) {
     checkSize(wasm, limits);
     try {
-      return new Guest(sha256(wasm), compile(other, wasm.clone(), limits));
+      return new Guest(Sha256.hex(wasm), compile(other, wasm.clone(), limits));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while a guest was compiled", e);
@@ -141,13 +139,5 @@ final class GuestModules {
   /// How many guests were compiled so far.
   int compilations() {
     return compilations.get();
-  }
-
-  static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JVM has SHA-256", e);
-    }
   }
 }

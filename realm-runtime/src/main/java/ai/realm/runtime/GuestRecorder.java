@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.digest.Sha256;
 import ai.realm.error.RealmException;
 import ai.realm.runtime.GuestPointers.Place;
 import ai.realm.runtime.GuestRecording.Data;
@@ -46,7 +47,7 @@ public final class GuestRecorder {
         Math.min(limits.guest().maxMemoryBytes(), Math.max(1 << 16, limits.memoryBytes()));
     this.writer =
         new GuestRecordingWriter(
-            GuestModules.sha256(wasm), limits.guest().withMaxMemoryBytes(memory), mostBytes);
+            Sha256.hex(wasm), limits.guest().withMaxMemoryBytes(memory), mostBytes);
     runtime.loadWasm(wasm);
     runtime.trace(this::record);
   }

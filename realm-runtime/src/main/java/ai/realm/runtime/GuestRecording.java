@@ -1,8 +1,7 @@
 package ai.realm.runtime;
 
+import ai.realm.digest.Sha256;
 import ai.realm.error.RealmException;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -92,7 +91,7 @@ record GuestRecording(String guest, GuestLimits limits, List<ExportCall> calls) 
     static Data of(String place, int offset, byte[] bytes) {
       return bytes.length <= SHORT_BYTES
           ? whole(place, offset, bytes)
-          : new Data(place, offset, bytes.length, sha256(bytes));
+          : new Data(place, offset, bytes.length, Sha256.of(bytes));
     }
 
     boolean isDigest() {
@@ -101,14 +100,6 @@ record GuestRecording(String guest, GuestLimits limits, List<ExportCall> calls) 
 
     boolean isSame(Data other) {
       return length == other.length && Arrays.equals(bytes, other.bytes);
-    }
-
-    private static byte[] sha256(byte[] bytes) {
-      try {
-        return MessageDigest.getInstance("SHA-256").digest(bytes);
-      } catch (NoSuchAlgorithmException e) {
-        throw new IllegalStateException(e);
-      }
     }
   }
 

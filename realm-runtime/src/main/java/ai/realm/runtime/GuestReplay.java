@@ -1,14 +1,12 @@
 package ai.realm.runtime;
 
 import ai.realm.compute.Backend;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.runtime.GuestPointers.Place;
 import ai.realm.runtime.HostParameters.Kind;
 import ai.realm.runtime.HostParameters.Parameter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -74,7 +72,13 @@ public final class GuestReplay {
   public static Report run(byte[] wasm, Path file, Backend backend) {
     GuestReplay replay = new GuestReplay(GuestRecordingReader.read(file));
     GuestLimits limits = replay.limits().withMaxModuleBytes(Math.max(8, wasm.length));
-    RuntimeConfig config = new RuntimeConfig(Map.of(), backend, 1, 1, KvType.F16, 0, limits);
+    RuntimeConfig config =
+        RuntimeConfig.builder(backend)
+            .maxContext(1)
+            .sequences(1)
+            .memory64Bytes(0)
+            .limits(limits)
+            .build();
     try (RealmRuntime runtime = new RealmRuntime(config)) {
       runtime.loadWasm(wasm);
       runtime.trace(replay::answer);

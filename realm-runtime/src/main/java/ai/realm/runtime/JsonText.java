@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Reads a guest's JSON: `Map`, `List`, `String`, `Double`, `Boolean` and null. Nesting is bounded; the
 /// size is that of the text. Of members with the same key the last counts (RFC 8259 leaves it open).
+/// Apart from the reader of schemas in realm-engine, which refuses such members, line ends in strings and halves of
+/// characters, keeps numbers exact and works within a grammar's budget: what guests have sent so far stays accepted.
 final class JsonText {
   private static final int MAX_DEPTH = 32;
 

@@ -45,10 +45,12 @@ final class ModelHost implements AutoCloseable {
     try {
       int context = Math.min(config.maxContext(), model.model().config().contextLength());
       EngineConfig sizes =
-          EngineConfig.of((context + 32L) * config.sequences())
-              .withKvType(config.kvType())
-              .withMaxSequences(config.maxBatch())
-              .withMaxContext(context);
+          EngineConfig.builder()
+              .kvPositions((context + 32L) * config.sequences())
+              .kvType(config.kvType())
+              .maxSequences(config.maxBatch())
+              .maxContext(context)
+              .build();
       Engine engine = Engine.start(model.model(), model.backend(), sizes);
       return new ModelHost(model, engine, context);
     } catch (RuntimeException e) {

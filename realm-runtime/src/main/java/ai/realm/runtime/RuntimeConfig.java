@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import ai.realm.compute.Backend;
 import ai.realm.compute.KvType;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 
 /// What a [RealmRuntime] works with.
@@ -30,9 +31,6 @@ public record RuntimeConfig(
     Map<String, AdaptedModel> adapted,
     SequenceStorage savedSequences,
     ModelFiles modelFiles) {
-  /// Sequences of one forward step where nothing else is said.
-  private static final int MAX_BATCH = 64;
-
   public RuntimeConfig {
     models = Map.copyOf(models);
     if (maxContext < 1 || sequences < 1 || memory64Bytes < 0 || maxBatch < 1) {
@@ -50,185 +48,136 @@ public record RuntimeConfig(
     }
   }
 
-  /// The same with batches of any size.
-  public RuntimeConfig(
-      Map<String, Path> models,
-      Backend backend,
-      int maxContext,
-      int sequences,
-      KvType kvType,
-      long memory64Bytes,
-      GuestLimits limits) {
-    this(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        MAX_BATCH,
-        Map.of(),
-        SequenceStorage.inMemory(),
-        ModelFiles.logged());
-  }
-
-  /// The same with sequences that guests save in memory.
-  public RuntimeConfig(
-      Map<String, Path> models,
-      Backend backend,
-      int maxContext,
-      int sequences,
-      KvType kvType,
-      long memory64Bytes,
-      GuestLimits limits,
-      int maxBatch,
-      Map<String, AdaptedModel> adapted) {
-    this(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        maxBatch,
-        adapted,
-        SequenceStorage.inMemory(),
-        ModelFiles.logged());
-  }
-
-  /// The same with files that are mapped, and a line in the JVM's log where one might change.
-  public RuntimeConfig(
-      Map<String, Path> models,
-      Backend backend,
-      int maxContext,
-      int sequences,
-      KvType kvType,
-      long memory64Bytes,
-      GuestLimits limits,
-      int maxBatch,
-      Map<String, AdaptedModel> adapted,
-      SequenceStorage savedSequences) {
-    this(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        maxBatch,
-        adapted,
-        savedSequences,
-        ModelFiles.logged());
-  }
-
-  /// One model, room for two sequences of up to 8192 tokens, 1 GiB of private layers.
+  /// One model, and otherwise what [#builder] says.
   public static RuntimeConfig of(String name, Path model, Backend backend) {
-    return new RuntimeConfig(
-        Map.of(name, model), backend, 8192, 2, KvType.F16, 1L << 30, GuestLimits.DEFAULT);
+    return builder(backend).model(name, model).build();
   }
 
-  /// The same with other limits.
-  public RuntimeConfig withLimits(GuestLimits other) {
-    return new RuntimeConfig(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        other,
-        maxBatch,
-        adapted,
-        savedSequences,
-        modelFiles);
+  /// No model yet, room for two sequences of up to 8192 tokens in F16, steps of up to 64 sequences, 1 GiB of private
+  /// layers, [GuestLimits#DEFAULT], no adapters, saved sequences in memory, model files that are mapped with a line in
+  /// the JVM's log where one might change.
+  public static Builder builder(Backend backend) {
+    return new Builder(backend);
   }
 
-  /// The same with another bound on sequences.
-  public RuntimeConfig withMaxContext(int tokens) {
-    return new RuntimeConfig(
-        models,
-        backend,
-        tokens,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        maxBatch,
-        adapted,
-        savedSequences,
-        modelFiles);
+  /// A builder that starts from this.
+  public Builder toBuilder() {
+    Builder builder =
+        new Builder(backend)
+            .maxContext(maxContext)
+            .sequences(sequences)
+            .kvType(kvType)
+            .memory64Bytes(memory64Bytes)
+            .limits(limits)
+            .maxBatch(maxBatch)
+            .savedSequences(savedSequences)
+            .modelFiles(modelFiles);
+    models.forEach(builder::model);
+    adapted.forEach(builder::adapted);
+    return builder;
   }
 
-  /// The same with another bound on the sequences of one forward step.
-  public RuntimeConfig withMaxBatch(int most) {
-    return new RuntimeConfig(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        most,
-        adapted,
-        savedSequences,
-        modelFiles);
-  }
+  /// Collects a configuration; [#build] checks it.
+  public static final class Builder {
+    private final Map<String, Path> models = new HashMap<>();
+    private final Backend backend;
+    private int maxContext = 8192;
+    private int sequences = 2;
+    private KvType kvType = KvType.F16;
+    private long memory64Bytes = 1L << 30;
+    private GuestLimits limits = GuestLimits.DEFAULT;
+    private int maxBatch = 64;
+    private final Map<String, AdaptedModel> adapted = new HashMap<>();
+    private SequenceStorage savedSequences = SequenceStorage.inMemory();
+    private ModelFiles modelFiles = ModelFiles.logged();
 
-  /// The same with models that have adapters.
-  public RuntimeConfig withAdapted(Map<String, AdaptedModel> others) {
-    return new RuntimeConfig(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        maxBatch,
-        others,
-        savedSequences,
-        modelFiles);
-  }
+    private Builder(Backend backend) {
+      this.backend = backend;
+    }
 
-  /// The same with sequences that guests save elsewhere.
-  public RuntimeConfig withSavedSequences(SequenceStorage storage) {
-    return new RuntimeConfig(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        maxBatch,
-        adapted,
-        storage,
-        modelFiles);
-  }
+    /// A model file by the name that guests open it by.
+    public Builder model(String name, Path file) {
+      models.put(name, file);
+      return this;
+    }
 
-  /// The same with model files that come into the process in another way.
-  public RuntimeConfig withModelFiles(ModelFiles files) {
-    return new RuntimeConfig(
-        models,
-        backend,
-        maxContext,
-        sequences,
-        kvType,
-        memory64Bytes,
-        limits,
-        maxBatch,
-        adapted,
-        savedSequences,
-        files);
-  }
+    /// The most tokens of a sequence.
+    public Builder maxContext(int tokens) {
+      maxContext = tokens;
+      return this;
+    }
 
-  /// The same with model files and adapters that are copied into memory, so that whatever happens to the files
-  /// afterwards is of no concern: for files that others may change.
-  public RuntimeConfig withCopiedModels() {
-    return withModelFiles(ModelFiles.inMemory());
+    /// Full sequences that the KV memory of a model holds.
+    public Builder sequences(int value) {
+      sequences = value;
+      return this;
+    }
+
+    /// How keys and values are stored.
+    public Builder kvType(KvType value) {
+      kvType = value;
+      return this;
+    }
+
+    /// Host memory for the guests' private layers.
+    public Builder memory64Bytes(long value) {
+      memory64Bytes = value;
+      return this;
+    }
+
+    /// What a guest may take.
+    public Builder limits(GuestLimits value) {
+      limits = value;
+      return this;
+    }
+
+    /// The most sequences of one forward step; 1 turns batching off.
+    public Builder maxBatch(int value) {
+      maxBatch = value;
+      return this;
+    }
+
+    /// A further name, for one of the models with an adapter.
+    public Builder adapted(String name, AdaptedModel model) {
+      adapted.put(name, model);
+      return this;
+    }
+
+    /// Where sequences lie that guests save.
+    public Builder savedSequences(SequenceStorage value) {
+      savedSequences = value;
+      return this;
+    }
+
+    /// How model files come into the process.
+    public Builder modelFiles(ModelFiles value) {
+      modelFiles = value;
+      return this;
+    }
+
+    /// Model files and adapters are copied into memory, so that whatever happens to the files afterwards is of no
+    /// concern: for files that others may change.
+    public Builder copiedModels() {
+      return modelFiles(ModelFiles.inMemory());
+    }
+
+    /// The configuration.
+    ///
+    /// @throws IllegalArgumentException where a size is not positive, or an adapted model has the name of a model or a
+    ///     base that is none
+    public RuntimeConfig build() {
+      return new RuntimeConfig(
+          models,
+          backend,
+          maxContext,
+          sequences,
+          kvType,
+          memory64Bytes,
+          limits,
+          maxBatch,
+          adapted,
+          savedSequences,
+          modelFiles);
+    }
   }
 }

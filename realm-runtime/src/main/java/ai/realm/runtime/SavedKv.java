@@ -1,10 +1,10 @@
 package ai.realm.runtime;
 
 import ai.realm.compute.KvLayout;
+import ai.realm.digest.Sha256;
 import ai.realm.engine.SavedSequence;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 
@@ -19,17 +19,13 @@ record SavedKv(byte[] model, SavedSequence sequence) {
   /// Whose it is, and under which name: digests, so that nothing a guest says becomes part of a path.
   record Key(String tenant, String name) {
     static Key of(TenantId tenant, byte[] name) {
-      return new Key(hex(tenant.name().getBytes(StandardCharsets.UTF_8)), hex(name));
-    }
-
-    private static String hex(byte[] bytes) {
-      return HexFormat.of().formatHex(sha256().digest(bytes));
+      return new Key(Sha256.hex(tenant.name().getBytes(StandardCharsets.UTF_8)), Sha256.hex(name));
     }
 
     /// Both as one digest.
     byte[] digest() {
       HexFormat hex = HexFormat.of();
-      MessageDigest digest = sha256();
+      MessageDigest digest = Sha256.begin();
       digest.update(hex.parseHex(tenant));
       return digest.digest(hex.parseHex(name));
     }
@@ -53,14 +49,6 @@ record SavedKv(byte[] model, SavedSequence sequence) {
       return new SavedSequenceException(
           "SAVED_KV_MISMATCH",
           "saved sequence: expected one of %s, found %s".formatted(expected, found));
-    }
-  }
-
-  static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JVM has SHA-256", e);
     }
   }
 }

@@ -2,6 +2,7 @@ package ai.realm.runtime;
 
 import ai.realm.compute.KvLayout;
 import ai.realm.compute.KvType;
+import ai.realm.digest.Sha256;
 import ai.realm.engine.SavedSequence;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -34,7 +35,7 @@ final class SequenceFile {
     SavedSequence sequence = saved.sequence();
     ByteBuffer tokens = buffer(4 * sequence.tokens().length);
     tokens.asIntBuffer().put(sequence.tokens());
-    MessageDigest payload = SavedKv.sha256();
+    MessageDigest payload = Sha256.begin();
     payload.update(tokens.duplicate());
     for (byte[] block : sequence.blocks()) {
       payload.update(block);
@@ -56,7 +57,7 @@ final class SequenceFile {
   }
 
   private static byte[] digest(byte[] bytes, int count) {
-    return SavedKv.sha256().digest(Arrays.copyOf(bytes, count));
+    return Sha256.of(bytes, count);
   }
 
   private static ByteBuffer buffer(int bytes) {
@@ -118,7 +119,7 @@ final class SequenceFile {
 
   private static SavedSequence sequence(
       FileChannel from, KvLayout layout, int tokens, int cached, byte[] digest) throws IOException {
-    MessageDigest found = SavedKv.sha256();
+    MessageDigest found = Sha256.begin();
     ByteBuffer ids = read(from, 4 * tokens);
     found.update(ids.array());
     int[] history = new int[tokens];

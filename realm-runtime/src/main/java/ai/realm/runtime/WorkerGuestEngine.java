@@ -1,8 +1,7 @@
 package ai.realm.runtime;
 
+import ai.realm.digest.Sha256;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -29,17 +28,9 @@ final class WorkerGuestEngine implements GuestEngine {
     if (!EndiveGuestEngine.isBuiltIn(wasm)) {
       GuestAdmission.check(wasm, limits);
     }
-    WorkerModule module = new WorkerModule(wasm.clone(), digest(wasm));
+    WorkerModule module = new WorkerModule(wasm.clone(), Sha256.of(wasm));
     module.load(slot.worker(functions), System.nanoTime() + WAIT_NANOS);
     return module;
-  }
-
-  private static byte[] digest(byte[] bytes) {
-    try {
-      return MessageDigest.getInstance("SHA-256").digest(bytes);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JVM has SHA-256", e);
-    }
   }
 
   /// A module that the worker has, or gets again when it was started anew.

@@ -85,11 +85,11 @@ final class AdaptedModelTest {
     Path adapter = writeAdapter();
     try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend()) {
       RuntimeConfig config =
-          RuntimeConfig.of("plain", SampleModel.path(), backend)
-              .withAdapted(
-                  Map.of(
-                      "adapted", new AdaptedModel("plain", adapter, 1),
-                      "idle", new AdaptedModel("plain", adapter, 0)));
+          RuntimeConfig.builder(backend)
+              .model("plain", SampleModel.path())
+              .adapted("adapted", new AdaptedModel("plain", adapter, 1))
+              .adapted("idle", new AdaptedModel("plain", adapter, 0))
+              .build();
       try (RealmRuntime runtime = new RealmRuntime(config)) {
         runtime.loadWasm(DefaultGuest.bytes());
         String adapted = answer(runtime, "adapted");
@@ -106,12 +106,12 @@ final class AdaptedModelTest {
     Path adapter = writeAdapter();
     try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend()) {
       RuntimeConfig config =
-          RuntimeConfig.of("plain", SampleModel.path(), backend)
-              .withAdapted(
-                  Map.of(
-                      "adapted", new AdaptedModel("plain", adapter, 1),
-                      "same", new AdaptedModel("plain", adapter, 1),
-                      "weaker", new AdaptedModel("plain", adapter, 0.5f)));
+          RuntimeConfig.builder(backend)
+              .model("plain", SampleModel.path())
+              .adapted("adapted", new AdaptedModel("plain", adapter, 1))
+              .adapted("same", new AdaptedModel("plain", adapter, 1))
+              .adapted("weaker", new AdaptedModel("plain", adapter, 0.5f))
+              .build();
       try (RealmRuntime runtime = new RealmRuntime(config)) {
         HostCaller guest =
             HostCaller.of(
@@ -141,12 +141,12 @@ final class AdaptedModelTest {
     try (Backend backend = Backends.open("naive", BackendOptions.DEFAULT).backend()) {
       RuntimeConfig config = RuntimeConfig.of("plain", SampleModel.path(), backend);
       Path adapter = folder.resolve("adapter.gguf");
-      assertThatThrownBy(
-              () -> config.withAdapted(Map.of("adapted", new AdaptedModel("other", adapter, 1))))
+      assertThatThrownBy(() ->
+              config.toBuilder().adapted("adapted", new AdaptedModel("other", adapter, 1)).build())
           .hasMessageContaining("adapted model adapted")
           .hasMessageContaining("found other");
-      assertThatThrownBy(
-              () -> config.withAdapted(Map.of("plain", new AdaptedModel("plain", adapter, 1))))
+      assertThatThrownBy(() ->
+              config.toBuilder().adapted("plain", new AdaptedModel("plain", adapter, 1)).build())
           .hasMessageContaining("a name of its own");
       assertThatThrownBy(() -> new AdaptedModel("plain", adapter, Float.NaN))
           .hasMessageContaining("expected a finite strength, found NaN");

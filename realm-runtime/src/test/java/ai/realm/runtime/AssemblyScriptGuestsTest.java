@@ -3,19 +3,13 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -23,26 +17,10 @@ import org.junit.jupiter.api.Timeout;
 /// The example guests in AssemblyScript, each doing on the real model what a plain loop cannot.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class AssemblyScriptGuestsTest {
+final class AssemblyScriptGuestsTest extends SampleFixture {
   private static final String FRANCE = "What is the capital of France?";
   private static final String ANSWER = "The capital of France is Paris.";
   private static final Pattern SUM = Pattern.compile("(\\d+) \\+ (\\d+)");
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
-  private RuntimeConfig sample() {
-    return RuntimeConfig.of("sample", SampleModel.path(), backend);
-  }
 
   // ---- tools
   // ---------------------------------------------------------------------------------------

@@ -3,10 +3,6 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.gguf.GgufFile;
 import ai.realm.quantize.QuantizationMix;
 import ai.realm.quantize.QuantizationProgress;
@@ -14,10 +10,7 @@ import ai.realm.quantize.Quantizer;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -26,21 +19,9 @@ import org.junit.jupiter.api.io.TempDir;
 /// The example guests in C, each doing on the real model what a plain loop cannot.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class CGuestsTest {
+final class CGuestsTest extends SampleFixture {
   private static final String FRANCE = "What is the capital of France?";
   private static final String STORY = "Tell me a story about a fox.";
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   @Test
   void plainLoopAnswersAndEndsAtItsLength() throws IOException {
@@ -119,15 +100,7 @@ final class CGuestsTest {
               QuantizationMix.of("Q4_0"), 1, true, Optional.empty(), QuantizationProgress.NONE)
           .quantize(model, draft);
     }
-    RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("sample", SampleModel.path(), "draft", draft),
-            backend,
-            512,
-            2,
-            KvType.F16,
-            0,
-            GuestLimits.DEFAULT);
+    RuntimeConfig config = builder().model("draft", draft).maxContext(512).memory64Bytes(0).build();
     try (ExampleGuest guest = ExampleGuest.open("speculative", config);
         ExampleGuest plain = ExampleGuest.open("beam_search", config)) {
       for (String prompt : new String[] {FRANCE, STORY}) {
@@ -145,9 +118,7 @@ final class CGuestsTest {
   @Test
   void attentionSinkStreamsPastTheContext() throws IOException {
     try (ExampleGuest guest =
-        ExampleGuest.open(
-            "attention_sink",
-            RuntimeConfig.of("sample", SampleModel.path(), backend).withMaxContext(192))) {
+        ExampleGuest.open("attention_sink", builder().maxContext(192).build())) {
       CallResult result = guest.generate(STORY, "{\"max_tokens\":600,\"window\":64}");
       int[] stats = guest.ints(1);
       assertThat(stats[0]).isEqualTo(600);

@@ -25,8 +25,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -35,7 +33,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class EmbeddingGuestTest {
+final class EmbeddingGuestTest extends SampleFixture {
   private static final byte[] GUEST =
       HostCaller.guest(Map.of("embed", 6, "kv_new", 1, "kv_len", 1));
   private static final int IDS = 32_768;
@@ -54,28 +52,12 @@ final class EmbeddingGuestTest {
           "A sentence that is a good deal longer than the others, so that it takes more blocks than"
               + " one of them and its rows come in more than one piece where rows are scarce.");
 
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   static Stream<Isolation> isolations() {
     return Stream.of(Isolation.inProcess(), Isolation.worker());
   }
 
   private RealmRuntime runtime(ResourceLimits limits, Isolation isolation) {
-    return new RealmRuntime(
-        RuntimeConfig.of("sample", SampleModel.path(), backend),
-        limits,
-        GuestTools.NONE,
-        isolation);
+    return new RealmRuntime(sample(), limits, GuestTools.NONE, isolation);
   }
 
   private RealmRuntime runtime() {
@@ -165,7 +147,7 @@ final class EmbeddingGuestTest {
 
   @Test
   void embeddingsBesideStrangersAreWhatTheyAreAlone() throws Exception {
-    RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+    RuntimeConfig config = sample();
     try (Memory64Manager memory64 = RealmRuntime.newMemory64(config);
         ModelCatalog models = new ModelCatalog(config);
         ExecutorService callers = Executors.newFixedThreadPool(4)) {

@@ -2,9 +2,6 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.gguf.GgufArray;
 import ai.realm.gguf.GgufFile;
 import ai.realm.gguf.GgufValue;
@@ -24,8 +21,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -39,7 +34,7 @@ import tools.jackson.databind.json.JsonMapper;
 /// llama.cpp computes for these ids. The tiny models have no vocabulary: each gets one of made-up words.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class EncoderGuestTest {
+final class EncoderGuestTest extends SampleFixture {
   private static final Path TINY =
       SampleModel.repositoryRoot().resolve("realm-models/src/test/resources/ai/realm/model/tiny");
 
@@ -49,18 +44,7 @@ final class EncoderGuestTest {
   /// Sums in another order.
   private static final double LEAST_COSINE = 0.99999;
 
-  private Backend backend;
   @TempDir static Path folder;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   private static String word(int id) {
     return "" + (char) ('a' + id / 26) + (char) ('a' + id % 26);
@@ -199,8 +183,7 @@ final class EncoderGuestTest {
 
   @Test
   void nearestOfTextsIsFoundByHiddenStatesOfAnyModel() throws IOException {
-    RuntimeConfig sample = RuntimeConfig.of("sample", SampleModel.path(), backend);
-    try (ExampleGuest guest = ExampleGuest.open("nearest", sample)) {
+    try (ExampleGuest guest = ExampleGuest.open("nearest", sample())) {
       String texts =
           "\"The capital of Spain is Madrid.\",\"Mia found a fox in the forest.\",\"1, 2, 3, 4, 5\"";
       String config = "{\"pooling\":1,\"texts\":[%s]}".formatted(texts);

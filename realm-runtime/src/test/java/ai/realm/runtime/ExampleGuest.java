@@ -3,24 +3,15 @@ package ai.realm.runtime;
 import ai.realm.compute.Backend;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /// A built guest of `guests/built` with models, and what its last call sent as events.
 final class ExampleGuest implements AutoCloseable {
   private final RealmRuntime runtime;
   private final long model;
-  private final Map<Integer, byte[]> events = new HashMap<>();
-  private final List<String> pieces = new ArrayList<>();
-  private final List<Integer> tokens = new ArrayList<>();
+  private Sent sent = new Sent();
 
   private ExampleGuest(RealmRuntime runtime) {
     this.runtime = runtime;
@@ -62,27 +53,8 @@ final class ExampleGuest implements AutoCloseable {
 
   /// The same with another model than the first.
   CallResult generate(long model, String prompt, String config) {
-    events.clear();
-    pieces.clear();
-    tokens.clear();
-    GuestOutput output =
-        new GuestOutput() {
-          @Override
-          public void text(String text) {
-            pieces.add(text);
-          }
-
-          @Override
-          public void token(int id) {
-            tokens.add(id);
-          }
-
-          @Override
-          public void event(int kind, byte[] data) {
-            events.put(kind, data);
-          }
-        };
-    return runtime.callFunction("generate", output, model, prompt, config);
+    sent = new Sent();
+    return runtime.callFunction("generate", sent, model, prompt, config);
   }
 
   /// Calls another of its exports.
@@ -92,38 +64,24 @@ final class ExampleGuest implements AutoCloseable {
 
   /// The text of the last generation as it came.
   List<String> pieces() {
-    return List.copyOf(pieces);
+    return sent.pieces();
   }
 
   /// Tokens that the guest emitted as such.
   List<Integer> tokens() {
-    return List.copyOf(tokens);
+    return sent.tokens();
   }
 
   String text(int kind) {
-    return StandardCharsets.UTF_8.decode(event(kind)).toString();
-  }
-
-  private ByteBuffer event(int kind) {
-    byte @Nullable [] data = events.get(kind);
-    if (data == null) {
-      throw new AssertionError("expected an event " + kind + ", found " + events.keySet());
-    }
-    return ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+    return sent.string(kind);
   }
 
   int[] ints(int kind) {
-    ByteBuffer data = event(kind);
-    int[] values = new int[data.remaining() / 4];
-    data.asIntBuffer().get(values);
-    return values;
+    return sent.ints(kind);
   }
 
   float[] floats(int kind) {
-    ByteBuffer data = event(kind);
-    float[] values = new float[data.remaining() / 4];
-    data.asFloatBuffer().get(values);
-    return values;
+    return sent.floats(kind);
   }
 
   @Override

@@ -5,21 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.testing.guest.GuestConformance;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,47 +23,6 @@ import run.endive.wasm.Parser;
 /// checks what they give and names what is wrong.
 @Timeout(180)
 final class GuestConformanceTest {
-  private static final String SAID = "gr\u00fc\u00df dich \ud83e\udd8a";
-  private static final String CONFIG =
-      "{\"number\":-1.5, \"inner\":{\"text\":\"no\"}, \"text\":\"a\\\"\\ud83d\\ude00\", "
-          + "\"list\":[ \"x\" , \"y\"], \"flag\":true}";
-
-  /// What a guest sent.
-  private static final class Sent implements GuestOutput {
-    final StringBuilder text = new StringBuilder();
-    final List<Integer> tokens = new ArrayList<>();
-    final Map<Integer, byte[]> events = new HashMap<>();
-    final List<String> log = new ArrayList<>();
-
-    @Override
-    public void text(String piece) {
-      text.append(piece);
-    }
-
-    @Override
-    public void token(int id) {
-      tokens.add(id);
-    }
-
-    @Override
-    public void event(int kind, byte[] data) {
-      events.put(kind, data);
-    }
-
-    @Override
-    public void log(int level, String line) {
-      log.add(level + " " + line);
-    }
-
-    int[] ints(int kind) {
-      ByteBuffer data =
-          ByteBuffer.wrap(events.getOrDefault(kind, new byte[0])).order(ByteOrder.LITTLE_ENDIAN);
-      int[] values = new int[data.remaining() / 4];
-      data.asIntBuffer().get(values);
-      return values;
-    }
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"conformance_c", "conformance_rust", "conformance_script"})
   void everyFunctionOfALibraryDoesWhatItSays(String name) throws IOException {
@@ -88,21 +40,11 @@ final class GuestConformanceTest {
                 RuntimeConfig.of("sample", SampleModel.path(), backend), limits, tools)) {
       runtime.loadWasm(ExampleGuest.bytes(name));
       long model = runtime.callFunction("load_model", "sample", "{}").value();
-      CallResult result = runtime.callFunction("conformance", sent, model, SAID, CONFIG);
-      assertThat(new String(sent.events.getOrDefault(2, new byte[0]), StandardCharsets.UTF_8))
-          .as("what failed")
-          .isEmpty();
-      assertThat(result.value()).isZero();
+      CallResult result =
+          runtime.callFunction(
+              "conformance", sent, model, GuestConformance.SAID, GuestConformance.CONFIG);
+      GuestConformance.assertConforms(sent, result.value());
     }
-    // The first token of the answer was emitted by a step.
-    assertThat(sent.text.toString()).startsWith(SAID).endsWith("The");
-    assertThat(sent.tokens).hasSize(2).startsWith(7);
-    assertThat(sent.events.get(1)).containsExactly(0, 1, 200, 255);
-    assertThat(sent.log).containsExactly("2 conformance");
-    assertThat(sent.ints(3)).hasSize(4);
-    assertThat(sent.ints(3)[1]).as("context").isGreaterThanOrEqualTo(512);
-    assertThat(sent.ints(3)[3]).as("token that ends a text").isPositive();
-    assertThat(sent.ints(4)).hasSize(2).containsOnly(sent.ints(4)[0]);
   }
 
   /// Compilers drop imports that nothing calls: so none is left out above.
@@ -112,13 +54,7 @@ final class GuestConformanceTest {
     Set<String> imported = new TreeSet<>();
     Parser.parse(ExampleGuest.bytes(name)).importSection().stream()
         .forEach(wanted -> imported.add(wanted.name()));
-    Set<String> offered = new TreeSet<>();
-    // The header has what the host has: GuestAbiTest.
-    Pattern.compile("REALM_IMPORT\\((\\w+)\\)\\(")
-        .matcher(Files.readString(SampleModel.repositoryRoot().resolve("guests/c/realm_host.h")))
-        .results()
-        .forEach(found -> offered.add(found.group(1)));
-    assertThat(imported).isEqualTo(offered);
+    assertThat(imported).isEqualTo(GuestConformance.hostFunctions());
   }
 
   /// The samples of the page: what a reader copies runs.
@@ -164,6 +100,10 @@ final class GuestConformanceTest {
         state.end();
       }
     }
-    assertThat(sent.log).hasSize(1).first().asString().contains("expected version 1", "realm_host");
+    assertThat(sent.log())
+        .hasSize(1)
+        .first()
+        .asString()
+        .contains("expected version 1", "realm_host");
   }
 }

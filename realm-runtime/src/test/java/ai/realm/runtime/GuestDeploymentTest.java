@@ -3,10 +3,6 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -20,7 +16,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,16 +23,13 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /// What can be deployed, and who waits for whom meanwhile.
 @Timeout(120)
-final class GuestDeploymentTest {
+final class GuestDeploymentTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final RealmPolicy FREE =
       RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT));
 
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-
-  private final RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+  private final RuntimeConfig config = sample();
 
   static Stream<Isolation> levels() {
     return Stream.of(Isolation.inProcess(), Isolation.worker());

@@ -3,14 +3,9 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -31,25 +26,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// What counts as a failure of a tenant's guest: what it did, and nothing that befell it.
 @Timeout(120)
-final class GuestFailureTest {
+final class GuestFailureTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final Duration LONG = Duration.ofHours(1);
 
   @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-
-  @AutoClose
   private final MultiRealmManager manager =
       new MultiRealmManager(
-          new RuntimeConfig(
-              Map.of("sample", SampleModel.path()),
-              backend,
-              256,
-              4,
-              KvType.F16,
-              0,
-              GuestLimits.DEFAULT),
-          DefaultGuest.bytes());
+          builder().maxContext(256).sequences(4).memory64Bytes(0).build(), DefaultGuest.bytes());
 
   // ---- one by one -------------------------------------------------------------------------------
 

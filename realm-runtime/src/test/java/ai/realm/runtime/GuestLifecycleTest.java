@@ -3,12 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -31,8 +26,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -45,36 +38,17 @@ import run.endive.wasm.types.MemoryLimits;
 /// and are called by many, guests give out more than anyone wants; at both levels of isolation.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class GuestLifecycleTest {
+final class GuestLifecycleTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final Duration GENEROUS = Duration.ofSeconds(60);
   private static final int MEMORY = 65_536;
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   static Stream<Isolation> levels() {
     return Stream.of(Isolation.inProcess(), Isolation.worker());
   }
 
   private RuntimeConfig config() {
-    return new RuntimeConfig(
-        Map.of("sample", SampleModel.path()),
-        backend,
-        512,
-        4,
-        KvType.F16,
-        1 << 20,
-        GuestLimits.DEFAULT);
+    return builder().maxContext(512).sequences(4).memory64Bytes(1 << 20).build();
   }
 
   private RealmRuntime runtime(Isolation isolation, byte[] guest) {

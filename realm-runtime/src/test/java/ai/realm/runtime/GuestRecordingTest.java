@@ -3,11 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -19,8 +15,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -30,22 +24,11 @@ import org.junit.jupiter.api.io.TempDir;
 /// cancelled, refused.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class GuestRecordingTest {
+final class GuestRecordingTest extends SampleFixture {
   private static final String FRANCE = "What is the capital of France?";
   private static final ResourceLimits UNBOUNDED = ResourceLimits.unbounded(GuestLimits.DEFAULT);
 
-  private Backend backend;
   @TempDir private Path folder;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   /// What is recorded: calls over a runtime.
   private interface Run {
@@ -55,7 +38,7 @@ final class GuestRecordingTest {
   private Path record(
       byte[] wasm, ResourceLimits limits, GuestTools tools, Isolation isolation, Run run) {
     Path file = folder.resolve("run.recording");
-    RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+    RuntimeConfig config = sample();
     try (RealmRuntime runtime = new RealmRuntime(config, limits, tools, isolation)) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
       run.on(recorder, runtime);
@@ -249,7 +232,7 @@ final class GuestRecordingTest {
   @Test
   void runThatIsTooLongIsRefusedWhereItIsWritten() throws IOException {
     Path file = folder.resolve("long.recording");
-    RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+    RuntimeConfig config = sample();
     try (RealmRuntime runtime = new RealmRuntime(config)) {
       GuestRecorder recorder = new GuestRecorder(runtime, ExampleGuest.bytes("watermark"), 50_000);
       generate(recorder, FRANCE, "{\"max_tokens\":30}");

@@ -2,18 +2,12 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -25,30 +19,16 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// A replay sees everything that a guest says to the host, and nothing of where it keeps it.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class GuestReplayDifferenceTest {
+final class GuestReplayDifferenceTest extends SampleFixture {
   private static final Consumer<AskingGuest> AS_IT_IS = guest -> {};
 
-  private Backend backend;
   @TempDir private Path folder;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   private Path record(byte[] wasm) {
     GuestTools tools = new GuestTools(Map.of("add", question -> "15"));
     Path file = folder.resolve("asking.recording");
     try (RealmRuntime runtime =
-        new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend),
-            ResourceLimits.unbounded(GuestLimits.DEFAULT),
-            tools)) {
+        new RealmRuntime(sample(), ResourceLimits.unbounded(GuestLimits.DEFAULT), tools)) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
       CallResult result = recorder.call("run");
       assertThat(result.newTokens()).isPositive();
@@ -153,8 +133,7 @@ final class GuestReplayDifferenceTest {
   }
 
   private void record(byte[] wasm, Path file) {
-    try (RealmRuntime runtime =
-        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend))) {
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
       try {
         recorder.call("run", "abcdef");

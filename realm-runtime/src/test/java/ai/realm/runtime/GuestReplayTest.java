@@ -3,11 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -17,8 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -27,26 +21,14 @@ import org.junit.jupiter.api.io.TempDir;
 /// Guests recorded with the sample model run again without any.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class GuestReplayTest {
+final class GuestReplayTest extends SampleFixture {
   private static final String FRANCE = "What is the capital of France?";
 
-  private Backend backend;
   @TempDir private Path folder;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   private Path record(byte[] wasm, String config) {
     Path file = folder.resolve("run.recording");
-    try (RealmRuntime runtime =
-        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend))) {
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);
       long model = recorder.call("load_model", "sample", "{}").value();
       CallResult answer = recorder.call("generate", model, FRANCE, config);
@@ -88,8 +70,7 @@ final class GuestReplayTest {
   @Test
   void otherWordsAreADifference() throws IOException {
     Path file = folder.resolve("words.recording");
-    try (RealmRuntime runtime =
-        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend))) {
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
       GuestRecorder recorder = new GuestRecorder(runtime, saying('A'));
       assertThat(recorder.call("say").text()).isEqualTo("A");
       recorder.write(file);

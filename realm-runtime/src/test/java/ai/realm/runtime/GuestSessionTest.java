@@ -3,12 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -28,17 +23,9 @@ import org.junit.jupiter.api.Timeout;
 
 /// A running guest whose calls fail, do not stop, or call it again.
 @Timeout(120)
-final class GuestSessionTest {
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+final class GuestSessionTest extends SampleFixture {
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("sample", SampleModel.path()),
-          backend,
-          256,
-          8,
-          KvType.F16,
-          0,
-          GuestLimits.DEFAULT);
+      builder().maxContext(256).sequences(8).memory64Bytes(0).build();
   private final ModelCatalog models = new ModelCatalog(config);
   private final Memory64Manager memory64 = RealmRuntime.newMemory64(config);
 
@@ -46,7 +33,6 @@ final class GuestSessionTest {
   void close() {
     models.close();
     memory64.close();
-    backend.close();
   }
 
   private Realm realm(GuestLimits limits, Map<String, UnaryOperator<String>> tools) {

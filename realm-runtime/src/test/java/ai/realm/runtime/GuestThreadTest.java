@@ -6,11 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -32,8 +30,13 @@ final class GuestThreadTest {
 
   private final Backend backend = Backends.open("naive", BackendOptions.DEFAULT).backend();
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("model", Path.of("none.gguf")), backend, 64, 4, KvType.F16, 0, LIMITS.guest());
+      RuntimeConfig.builder(backend)
+          .model("model", Path.of("none.gguf"))
+          .maxContext(64)
+          .sequences(4)
+          .memory64Bytes(0)
+          .limits(LIMITS.guest())
+          .build();
   private final ModelCatalog models = new ModelCatalog(config);
   private final Memory64Manager memory64 = RealmRuntime.newMemory64(config);
   private final Realm realm =

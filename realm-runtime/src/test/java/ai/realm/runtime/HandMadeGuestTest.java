@@ -3,16 +3,10 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.time.Duration;
 import java.util.Arrays;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -23,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// wrong stays its own.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class HandMadeGuestTest {
+final class HandMadeGuestTest extends SampleFixture {
   private static final String PROMPT = "<|user|>What is the capital of France?</s><|assistant|>";
 
   /// Token of " Paris" in the sample model.
@@ -41,26 +35,12 @@ final class HandMadeGuestTest {
   private static final int MASK = 4096;
   private static final int IDS = 8192;
 
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RealmRuntime runtime(byte[] guest) {
     return runtime(guest, GuestLimits.DEFAULT);
   }
 
   private RealmRuntime runtime(byte[] guest, GuestLimits limits) {
-    RealmRuntime runtime =
-        new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend).withLimits(limits));
+    RealmRuntime runtime = new RealmRuntime(builder().limits(limits).build());
     runtime.loadWasm(guest);
     return runtime;
   }
@@ -123,8 +103,7 @@ final class HandMadeGuestTest {
 
   @Test
   void withoutAGuestNothingGenerates() {
-    try (RealmRuntime runtime =
-        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend))) {
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
       assertThatThrownBy(() -> runtime.callFunction("generate", 1, PROMPT, "{}"))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("no guest");

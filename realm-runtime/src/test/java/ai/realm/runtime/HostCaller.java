@@ -3,11 +3,9 @@ package ai.realm.runtime;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
 
 /// A guest that does what a test tells it, one host function a call: every host function that the test
 /// names is an export of the same name, and the test reads and writes its memory.
@@ -118,19 +116,9 @@ final class HostCaller {
   }
 
   ByteBuffer bytes(int address, int length) {
-    AtomicReference<byte[]> read = new AtomicReference<>(new byte[0]);
-    GuestOutput output =
-        new GuestOutput() {
-          @Override
-          public void text(String text) {}
-
-          @Override
-          public void event(int kind, byte[] data) {
-            read.set(data);
-          }
-        };
-    target.call("emit_event", output, 0, address, length);
-    return ByteBuffer.wrap(read.get()).order(ByteOrder.LITTLE_ENDIAN);
+    Sent sent = new Sent();
+    target.call("emit_event", sent, 0, address, length);
+    return sent.event(0);
   }
 
   float[] floats(int address, int count) {

@@ -3,18 +3,12 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -24,24 +18,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// meets the host's code, the guest ends.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class HostCodeInterruptTest {
+final class HostCodeInterruptTest extends SampleFixture {
   /// A guard against hanging, not a bound.
   private static final Duration HANG = Duration.ofSeconds(60);
 
   private static final int TEXT = 1024;
   private static final int RECORD = 512;
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   /// A guest whose `run(model, text)` calls that for ever.
   private static byte[] guest(String what) {
@@ -123,10 +105,7 @@ final class HostCodeInterruptTest {
     GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(400));
     GuestTools tools = new GuestTools(Map.of("sleep", HostCodeInterruptTest::swallow));
     try (RealmRuntime runtime =
-        new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend),
-            ResourceLimits.unbounded(limits),
-            tools)) {
+        new RealmRuntime(sample(), ResourceLimits.unbounded(limits), tools)) {
       // The model is there before the time runs.
       runtime.loadWasm(HostCaller.guest(Map.of()));
       try {

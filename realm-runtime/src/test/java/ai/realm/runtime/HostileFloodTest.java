@@ -3,14 +3,8 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -20,25 +14,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// W13: what a guest hands to its caller is bounded, whatever it is.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class HostileFloodTest {
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
+final class HostileFloodTest extends SampleFixture {
   private RealmRuntime runtime(byte[] guest, GuestLimits limits) {
     RealmRuntime runtime =
-        new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend),
-            ResourceLimits.unbounded(limits),
-            GuestTools.NONE);
+        new RealmRuntime(sample(), ResourceLimits.unbounded(limits), GuestTools.NONE);
     runtime.loadWasm(guest);
     return runtime;
   }

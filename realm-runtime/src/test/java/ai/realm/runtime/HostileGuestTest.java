@@ -3,11 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.time.Duration;
@@ -17,8 +13,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -31,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// answers the next call.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class HostileGuestTest {
+final class HostileGuestTest extends SampleFixture {
   private static final Duration DEADLINE = Duration.ofMillis(300);
 
   /// A guard against hanging, not a bound: what stopping takes is measured by `./dev bench isolation`.
@@ -39,25 +33,12 @@ final class HostileGuestTest {
 
   private static final int MEMORY = 1 << 16;
 
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RealmRuntime runtime(byte[] guest, ResourceLimits limits) {
     return runtime(guest, limits, GuestTools.NONE);
   }
 
   private RealmRuntime runtime(byte[] guest, ResourceLimits limits, GuestTools tools) {
-    RealmRuntime runtime =
-        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend), limits, tools);
+    RealmRuntime runtime = new RealmRuntime(sample(), limits, tools);
     runtime.loadWasm(guest);
     return runtime;
   }

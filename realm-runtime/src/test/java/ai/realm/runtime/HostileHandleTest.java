@@ -3,18 +3,12 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -24,22 +18,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// W11 and W15: handles that a guest guesses, has freed, or had before it trapped.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class HostileHandleTest {
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
+final class HostileHandleTest extends SampleFixture {
   private RealmRuntime runtime(ResourceLimits limits) {
-    return new RealmRuntime(
-        RuntimeConfig.of("sample", SampleModel.path(), backend), limits, GuestTools.NONE);
+    return new RealmRuntime(sample(), limits, GuestTools.NONE);
   }
 
   /// The guest itself asks for each of the first 65,536 numbers, with things of every kind open.

@@ -3,16 +3,10 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -26,7 +20,7 @@ import run.endive.wasm.types.MemoryLimits;
 /// meanwhile; matrices that overlap.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class HostileStepTest {
+final class HostileStepTest extends SampleFixture {
   private static final int VOCABULARY = 1792;
   private static final int RECORD = 512;
   private static final int TOKENS = 2048;
@@ -34,28 +28,14 @@ final class HostileStepTest {
   private static final int MEMORY = 4 << 16;
   private static final int NAN = Float.floatToIntBits(Float.NaN);
 
-  private Backend backend;
   private RealmRuntime runtime;
   private HostCaller guest;
   private int kv;
 
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   @BeforeEach
   void start() {
     runtime =
-        new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend),
-            ResourceLimits.unbounded(GuestLimits.DEFAULT),
-            GuestTools.NONE);
+        new RealmRuntime(sample(), ResourceLimits.unbounded(GuestLimits.DEFAULT), GuestTools.NONE);
     guest =
         HostCaller.of(
             runtime,
@@ -230,7 +210,7 @@ final class HostileStepTest {
   /// W10. The receiver of a step's text has the memory grown while the step writes its results.
   @Test
   void stepWritesWhereTheMemoryIsThatGrewMeanwhile(@TempDir Path folder) {
-    RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+    RuntimeConfig config = sample();
     try (Memory64Manager memory64 = new Memory64Manager(folder, 1 << 20, 1 << 22);
         ModelCatalog models = new ModelCatalog(config);
         Realm realm =

@@ -3,9 +3,6 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
@@ -13,14 +10,11 @@ import org.junit.jupiter.api.Timeout;
 
 /// Logits that a step keeps are memory of the guest that asked for them.
 @Timeout(120)
-final class KeptLogitsTest {
+final class KeptLogitsTest extends SampleFixture {
   private static final int VOCABULARY = 1792;
 
   /// As many rows as the prompt, over and over, in the guest's memory.
   private static final int MANY = 400;
-
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
 
   @AutoClose private final CallerRealms realms = new CallerRealms(backend);
 

@@ -2,10 +2,6 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.gguf.GgufArray;
 import ai.realm.gguf.GgufValue;
 import ai.realm.gguf.GgufWriter;
@@ -17,8 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -29,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// weights are zeros: of what is allowed the token with the lowest id is sampled.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class LargeModelGuestsTest {
+final class LargeModelGuestsTest extends SampleFixture {
   /// As many as Qwen's; the guests' old bound was 65,536.
   private static final int VOCABULARY = 151_936;
 
@@ -39,30 +33,21 @@ final class LargeModelGuestsTest {
   private static final int BYTES = 256;
 
   @TempDir static Path folder;
-  private Backend backend;
   private RuntimeConfig config;
 
   @BeforeAll
   void write() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
     Path one = folder.resolve("one.gguf");
     Path other = folder.resolve("other.gguf");
     write(one, false);
     write(other, true);
     config =
-        new RuntimeConfig(
-            Map.of("sample", one, "other", other),
-            backend,
-            CONTEXT,
-            2,
-            KvType.F16,
-            0,
-            GuestLimits.DEFAULT);
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
+        RuntimeConfig.builder(backend)
+            .model("sample", one)
+            .model("other", other)
+            .maxContext(CONTEXT)
+            .memory64Bytes(0)
+            .build();
   }
 
   private static void write(Path file, boolean reversed) {

@@ -6,14 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
 import java.time.Duration;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -42,14 +40,11 @@ final class LayerGuestTest {
     backend = Backends.open("naive", BackendOptions.DEFAULT).backend();
     manager =
         new MultiRealmManager(
-            new RuntimeConfig(
-                Map.of("sample", SampleModel.path()),
-                backend,
-                512,
-                2,
-                KvType.F16,
-                1 << 20,
-                GuestLimits.DEFAULT),
+            RuntimeConfig.builder(backend)
+                .model("sample", SampleModel.path())
+                .maxContext(512)
+                .memory64Bytes(1 << 20)
+                .build(),
             DefaultGuest.bytes());
   }
 

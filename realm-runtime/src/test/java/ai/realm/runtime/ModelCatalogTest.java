@@ -3,16 +3,11 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.LoadedModel;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -21,27 +16,16 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /// Models are loaded once, and who wants one does not wait for another.
 @Timeout(120)
-final class ModelCatalogTest {
+final class ModelCatalogTest extends SampleFixture {
   private static final Path SLOW = Path.of("slow.gguf");
 
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("sample", SampleModel.path(), "slow", SLOW),
-          backend,
-          64,
-          2,
-          KvType.F16,
-          0,
-          GuestLimits.DEFAULT);
+      builder().model("slow", SLOW).maxContext(64).memory64Bytes(0).build();
 
   private final CountDownLatch begun = new CountDownLatch(1);
   private final CountDownLatch released = new CountDownLatch(1);

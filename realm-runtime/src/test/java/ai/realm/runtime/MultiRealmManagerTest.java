@@ -3,14 +3,9 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.EngineStats;
 import ai.realm.engine.PublishedPrefix;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -18,7 +13,6 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -32,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 
 /// Tenants side by side: their own guests, versions, limits and failures.
 @Timeout(120)
-final class MultiRealmManagerTest {
+final class MultiRealmManagerTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final String FRANCE = "What is the capital of France?";
@@ -40,28 +34,17 @@ final class MultiRealmManagerTest {
       RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT));
 
   private final AtomicLong clock = new AtomicLong();
-  private Backend backend;
   private MultiRealmManager manager;
 
   @BeforeEach
   void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-    RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("sample", SampleModel.path()),
-            backend,
-            512,
-            16,
-            KvType.F16,
-            1 << 20,
-            GuestLimits.DEFAULT);
+    RuntimeConfig config = builder().maxContext(512).sequences(16).memory64Bytes(1 << 20).build();
     manager = new MultiRealmManager(config, DefaultGuest.bytes(), clock::get);
   }
 
   @AfterEach
   void close() {
     manager.close();
-    backend.close();
   }
 
   private CallResult ask(TenantId tenant) {

@@ -3,18 +3,12 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -27,27 +21,16 @@ import org.junit.jupiter.api.Timeout;
 
 /// What limits and breakers do to the calls after the one that met them.
 @Timeout(120)
-final class RealmLimitsTest {
+final class RealmLimitsTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final String FRANCE = "What is the capital of France?";
   private static final RealmPolicy FREE =
       RealmPolicy.of(ResourceLimits.unbounded(GuestLimits.DEFAULT));
 
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
+  @AutoClose private final MultiRealmManager manager = manager();
 
-  @AutoClose private final MultiRealmManager manager = manager(backend);
-
-  private static MultiRealmManager manager(Backend backend) {
-    RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("sample", SampleModel.path()),
-            backend,
-            2048,
-            16,
-            KvType.F16,
-            1 << 20,
-            GuestLimits.DEFAULT);
+  private MultiRealmManager manager() {
+    RuntimeConfig config = builder().maxContext(2048).sequences(16).memory64Bytes(1 << 20).build();
     return new MultiRealmManager(config, DefaultGuest.bytes());
   }
 

@@ -3,13 +3,8 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.EngineStats;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -34,7 +29,7 @@ import org.junit.jupiter.api.Timeout;
 /// A realm that is removed is gone: whatever its calls do at that moment, nothing of it stays in the
 /// engines.
 @Timeout(180)
-final class RealmRemovalTest {
+final class RealmRemovalTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final RealmPolicy FREE =
@@ -45,18 +40,8 @@ final class RealmRemovalTest {
 
   private static final String SHORT = "{\"raw\":true,\"max_tokens\":2}";
 
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-
   private final RuntimeConfig config =
-      new RuntimeConfig(
-          Map.of("sample", SampleModel.path()),
-          backend,
-          512,
-          16,
-          KvType.F16,
-          1 << 20,
-          GuestLimits.DEFAULT);
+      builder().maxContext(512).sequences(16).memory64Bytes(1 << 20).build();
 
   @AutoClose
   private final MultiRealmManager manager = new MultiRealmManager(config, DefaultGuest.bytes());

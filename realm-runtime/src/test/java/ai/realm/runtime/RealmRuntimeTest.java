@@ -3,11 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -28,15 +24,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// The built default guest on the real model.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class RealmRuntimeTest {
-  private Backend backend;
+final class RealmRuntimeTest extends SampleFixture {
   private RealmRuntime runtime;
   private long model;
 
   @BeforeAll
   void load() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-    runtime = new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend));
+    runtime = new RealmRuntime(sample());
     runtime.loadWasm(DefaultGuest.bytes());
     model = runtime.callFunction("load_model", "sample", "{}").value();
   }
@@ -44,7 +38,6 @@ final class RealmRuntimeTest {
   @AfterAll
   void close() {
     runtime.close();
-    backend.close();
   }
 
   private CallResult generate(String prompt, String config) {
@@ -63,23 +56,10 @@ final class RealmRuntimeTest {
 
   @Test
   void textStreamsTokenByToken() {
-    List<String> pieces = new ArrayList<>();
-    List<Integer> tokens = new ArrayList<>();
-    GuestOutput output =
-        new GuestOutput() {
-          @Override
-          public void text(String text) {
-            pieces.add(text);
-          }
-
-          @Override
-          public void token(int id) {
-            tokens.add(id);
-          }
-        };
-    runtime.callFunction("generate", output, model, "What is the capital of France?", "{}");
-    assertThat(String.join("", pieces)).isEqualTo("The capital of France is Paris.");
-    assertThat(tokens).containsExactly(286, 279, 278, 1200, 269, 1542, 1730);
+    Sent sent = new Sent();
+    runtime.callFunction("generate", sent, model, "What is the capital of France?", "{}");
+    assertThat(sent.text()).isEqualTo("The capital of France is Paris.");
+    assertThat(sent.tokens()).containsExactly(286, 279, 278, 1200, 269, 1542, 1730);
   }
 
   @ParameterizedTest
@@ -237,25 +217,12 @@ final class RealmRuntimeTest {
     String pattern =
         "\\{\\s*\"capital of the country\"\\s*:\\s*\"(Paris|Rome) is the capital\"\\s*}";
     String asked = "What is the capital of France?";
-    StringBuilder streamed = new StringBuilder();
-    List<Integer> tokens = new ArrayList<>();
-    GuestOutput output =
-        new GuestOutput() {
-          @Override
-          public void text(String text) {
-            streamed.append(text);
-          }
-
-          @Override
-          public void token(int id) {
-            tokens.add(id);
-          }
-        };
+    Sent sent = new Sent();
     CallResult jumped =
-        runtime.callFunction("generate", output, model, asked, "{\"json_schema\":" + schema + "}");
-    assertThat(jumped.text()).matches(pattern).isEqualTo(streamed.toString());
+        runtime.callFunction("generate", sent, model, asked, "{\"json_schema\":" + schema + "}");
+    assertThat(jumped.text()).matches(pattern).isEqualTo(sent.text());
     assertThat(jumped.value()).isZero();
-    assertThat(tokens).hasSizeGreaterThan(jumped.newTokens() + 5);
+    assertThat(sent.tokens()).hasSizeGreaterThan(jumped.newTokens() + 5);
     // With probabilities every token is sampled.
     CallResult sampled = generate(asked, "{\"logprobs\":true,\"json_schema\":" + schema + "}");
     assertThat(sampled.text()).matches(pattern);
@@ -322,8 +289,7 @@ final class RealmRuntimeTest {
         text -> {
           throw gone;
         };
-    try (RealmRuntime other =
-        new RealmRuntime(RuntimeConfig.of("sample", SampleModel.path(), backend))) {
+    try (RealmRuntime other = new RealmRuntime(sample())) {
       other.loadWasm(DefaultGuest.bytes());
       long handle = other.callFunction("load_model", "sample", "{}").value();
       assertThatThrownBy(
@@ -339,8 +305,7 @@ final class RealmRuntimeTest {
   @Test
   void callPastItsDeadlineIsEndedAndTheNextOneWorks() {
     RuntimeConfig hurried =
-        RuntimeConfig.of("sample", SampleModel.path(), backend)
-            .withLimits(GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500)));
+        builder().limits(GuestLimits.DEFAULT.withDeadline(Duration.ofMillis(1500))).build();
     GuestOutput slow =
         text -> {
           try {

@@ -2,15 +2,9 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.nio.file.Path;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -20,27 +14,17 @@ import org.junit.jupiter.api.io.TempDir;
 /// its configuration names a sequence.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class ResumeGuestTest {
+final class ResumeGuestTest extends SampleFixture {
   private static final String PREAMBLE = "You answer short. " + "Mia has a fox. ".repeat(20);
   private static final String FRANCE = "What is the capital of France?";
   private static final String ITALY = "What is the capital of Italy?";
 
-  private Backend backend;
   @TempDir static Path folder;
 
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RuntimeConfig config(String name) {
-    return RuntimeConfig.of("sample", SampleModel.path(), backend)
-        .withSavedSequences(SequenceStorage.inFolder(folder.resolve(name), 1L << 30));
+    return builder()
+        .savedSequences(SequenceStorage.inFolder(folder.resolve(name), 1L << 30))
+        .build();
   }
 
   private static String preamble(String text) {

@@ -2,16 +2,10 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -19,26 +13,10 @@ import org.junit.jupiter.api.Timeout;
 /// The example guests in Rust, each doing on the real model what a plain loop cannot.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class RustGuestsTest {
+final class RustGuestsTest extends SampleFixture {
   private static final String STORY = "Tell me a story.";
   private static final int KEY = 20_261_123;
   private static final double GAMMA = 0.25;
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
-  private RuntimeConfig sample() {
-    return RuntimeConfig.of("sample", SampleModel.path(), backend);
-  }
 
   // ---- tree of thought
   // -----------------------------------------------------------------------------

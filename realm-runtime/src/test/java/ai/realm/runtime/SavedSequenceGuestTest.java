@@ -3,12 +3,8 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,8 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -29,7 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class SavedSequenceGuestTest {
+final class SavedSequenceGuestTest extends SampleFixture {
   private static final byte[] GUEST =
       HostCaller.guest(
           Map.of(
@@ -54,21 +48,10 @@ final class SavedSequenceGuestTest {
   private static final int IDS = 32_768;
   private static final String PROMPT = "<|user|>What is the capital of France?</s><|assistant|>";
 
-  private Backend backend;
   @TempDir static Path folder;
 
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RuntimeConfig config(SequenceStorage storage) {
-    return RuntimeConfig.of("sample", SampleModel.path(), backend).withSavedSequences(storage);
+    return builder().savedSequences(storage).build();
   }
 
   /// Realms of several tenants over one catalog, each with a guest.
@@ -169,9 +152,12 @@ final class SavedSequenceGuestTest {
   void filesOutliveTheProcessWithEveryKvType(KvType type) throws IOException {
     Path kept = Files.createTempDirectory(folder, "kv");
     RuntimeConfig config =
-        new RuntimeConfig(
-                Map.of("sample", SampleModel.path()), backend, 512, 2, type, 0, GuestLimits.DEFAULT)
-            .withSavedSequences(SequenceStorage.inFolder(kept, 1 << 30));
+        builder()
+            .maxContext(512)
+            .kvType(type)
+            .memory64Bytes(0)
+            .savedSequences(SequenceStorage.inFolder(kept, 1 << 30))
+            .build();
     int[] rest;
     int[] prompt;
     try (RealmRuntime runtime = new RealmRuntime(config)) {
@@ -198,9 +184,7 @@ final class SavedSequenceGuestTest {
       assertThat(guest.greedy(opened, IDS, 1, 6)).isEqualTo(rest);
     }
     KvType other = type == KvType.F32 ? KvType.F16 : KvType.F32;
-    RuntimeConfig changed =
-        new RuntimeConfig(config.models(), backend, 512, 2, other, 0, GuestLimits.DEFAULT)
-            .withSavedSequences(config.savedSequences());
+    RuntimeConfig changed = config.toBuilder().kvType(other).build();
     try (RealmRuntime runtime = new RealmRuntime(changed)) {
       HostCaller guest = HostCaller.of(runtime, GUEST);
       int model = guest.open("sample");

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.KvLayout;
 import ai.realm.compute.KvType;
+import ai.realm.digest.Sha256;
 import ai.realm.engine.SavedSequence;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -200,7 +201,7 @@ class SequenceFileTest {
   }
 
   private static void sign(byte[] bytes) {
-    byte[] digest = SavedKv.sha256().digest(Arrays.copyOf(bytes, SequenceFile.HASHED));
+    byte[] digest = Sha256.of(bytes, SequenceFile.HASHED);
     System.arraycopy(digest, 0, bytes, SequenceFile.HASHED, 32);
   }
 

@@ -3,17 +3,10 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.engine.AdmissionException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
-import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -21,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 /// What a guest's request of a step may say, by what the step returns.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class StepRowTest {
+final class StepRowTest extends SampleFixture {
   private static final int REQUEST = 0;
   private static final int OUT = 128;
   private static final int TEXT = 1024;
@@ -30,18 +23,6 @@ final class StepRowTest {
 
   private static final int ALL = 1;
   private static final int NO_END = 16;
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   /// Steps of `count` tokens on a sequence of the first model, with a matcher and a sampler of the second; returns
   /// what the last one returned. Arguments: both models' names, a regular expression, a sampler's settings.
@@ -85,14 +66,12 @@ final class StepRowTest {
 
   private int run(byte[] guest, String other, String regex) {
     RuntimeConfig config =
-        new RuntimeConfig(
-            Map.of("one", SampleModel.path(), "two", SampleModel.path()),
-            backend,
-            CONTEXT,
-            2,
-            KvType.F16,
-            1 << 20,
-            GuestLimits.DEFAULT);
+        RuntimeConfig.builder(backend)
+            .model("one", SampleModel.path())
+            .model("two", SampleModel.path())
+            .maxContext(CONTEXT)
+            .memory64Bytes(1 << 20)
+            .build();
     try (RealmRuntime runtime = new RealmRuntime(config)) {
       runtime.loadWasm(guest);
       return (int) runtime.callFunction("answer", "one", other, regex, "{\"top_k\":3}").value();

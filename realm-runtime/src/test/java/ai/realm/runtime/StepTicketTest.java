@@ -5,9 +5,6 @@ import static ai.realm.runtime.CallerRealms.PROMPT_TOKENS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
 import java.time.Duration;
 import org.junit.jupiter.api.AutoClose;
@@ -16,11 +13,8 @@ import org.junit.jupiter.api.Timeout;
 
 /// `step_submit` and `step_wait`: until its ticket was waited for, a sequence is the ticket's.
 @Timeout(120)
-final class StepTicketTest {
+final class StepTicketTest extends SampleFixture {
   private static final ResourceLimits FREE = ResourceLimits.unbounded(GuestLimits.DEFAULT);
-
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
 
   @AutoClose private final CallerRealms realms = new CallerRealms(backend);
 

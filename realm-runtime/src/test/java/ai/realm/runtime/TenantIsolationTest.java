@@ -2,10 +2,6 @@ package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
 import ai.realm.error.RealmException;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
@@ -30,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 /// What tenant B learns of tenant A through what it is given and what the host writes (`reliability.md` S03,
 /// S04, S08).
 @Timeout(180)
-final class TenantIsolationTest {
+final class TenantIsolationTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final RealmPolicy FREE =
@@ -42,25 +38,23 @@ final class TenantIsolationTest {
   /// In grammars and configurations, whose errors tell the tenant itself what was found.
   private static final String IN_GRAMMAR = "plugh-93ab5e-canary";
 
-  private Backend backend;
   private MultiRealmManager manager;
 
   @BeforeEach
   void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
     manager = manager(Map.of("sample", SampleModel.path()));
   }
 
   private MultiRealmManager manager(Map<String, Path> models) {
-    RuntimeConfig config =
-        new RuntimeConfig(models, backend, 512, 16, KvType.F16, 1 << 20, GuestLimits.DEFAULT);
-    return new MultiRealmManager(config, DefaultGuest.bytes());
+    RuntimeConfig.Builder config =
+        RuntimeConfig.builder(backend).maxContext(512).sequences(16).memory64Bytes(1 << 20);
+    models.forEach(config::model);
+    return new MultiRealmManager(config.build(), DefaultGuest.bytes());
   }
 
   @AfterEach
   void close() {
     manager.close();
-    backend.close();
   }
 
   // ---- S03 --------------------------------------------------------------------------------------

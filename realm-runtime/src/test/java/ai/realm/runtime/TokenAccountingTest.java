@@ -5,11 +5,7 @@ import static ai.realm.runtime.CallerRealms.PROMPT_TOKENS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.time.Duration;
@@ -22,11 +18,8 @@ import org.junit.jupiter.api.Timeout;
 /// What a step is charged and counted as: what it samples is new, and what it feeds is a prompt unless the
 /// sequence has just sampled it itself.
 @Timeout(120)
-final class TokenAccountingTest {
+final class TokenAccountingTest extends SampleFixture {
   private static final ResourceLimits FREE = ResourceLimits.unbounded(GuestLimits.DEFAULT);
-
-  @AutoClose
-  private final Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
 
   @AutoClose private final CallerRealms realms = new CallerRealms(backend);
 
@@ -202,9 +195,7 @@ final class TokenAccountingTest {
   @Test
   void answersSideBySideCountTheirSharedPromptOnce() throws IOException {
     TenantId a = new TenantId("a");
-    try (MultiRealmManager manager =
-        new MultiRealmManager(
-            RuntimeConfig.of("sample", SampleModel.path(), backend), DefaultGuest.bytes())) {
+    try (MultiRealmManager manager = new MultiRealmManager(sample(), DefaultGuest.bytes())) {
       manager.create(a, RealmPolicy.of(FREE).withFallback(false));
       manager.deploy(a, ExampleGuest.bytes("best_of_n"));
       manager.generate(

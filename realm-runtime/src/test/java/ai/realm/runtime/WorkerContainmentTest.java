@@ -3,11 +3,6 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.compute.KvType;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -16,7 +11,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -25,8 +19,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -37,7 +29,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// beside it get what they get otherwise.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class WorkerContainmentTest {
+final class WorkerContainmentTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final TenantId B = new TenantId("b");
   private static final TenantId CANARY = new TenantId("canary");
@@ -48,27 +40,8 @@ final class WorkerContainmentTest {
   /// What a busy machine may take to do what takes a moment.
   private static final Duration GENEROUS = Duration.ofSeconds(30);
 
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RuntimeConfig config() {
-    return new RuntimeConfig(
-        Map.of("sample", SampleModel.path()),
-        backend,
-        512,
-        16,
-        KvType.F16,
-        1 << 20,
-        GuestLimits.DEFAULT);
+    return builder().maxContext(512).sequences(16).memory64Bytes(1 << 20).build();
   }
 
   private MultiRealmManager manager() {

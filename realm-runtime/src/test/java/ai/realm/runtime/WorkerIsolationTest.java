@@ -3,11 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
@@ -19,8 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -31,28 +25,11 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// A guest in a worker does what it does in the host's process, and its end is not the host's.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(120)
-final class WorkerIsolationTest {
+final class WorkerIsolationTest extends SampleFixture {
   private static final String FRANCE = "What is the capital of France?";
 
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
-
   private RealmRuntime runtime(byte[] guest, ResourceLimits limits) {
-    RealmRuntime runtime =
-        new RealmRuntime(
-            RuntimeConfig.of("sample", SampleModel.path(), backend),
-            limits,
-            GuestTools.NONE,
-            Isolation.worker());
+    RealmRuntime runtime = new RealmRuntime(sample(), limits, GuestTools.NONE, Isolation.worker());
     try {
       runtime.loadWasm(guest);
     } catch (RuntimeException e) {

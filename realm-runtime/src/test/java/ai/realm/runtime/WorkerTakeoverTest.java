@@ -3,10 +3,6 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
-import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import com.sun.management.UnixOperatingSystemMXBean;
@@ -18,8 +14,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -29,25 +23,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// A worker that a guest took over: whatever it says, or does not read, the host goes on, and recycles it.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
-final class WorkerTakeoverTest {
+final class WorkerTakeoverTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
 
   /// A guard against hanging, not a bound.
   private static final Duration HANG = Duration.ofSeconds(60);
 
   private static final Isolation.Worker WORKER = new Isolation.Worker("", 64L << 20);
-
-  private Backend backend;
-
-  @BeforeAll
-  void open() {
-    backend = Backends.open("auto", BackendOptions.DEFAULT).backend();
-  }
-
-  @AfterAll
-  void close() {
-    backend.close();
-  }
 
   private static void assertCode(Throwable failure, String code) {
     assertThat(failure)
@@ -73,7 +55,7 @@ final class WorkerTakeoverTest {
     final List<HostFunction> functions;
 
     Attacked(String way, Duration deadline) {
-      RuntimeConfig config = RuntimeConfig.of("sample", SampleModel.path(), backend);
+      RuntimeConfig config = sample();
       memory64 = RealmRuntime.newMemory64(config);
       models = new ModelCatalog(config);
       realm =

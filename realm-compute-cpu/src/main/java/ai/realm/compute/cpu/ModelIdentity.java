@@ -1,6 +1,7 @@
 package ai.realm.compute.cpu;
 
 import ai.realm.compute.WeightsFile;
+import ai.realm.digest.Sha256;
 import ai.realm.tensor.Shape;
 import ai.realm.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -9,8 +10,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.Arrays;
 import java.util.HexFormat;
 
 /// Which model packed weights were made of.
@@ -27,7 +26,7 @@ record ModelIdentity(String stamps, String digest) {
 
   /// Of an open file, as it was when it was opened.
   static ModelIdentity of(WeightsFile file) {
-    MessageDigest sha = sha256();
+    MessageDigest sha = Sha256.begin();
     text(sha, file.stamp());
     for (Tensor tensor : file.tensors()) {
       text(sha, tensor.name());
@@ -58,19 +57,5 @@ record ModelIdentity(String stamps, String digest) {
 
   private static void number(MessageDigest sha, long number) {
     sha.update(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(number).array());
-  }
-
-  static byte[] sha256(byte[] bytes, int count) {
-    MessageDigest sha = sha256();
-    sha.update(Arrays.copyOf(bytes, count));
-    return sha.digest();
-  }
-
-  static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
   }
 }

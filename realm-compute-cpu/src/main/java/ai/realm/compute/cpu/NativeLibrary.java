@@ -1,5 +1,6 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.digest.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -13,12 +14,9 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.NoSuchElementException;
@@ -135,7 +133,7 @@ sealed interface NativeLibrary {
       }
       bytes = in.readAllBytes();
     }
-    String hash = HexFormat.of().formatHex(sha256(bytes)).substring(0, 32);
+    String hash = Sha256.hex(bytes).substring(0, 32);
     Path folder = privateFolder();
     Path file = folder.resolve("librealm-" + hash + ".so");
     if (Files.isRegularFile(file) && Arrays.equals(Files.readAllBytes(file), bytes)) {
@@ -192,14 +190,6 @@ sealed interface NativeLibrary {
         e.addSuppressed(earlier);
       }
       throw e;
-    }
-  }
-
-  private static byte[] sha256(byte[] bytes) {
-    try {
-      return MessageDigest.getInstance("SHA-256").digest(bytes);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
     }
   }
 

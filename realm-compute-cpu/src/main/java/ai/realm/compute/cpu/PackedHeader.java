@@ -1,5 +1,6 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.digest.Sha256;
 import ai.realm.tensor.GgmlType;
 import java.io.ByteArrayOutputStream;
 import java.nio.BufferUnderflowException;
@@ -135,7 +136,7 @@ record PackedHeader(String layout, ModelIdentity model, List<Entry> entries) {
     header.order(ByteOrder.nativeOrder()).putInt(ORDER).order(ByteOrder.LITTLE_ENDIAN);
     header.putLong(bytes).putLong(fileBytes).put(out.toByteArray());
     byte[] all = header.array();
-    byte[] digest = ModelIdentity.sha256(all, bytes - DIGEST_BYTES);
+    byte[] digest = Sha256.of(all, bytes - DIGEST_BYTES);
     System.arraycopy(digest, 0, all, bytes - DIGEST_BYTES, DIGEST_BYTES);
     return all;
   }
@@ -186,7 +187,7 @@ record PackedHeader(String layout, ModelIdentity model, List<Entry> entries) {
   /// Reads a whole header.
   static PackedHeader decode(byte[] bytes, long fileBytes) throws PackedFileException {
     int body = bytes.length - DIGEST_BYTES;
-    byte[] digest = ModelIdentity.sha256(bytes, body);
+    byte[] digest = Sha256.of(bytes, body);
     if (!Arrays.equals(digest, 0, DIGEST_BYTES, bytes, body, bytes.length)) {
       throw PackedFileException.expected(
           "digest of the header",

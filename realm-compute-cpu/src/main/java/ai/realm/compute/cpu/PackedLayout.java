@@ -1,5 +1,6 @@
 package ai.realm.compute.cpu;
 
+import ai.realm.digest.Sha256;
 import ai.realm.tensor.GgmlType;
 import ai.realm.tensor.Shape;
 import ai.realm.tensor.Tensor;
@@ -34,7 +35,7 @@ record PackedLayout(String variant, String digest) {
 
   /// The layout of these kernels.
   static PackedLayout of(NativeKernels kernels, NativePacking packing) {
-    MessageDigest sha = ModelIdentity.sha256();
+    MessageDigest sha = Sha256.begin();
     for (GgmlType type : PROBES) {
       probe(sha, type, packing);
     }

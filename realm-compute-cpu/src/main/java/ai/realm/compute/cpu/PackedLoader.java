@@ -4,6 +4,7 @@ import ai.realm.compute.WeightLoader;
 import ai.realm.compute.WeightMatrix;
 import ai.realm.compute.WeightsCache;
 import ai.realm.compute.WeightsFile;
+import ai.realm.digest.Sha256;
 import ai.realm.tensor.Tensor;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -74,7 +75,7 @@ final class PackedLoader implements WeightLoader {
       return model.resolveSibling(name);
     }
     byte[] whole = model.toAbsolutePath().normalize().toString().getBytes(StandardCharsets.UTF_8);
-    byte[] digest = ModelIdentity.sha256(whole, whole.length);
+    byte[] digest = Sha256.of(whole);
     return folder.resolve(name + "-" + HexFormat.of().formatHex(digest, 0, 4));
   }
 

@@ -10,13 +10,10 @@ import ai.realm.runtime.CallResult;
 import ai.realm.runtime.GuestOutput;
 import ai.realm.runtime.RealmRuntime;
 import ai.realm.runtime.RuntimeConfig;
+import ai.realm.testing.guest.SentByGuest;
 import ai.realm.testing.sample.SampleModel;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.util.HashMap;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -25,7 +22,9 @@ import org.junit.jupiter.api.Timeout;
 final class BestOfNTest {
   private static final String STORY = "Tell me a story about a fox.";
 
-  private final Map<Integer, ByteBuffer> events = new HashMap<>();
+  private static final class Sent extends SentByGuest implements GuestOutput {}
+
+  private Sent sent = new Sent();
 
   /// The guest's bytes, as the build left them on the class path.
   static byte[] guest() throws IOException {
@@ -36,18 +35,8 @@ final class BestOfNTest {
   }
 
   private CallResult generate(RealmRuntime runtime, long model, String prompt, String config) {
-    events.clear();
-    GuestOutput output =
-        new GuestOutput() {
-          @Override
-          public void text(String text) {}
-
-          @Override
-          public void event(int kind, byte[] data) {
-            events.put(kind, ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN));
-          }
-        };
-    return runtime.callFunction("generate", output, model, prompt, config);
+    sent = new Sent();
+    return runtime.callFunction("generate", sent, model, prompt, config);
   }
 
   @Test
@@ -59,16 +48,16 @@ final class BestOfNTest {
       long model = runtime.callFunction("load_model", "sample", "{}").value();
       String config = "{\"n\":%d,\"temperature\":1.2,\"seed\":%d}";
       CallResult result = generate(runtime, model, STORY, config.formatted(5, 3));
-      float[] scores = new float[5];
-      events.get(1).asFloatBuffer().get(scores);
-      int best = events.get(2).getInt();
+      float[] scores = sent.floats(1);
+      assertThat(scores).hasSize(5);
+      int best = sent.ints(2)[0];
       for (float score : scores) {
         assertThat(score).isNegative().isLessThanOrEqualTo(scores[best]);
       }
       // The same answer alone, as a plain loop with that seed samples it.
       CallResult alone = generate(runtime, model, STORY, config.formatted(1, 3 + best));
       assertThat(result.text()).isNotBlank().isEqualTo(alone.text());
-      assertThat(events.get(1).getFloat()).isCloseTo(scores[best], within(0.02f));
+      assertThat(sent.floats(1)[0]).isCloseTo(scores[best], within(0.02f));
       // Errors of the host come back as results, and nothing is left open: the next call goes on.
       assertThat(generate(runtime, model, STORY, config.formatted(65, 1)).value()).isEqualTo(-22);
       assertThat(generate(runtime, model, "What is the capital of France?", "{\"temperature\":0}"))
