@@ -26,6 +26,14 @@ public final class EngineTenant {
   /// The step, by number, in which a sequence of it decodes.
   long decodedInPlan;
 
+  /// Its sequences that decoded in that plan, and in the one before that it decoded in.
+  int decodeRows;
+
+  int decodeRowsBefore;
+
+  /// The last plan in which it had as many of them as fit beside others'.
+  long decodeHeldInPlan;
+
   /// When a sequence of the tenant last got what it asked for, such as a token, and how often one did.
   long lastOutputNanos;
 

@@ -327,6 +327,46 @@ final class Scheduler {
     return Math.max(least, cost.rowsIn(time, config.maxRows()));
   }
 
+  /// How many of a tenant's sequences may decode in a step beside tenants that have had less and have work: as many
+  /// as each of these has that decode, or what the machine computes in STRETCH of the time that a step of that one's
+  /// alone takes, by their weights. So a step that a stranger's only stream waits for takes half as long again, if this tenant
+  /// has a hundred, which still have its share of the machine; and all of it while such strangers have nothing to do.
+  private int decodesBesideOthers(EngineTenant tenant) {
+    long now = nanoClock.getAsLong();
+    int most = config.maxRows();
+    for (int t = 0; t < tenants.size(); t++) {
+      EngineTenant other = tenants.get(t);
+      if (other.virtualTime < tenant.virtualTime
+          && other.share().priority().compareTo(tenant.share().priority()) >= 0
+          && (decodesNow(other, now) || hasPrompts(other))) {
+        int rows = Math.max(1, Math.max(other.decodeRows, other.decodeRowsBefore));
+        double part = tenant.share().weight() / other.share().weight();
+        double time = STRETCH * part * cost.of(rows);
+        int added = cost.isKnown() ? cost.rowsIn(time, config.maxRows()) : LEAST_CHUNK;
+        most = Math.min(most, Math.max(1, Math.max((int) (rows * part), added)));
+      }
+    }
+    return most;
+  }
+
+  private static boolean hasPrompts(EngineTenant tenant) {
+    for (int i = 0; i < tenant.waiting.size(); i++) {
+      if (!isSingle(tenant.waiting.get(i))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Whether sequences of a tenant decode in this step, or did a moment ago: between a token and the step after
+  /// it lies what the caller makes of it.
+  private boolean decodesNow(EngineTenant tenant, long now) {
+    return tenant.decodedInPlan == plan
+        || (tenant.sequences > 0
+            && tenant.outputs > 0
+            && now - tenant.lastOutputNanos < MOMENT_NANOS + decodeNanos());
+  }
+
   /// Who decodes beside a tenant's prompts, seen from it.
   private enum Beside {
     NOBODY,
@@ -336,19 +376,16 @@ final class Scheduler {
     AHEAD
   }
 
-  /// Whether sequences of other tenants decode in this step, or did a moment ago: between a token and the
-  /// step after it lies what the caller makes of it. Those of a lower priority do not count.
+  /// Whether sequences of other tenants decode. Those of a lower priority do not count.
   private Beside decodesBeside(EngineTenant tenant) {
     long now = nanoClock.getAsLong();
-    double moment = MOMENT_NANOS + decodeNanos();
     Beside found = Beside.NOBODY;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant other = tenants.get(t);
       if (other == tenant || other.share().priority().compareTo(tenant.share().priority()) < 0) {
         continue;
       }
-      if (other.decodedInPlan == plan
-          || (other.sequences > 0 && other.outputs > 0 && now - other.lastOutputNanos < moment)) {
+      if (decodesNow(other, now)) {
         if (other.virtualTime >= tenant.virtualTime) {
           return Beside.AHEAD;
         }
@@ -366,7 +403,9 @@ final class Scheduler {
     }
     int room = maxRows - batch.rows();
     if (decode) {
-      return room;
+      EngineTenant tenant = next.sequence().tenant;
+      int taken = tenant.decodedInPlan == plan ? tenant.decodeRows : 0;
+      return Math.min(room, decodesBesideOthers(tenant) - taken);
     }
     Beside beside = decodesBeside(next.sequence().tenant);
     if (beside == Beside.NOBODY) {
@@ -403,8 +442,12 @@ final class Scheduler {
       }
       int room = room(batch, next, decode, maxRows);
       if (room <= 0) {
-        // None of its prompts fits beside the others' tokens.
-        next.sequence().tenant.heldInPlan = plan;
+        // None of its prompts, or no more of its tokens, fits beside the others' tokens.
+        if (decode) {
+          next.sequence().tenant.decodeHeldInPlan = plan;
+        } else {
+          next.sequence().tenant.heldInPlan = plan;
+        }
         continue;
       }
       next.sequence().inBatch = true;
@@ -425,7 +468,8 @@ final class Scheduler {
     StepRequest best = null;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant tenant = tenants.get(t);
-      if (!isInLevel(tenant) || (!decode && tenant.heldInPlan == plan)) {
+      long held = decode ? tenant.decodeHeldInPlan : tenant.heldInPlan;
+      if (!isInLevel(tenant) || held == plan) {
         continue;
       }
       if (best != null && !goesBefore(tenant, best.sequence().tenant)) {
@@ -489,7 +533,12 @@ final class Scheduler {
     }
     if (decode) {
       tenant.decodedTokens++;
-      tenant.decodedInPlan = plan;
+      if (tenant.decodedInPlan != plan) {
+        tenant.decodedInPlan = plan;
+        tenant.decodeRowsBefore = tenant.decodeRows;
+        tenant.decodeRows = 0;
+      }
+      tenant.decodeRows++;
     } else {
       tenant.promptTokens += take;
     }

@@ -193,6 +193,21 @@ final class FairnessTest {
   }
 
   @Test
+  @DisplayName("F03: a hundred streams that are allowed leave the victim its fair share")
+  void allowedStreamsLeaveTheVictimItsFairShare() {
+    // Steps have places for all of them.
+    SimulatedEngine engine =
+        new SimulatedEngine(SimulatedEngine.sizes().maxSequences(128).build(), 4096);
+    SimulatedEngine.Client victim = victim(engine);
+    EngineTenant hostile = engine.state.tenant("hostile", new TenantShare(1, 100, 2048, 400));
+    clients(engine, hostile, 100, 10, 200);
+    engine.run(SECONDS);
+    assertWithinFairShare(victim);
+    // And it has its own share: a step in three rows of four is its.
+    assertThat(hostile.decodedTokens).isGreaterThan(3L * engine.steps);
+  }
+
+  @Test
   @DisplayName("equal tenants of unequal appetite receive equal work (Jain index)")
   void equalTenantsReceiveEqualWork() {
     SimulatedEngine engine = engine();

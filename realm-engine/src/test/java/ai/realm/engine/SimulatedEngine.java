@@ -28,7 +28,7 @@ final class SimulatedEngine {
   private long stepNanos = STEP_NANOS;
   private long rowNanos = ROW_NANOS;
   private final Map<EngineTenant, Long> sampleNanos = new HashMap<>();
-  private int steps;
+  int steps;
   private long delay;
   private int idle;
 
