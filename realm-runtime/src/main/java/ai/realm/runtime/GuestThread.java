@@ -59,7 +59,7 @@ final class GuestThread implements AutoCloseable {
       cpuBefore = 0;
       present = new Runner(name, stackBytes, task, call);
     }
-    Watch watch = new Watch(present.thread, cpuBefore, call, quota);
+    Watch watch = new Watch(present.thread, cpuBefore, call, quota.rates());
     try {
       while (true) {
         try {
@@ -186,22 +186,22 @@ final class GuestThread implements AutoCloseable {
     private final Thread thread;
     private final long cpuBefore;
     private final Call call;
-    private final Quota quota;
+    private final Quota.Rates rates;
     private long chargedNanos;
 
     /// @param cpuBefore nanoseconds that the thread had used when the call began
-    Watch(Thread thread, long cpuBefore, Call call, Quota quota) {
+    Watch(Thread thread, long cpuBefore, Call call, Quota.Rates rates) {
       this.thread = thread;
       this.cpuBefore = cpuBefore;
       this.call = call;
-      this.quota = quota;
+      this.rates = rates;
     }
 
     long nextLookNanos() {
       long now = System.nanoTime();
       long toDeadline = call.deadlineNanos() - now;
       long toCpuLimit = call.cpuLimitNanos() - (now - call.startedNanos());
-      long toLook = quota.limitsCpuRate() ? WATCH_NANOS : Math.max(WATCH_NANOS, toCpuLimit);
+      long toLook = rates.limitsCpu() ? WATCH_NANOS : Math.max(WATCH_NANOS, toCpuLimit);
       return Math.min(toDeadline, toLook);
     }
 
@@ -227,7 +227,7 @@ final class GuestThread implements AutoCloseable {
     private boolean charge(long usedNanos) {
       long more = Math.max(0, usedNanos - chargedNanos);
       chargedNanos += more;
-      return more == 0 || quota.chargeCpu(more);
+      return more == 0 || rates.chargeCpu(more);
     }
 
     /// Charges the rest.

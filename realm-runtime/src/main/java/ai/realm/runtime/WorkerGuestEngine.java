@@ -97,12 +97,12 @@ final class WorkerGuestEngine implements GuestEngine {
       WorkerProcess worker = slot.worker(functions);
       GuestLimits limits = realm.limits().guest();
       WorkerLine line = worker.open(limits.maxMemoryBytes(), limits.stackBytes());
-      WorkerInstance instance = new WorkerInstance(line, host, realm);
+      WorkerInstance instance = new WorkerInstance(line, host, realm, limits.maxMemoryBytes());
       boolean done = false;
       try {
-        if (!instance.instantiate(digest, limits.maxMemoryBytes())) {
+        if (!instance.instantiate(digest)) {
           load(worker, host.call().deadlineNanos());
-          if (!instance.instantiate(digest, limits.maxMemoryBytes())) {
+          if (!instance.instantiate(digest)) {
             worker.recycle("forgets guests");
             throw worker.lost(null);
           }
