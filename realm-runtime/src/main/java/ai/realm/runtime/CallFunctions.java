@@ -178,8 +178,7 @@ final class CallFunctions {
     Call call = state.call();
     call.excuseSince(cpuBefore);
     if (call.isPastDeadline() || call.isCancelled()) {
-      // Whoever stops the guest interrupts it once: a tool that swallowed that must not keep it
-      // going.
+      // A tool that swallowed the interrupt must not keep the guest going until the next one.
       Thread.currentThread().interrupt();
     }
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
