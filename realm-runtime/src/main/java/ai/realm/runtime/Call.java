@@ -270,6 +270,11 @@ final class Call {
     return Math.max(0, threadNanos + elsewhereNanos + now - excusedNanos);
   }
 
+  /// See [Quota#chargeCpuAtEnd].
+  void chargeCpuAtEnd(long nanos) {
+    quota.chargeCpuAtEnd(nanos);
+  }
+
   /// Counts a token of the answer: what ends it is none.
   void countAnswered() {
     if (firstTokenNanos == 0) {

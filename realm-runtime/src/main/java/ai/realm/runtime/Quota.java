@@ -2,6 +2,7 @@ package ai.realm.runtime;
 
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,7 @@ final class Quota {
   private final TenantId tenant;
   private final UsageMeter meter;
   private final AtomicInteger running = new AtomicInteger();
+  private final AtomicLong atEndNanos = new AtomicLong();
   private volatile Rates rates;
 
   Quota(TenantId tenant, ResourceLimits limits, UsageMeter meter, LongSupplier nanoClock) {
@@ -71,6 +73,18 @@ final class Quota {
 
   void end() {
     running.decrementAndGet();
+    long nanos = atEndNanos.getAndSet(0);
+    if (nanos > 0) {
+      rates.chargeCpu(nanos);
+    }
+  }
+
+  /// Accounts for CPU time that was spent so that a guest can run at all, once a call is over: it ends none
+  /// itself, but is a debt that no call begins in.
+  ///
+  /// @param nanos none where negative
+  void chargeCpuAtEnd(long nanos) {
+    atEndNanos.addAndGet(Math.max(0, nanos));
   }
 
   int running() {

@@ -12,10 +12,14 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -38,6 +42,11 @@ final class WorkerProcess implements AutoCloseable {
   private final WorkerCommands commands;
   private final AtomicInteger ids = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final AtomicBoolean startTaken = new AtomicBoolean();
+  private final AtomicLong seenCpuNanos = new AtomicLong();
+  private final ReentrantLock linesLock = new ReentrantLock();
+  private final Set<WorkerLine> lines = new HashSet<>();
+  private long closedLinesNanos;
   private volatile @Nullable String recycled;
   private volatile boolean answered;
 
@@ -169,6 +178,7 @@ final class WorkerProcess implements AutoCloseable {
     try {
       WorkerLine line = WorkerLine.open(this, id, folder, memoryBytes, stackBytes);
       answered = true;
+      opened(line);
       return line;
     } catch (IOException | UncheckedIOException e) {
       if (Thread.currentThread().isInterrupted()) {
@@ -179,6 +189,58 @@ final class WorkerProcess implements AutoCloseable {
       }
       throw lost(e);
     }
+  }
+
+  private void opened(WorkerLine line) {
+    linesLock.lock();
+    try {
+      lines.add(line);
+    } finally {
+      linesLock.unlock();
+    }
+  }
+
+  /// A line is about to be closed.
+  void closes(WorkerLine line) {
+    linesLock.lock();
+    try {
+      if (lines.remove(line)) {
+        closedLinesNanos += line.cpuNanos(seenCpuNanos.get());
+      }
+    } finally {
+      linesLock.unlock();
+    }
+  }
+
+  /// CPU time of the process that none of its guests used, in nanoseconds: for its start, and for reading and
+  /// compiling guests. By the system's account, whose steps may be of 10 ms, less what the worker says of its
+  /// guests; of a process that has ended, as it was seen last.
+  long ownCpuNanos() {
+    look();
+    long all = seenCpuNanos.get();
+    linesLock.lock();
+    try {
+      long guests = closedLinesNanos;
+      for (WorkerLine line : lines) {
+        guests += line.cpuNanos(all);
+      }
+      return Math.max(0, all - guests);
+    } finally {
+      linesLock.unlock();
+    }
+  }
+
+  /// Looks at the CPU time of the process: once it has ended nobody can.
+  void look() {
+    process
+        .info()
+        .totalCpuDuration()
+        .ifPresent(used -> seenCpuNanos.accumulateAndGet(used.toNanos(), Math::max));
+  }
+
+  /// Whether nobody has answered for the CPU time of the process' start yet, who asks being the one that does.
+  boolean takeStart() {
+    return startTaken.compareAndSet(false, true);
   }
 
   /// Tells the worker to open its side of a line.
@@ -217,6 +279,7 @@ final class WorkerProcess implements AutoCloseable {
   /// Kills a worker that does not do as it should; the next call starts another.
   void recycle(String reason) {
     recycled = reason;
+    look();
     process.destroyForcibly();
   }
 

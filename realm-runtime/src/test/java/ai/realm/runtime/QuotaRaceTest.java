@@ -149,6 +149,22 @@ final class QuotaRaceTest {
   }
 
   @Test
+  void whatIsChargedAtTheEndOfACallIsADebtBeforeTheNext() {
+    UsageMeter meter = new UsageMeter();
+    ResourceLimits limits = ResourceLimits.builder().cpuMillisPerSecond(100).build();
+    Quota quota = new Quota(new TenantId("a"), limits, meter, () -> 0);
+    quota.begin();
+    quota.chargeCpuAtEnd(TimeUnit.MILLISECONDS.toNanos(150));
+    quota.chargeCpuAtEnd(-1);
+    assertThat(quota.rates().chargeCpu(1)).as("the call itself is within its limit").isTrue();
+    quota.end();
+    assertThatThrownBy(quota::begin)
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("CPU_RATE"));
+    assertThat(meter.usage().cpuNanos()).isEqualTo(TimeUnit.MILLISECONDS.toNanos(150) + 1);
+  }
+
+  @Test
   void whatNeverFitsHasNoTimeToRetry() {
     Quota quota = quota(ResourceLimits.builder().promptTokensPerMinute(10).build());
     LimitException never = quota.rates().takeTokens(11, 0);
