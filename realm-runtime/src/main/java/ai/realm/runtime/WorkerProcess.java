@@ -6,12 +6,9 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.BufferUnderflowException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -22,7 +19,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// A worker as the host sees it: a child process with hard bounds, started with the JDK and the classes of
@@ -38,7 +34,7 @@ final class WorkerProcess implements AutoCloseable {
   private static final long OPEN_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
   private final Process process;
-  private final Path folder;
+  private final WorkerFolder folder;
   private final WorkerCommands commands;
   private final AtomicInteger ids = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -50,7 +46,7 @@ final class WorkerProcess implements AutoCloseable {
   private volatile @Nullable String recycled;
   private volatile boolean answered;
 
-  private WorkerProcess(Process process, Path folder) {
+  private WorkerProcess(Process process, WorkerFolder folder) {
     this.process = process;
     this.folder = folder;
     this.commands = new WorkerCommands(process.getOutputStream(), process.pid());
@@ -65,12 +61,12 @@ final class WorkerProcess implements AutoCloseable {
 
   /// The same with another command, given the worker's folder.
   static WorkerProcess start(Function<Path, List<String>> command, List<HostFunction> functions) {
-    Path folder = null;
+    WorkerFolder folder = null;
     try {
-      folder = privateFolder();
-      ProcessBuilder builder = new ProcessBuilder(command.apply(folder));
+      folder = WorkerFolder.create();
+      ProcessBuilder builder = new ProcessBuilder(command.apply(folder.path()));
       builder.environment().clear();
-      builder.directory(folder.toFile());
+      builder.directory(folder.path().toFile());
       builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
       builder.redirectError(ProcessBuilder.Redirect.DISCARD);
       WorkerProcess worker = new WorkerProcess(builder.start(), folder);
@@ -79,25 +75,10 @@ final class WorkerProcess implements AutoCloseable {
       return worker;
     } catch (IOException e) {
       if (folder != null) {
-        delete(folder);
+        folder.close();
       }
       throw new GuestTrapException("WORKER_LOST", "worker: cannot be started", e);
     }
-  }
-
-  /// Memory where the machine has a file system in it, so that nothing of a guest reaches a disk.
-  private static Path privateFolder() throws IOException {
-    Path memory = Path.of("/dev/shm");
-    Path parent =
-        Files.isDirectory(memory) && Files.isWritable(memory)
-            ? memory
-            : Path.of(System.getProperty("java.io.tmpdir"));
-    return parent.getFileSystem().supportedFileAttributeViews().contains("posix")
-        ? Files.createTempDirectory(
-            parent,
-            "realm-worker-",
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
-        : Files.createTempDirectory(parent, "realm-worker-");
   }
 
   private static List<String> command(Isolation.Worker isolation, Path folder) {
@@ -176,7 +157,7 @@ final class WorkerProcess implements AutoCloseable {
     int id = ids.incrementAndGet();
     long started = System.nanoTime();
     try {
-      WorkerLine line = WorkerLine.open(this, id, folder, memoryBytes, stackBytes);
+      WorkerLine line = WorkerLine.open(this, id, folder.path(), memoryBytes, stackBytes);
       answered = true;
       opened(line);
       return line;
@@ -273,7 +254,12 @@ final class WorkerProcess implements AutoCloseable {
 
   /// Where its files are.
   Path folder() {
-    return folder;
+    return folder.path();
+  }
+
+  /// Deletes what hosts that were killed left beside its files.
+  void sweep() {
+    folder.sweepBeside();
   }
 
   /// Kills a worker that does not do as it should; the next call starts another.
@@ -321,16 +307,6 @@ final class WorkerProcess implements AutoCloseable {
 
   private void cleanUp() {
     commands.close();
-    delete(folder);
-  }
-
-  private static void delete(Path folder) {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    } catch (IOException | UncheckedIOException e) {
-      // The other of the two that delete it was faster.
-    }
+    folder.close();
   }
 }
