@@ -109,6 +109,20 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /// Changes a tenant's part. Weight and priority count from the next step that is planned. Lower bounds are
+  /// for what begins from now on: sequences that are open, and forks of theirs, may go on under those that
+  /// they were opened with, and what is queued stays queued.
+  ///
+  /// @throws IllegalArgumentException when the tenant is not registered
+  public void update(EngineTenant tenant, TenantShare share) {
+    lock.lock();
+    try {
+      state.update(tenant, share);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /// Removes a tenant and what its prefix cache holds.
   ///
   /// @throws IllegalStateException while it has open sequences

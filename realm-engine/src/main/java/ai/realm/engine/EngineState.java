@@ -76,6 +76,17 @@ final class EngineState {
     return tenant;
   }
 
+  void update(EngineTenant tenant, TenantShare share) {
+    checkRegistered(tenant);
+    scheduler.change(tenant, share);
+  }
+
+  private void checkRegistered(EngineTenant tenant) {
+    if (!tenants.contains(tenant)) {
+      throw new IllegalArgumentException(tenant + " is not registered with this engine");
+    }
+  }
+
   void remove(EngineTenant tenant) {
     if (tenant.sequences > 0) {
       throw new IllegalStateException(
@@ -143,16 +154,20 @@ final class EngineState {
   }
 
   Sequence newSequence(SequenceCalls calls, EngineTenant tenant, @Nullable Adapter adapter) {
-    if (!tenants.contains(tenant)) {
-      throw new IllegalArgumentException(tenant + " is not registered with this engine");
-    }
-    int limit = tenant.share().maxSequences();
+    return newSequence(calls, tenant, adapter, tenant.share());
+  }
+
+  /// @param opened the share whose bounds it keeps
+  private Sequence newSequence(
+      SequenceCalls calls, EngineTenant tenant, @Nullable Adapter adapter, TenantShare opened) {
+    checkRegistered(tenant);
+    int limit = Math.max(opened.maxSequences(), tenant.share().maxSequences());
     if (tenant.sequences >= limit) {
       throw new AdmissionException(
           "SEQUENCE_LIMIT", "%s: at most %d open sequences".formatted(tenant, limit));
     }
     tenant.sequences++;
-    Sequence s = new Sequence(calls, tenant, adapter, sequenceNumbers++);
+    Sequence s = new Sequence(calls, tenant, adapter, sequenceNumbers++, opened);
     s.lastUsedNanos = nanoClock.getAsLong();
     sequences.add(s);
     return s;
@@ -161,10 +176,10 @@ final class EngineState {
   Sequence fork(SequenceCalls calls, Sequence s) {
     checkIdle(s);
     int held = s.tenant.kvBlocks + s.blockCount;
-    if (held > s.tenant.share().maxKvBlocks()) {
-      throw admission.kvLimit(s.tenant, "this fork", held);
+    if (held > s.maxKvBlocks()) {
+      throw admission.kvLimit(s.tenant, s.maxKvBlocks(), "this fork", held);
     }
-    Sequence copy = newSequence(calls, s.tenant, s.adapter);
+    Sequence copy = newSequence(calls, s.tenant, s.adapter, s.opened);
     copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
     copy.length = s.length;
     copy.cached = s.cached;
@@ -214,8 +229,9 @@ final class EngineState {
               .formatted(admission.contextLength(), saved.tokens().length));
     }
     int held = tenant.kvBlocks + saved.blocks().length;
-    if (saved.blocks().length > pool.blocks() || held > tenant.share().maxKvBlocks()) {
-      throw admission.kvLimit(tenant, "the saved sequence", held);
+    int limit = tenant.share().maxKvBlocks();
+    if (saved.blocks().length > pool.blocks() || held > limit) {
+      throw admission.kvLimit(tenant, limit, "the saved sequence", held);
     }
     Sequence s = newSequence(calls, tenant, adapter);
     s.tokens = Arrays.copyOf(saved.tokens(), Math.max(1, saved.tokens().length));

@@ -3,10 +3,11 @@ package ai.realm.engine;
 import java.util.ArrayList;
 
 /// A tenant as the engine knows it: its share, its waiting requests, what it holds and what it has been
-/// given. Made by [Engine#tenant]; everything but the name and share is guarded by the engine's lock.
+/// given. Made by [Engine#tenant]; everything is guarded by the engine's lock, which reading name and share
+/// does not need.
 public final class EngineTenant {
   private final String name;
-  private final TenantShare share;
+  private volatile TenantShare share;
   final long number;
   final PrefixCache prefixes;
   final ArrayList<StepRequest> waiting = new ArrayList<>();
@@ -62,9 +63,13 @@ public final class EngineTenant {
     return name;
   }
 
-  /// Its part of the engine.
+  /// Its part of the engine, now.
   public TenantShare share() {
     return share;
+  }
+
+  void share(TenantShare next) {
+    share = next;
   }
 
   @Override

@@ -50,6 +50,17 @@ final class FairClock {
     }
   }
 
+  /// Gives a tenant another share. Work that it had stays counted; at another priority it is as far ahead of
+  /// the clock there as it was, within the bound.
+  void change(EngineTenant tenant, TenantShare share) {
+    double ahead = Math.clamp(tenant.virtualTime - now[priority(tenant)], 0, mostBehind);
+    boolean moves = share.priority() != tenant.share().priority();
+    tenant.share(share);
+    if (moves) {
+      tenant.virtualTime = now[priority(tenant)] + ahead;
+    }
+  }
+
   private static int priority(EngineTenant tenant) {
     return tenant.share().priority().ordinal();
   }

@@ -139,6 +139,11 @@ final class Scheduler {
     clock.enter(tenant);
   }
 
+  /// Gives a tenant another share, from the next step on.
+  void change(EngineTenant tenant, TenantShare share) {
+    clock.change(tenant, share);
+  }
+
   /// The part of all cores that a step may leave to what else the tenants need; 0 for none.
   double sparedPart() {
     double decodeNanos = decodeMeasured ? decodeNanos() : Double.MAX_VALUE;

@@ -21,6 +21,10 @@ public final class Sequence implements AutoCloseable {
   /// Order of opening: older sequences are preempted later.
   final long number;
 
+  /// The tenant's share when it was opened, or the sequence that it is a fork of: bounds that were lowered
+  /// since do not hold for it.
+  final TenantShare opened;
+
   /// History, and during a step the tokens being added.
   int[] tokens = new int[64];
 
@@ -46,11 +50,17 @@ public final class Sequence implements AutoCloseable {
   /// Whether its last step gave what its caller waits for, such as a token.
   boolean hadOutput;
 
-  Sequence(SequenceCalls calls, EngineTenant tenant, @Nullable Adapter adapter, long number) {
+  Sequence(
+      SequenceCalls calls,
+      EngineTenant tenant,
+      @Nullable Adapter adapter,
+      long number,
+      TenantShare opened) {
     this.calls = calls;
     this.tenant = tenant;
     this.adapter = adapter;
     this.number = number;
+    this.opened = opened;
   }
 
   /// Number of tokens.
@@ -101,6 +111,16 @@ public final class Sequence implements AutoCloseable {
     }
     System.arraycopy(ids, 0, tokens, length, count);
     history.truncate(length);
+  }
+
+  /// The most KV blocks that its tenant may have when it steps.
+  int maxKvBlocks() {
+    return Math.max(opened.maxKvBlocks(), tenant.share().maxKvBlocks());
+  }
+
+  /// The most requests of its tenant that may wait when it steps.
+  int maxQueuedRequests() {
+    return Math.max(opened.maxQueuedRequests(), tenant.share().maxQueuedRequests());
   }
 
   /// Blocks that count against the tenant's limit.

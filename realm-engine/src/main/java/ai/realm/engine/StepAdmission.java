@@ -61,8 +61,8 @@ final class StepAdmission {
               .formatted(contextLength, s.length, request.count));
     }
     int held = s.tenant.kvBlocks - s.charged() + config.blocksFor(total);
-    if (held > s.tenant.share().maxKvBlocks()) {
-      throw kvLimit(s.tenant, "this step", held);
+    if (held > s.maxKvBlocks()) {
+      throw kvLimit(s.tenant, s.maxKvBlocks(), "this step", held);
     }
     s.stage(request.tokens, request.count);
     if (!canEverRun(request, s.length)) {
@@ -96,7 +96,7 @@ final class StepAdmission {
   /// generations that are then given up would be lost work.
   private void checkQueue(Sequence s, int ahead) {
     int places = s.length == 0 ? 1 : 2;
-    int ownLimit = s.tenant.share().maxQueuedRequests();
+    int ownLimit = s.maxQueuedRequests();
     if (s.tenant.waiting.size() + ahead >= (long) places * ownLimit) {
       throw queueFull(s.tenant.toString(), ownLimit);
     }
@@ -105,16 +105,12 @@ final class StepAdmission {
     }
   }
 
-  AdmissionException kvLimit(EngineTenant tenant, String what, int needed) {
+  /// @param limit the tenant's, where the pool has as many
+  AdmissionException kvLimit(EngineTenant tenant, int limit, String what, int needed) {
     return new AdmissionException(
         "KV_LIMIT",
         "%s: at most %d KV blocks of %d positions, %s would need %d"
-            .formatted(
-                tenant,
-                Math.min(pool.blocks(), tenant.share().maxKvBlocks()),
-                config.blockSize(),
-                what,
-                needed));
+            .formatted(tenant, Math.min(pool.blocks(), limit), config.blockSize(), what, needed));
   }
 
   private AdmissionException queueFull(String whose, int limit) {

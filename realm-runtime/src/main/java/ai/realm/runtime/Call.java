@@ -23,6 +23,7 @@ final class Call {
   private final List<byte[]> arguments;
   private final GuestOutput output;
   private final Quota quota;
+  private final Quota.Rates rates;
   private final UsageMeter meter;
   private final HostMemory hostMemory;
   private final CallText text;
@@ -49,9 +50,10 @@ final class Call {
   Call(List<byte[]> arguments, GuestOutput output, Realm realm) {
     this.arguments = arguments;
     this.output = output;
-    this.hostMemory = realm.hostMemory();
+    this.hostMemory = realm.hostMemory().begun();
     this.text = new CallText(hostMemory);
     this.quota = realm.quota();
+    this.rates = quota.rates();
     this.meter = realm.meter();
     GuestLimits limits = realm.limits().guest();
     this.deadlineNanos = startedNanos + limits.deadline().toNanos();
@@ -130,7 +132,7 @@ final class Call {
   /// @throws GuestTrapException `HOST_CALL_RATE`
   void countHostCall() {
     hostCalls++;
-    quota.hostCall();
+    rates.hostCall();
   }
 
   void emit(String piece) {
@@ -191,7 +193,7 @@ final class Call {
   ///
   /// @param prompt tokens that it feeds and that were not sampled
   boolean admitStep(int prompt, int sampled) {
-    LimitException refused = quota.takeTokens(prompt, sampled);
+    LimitException refused = rates.takeTokens(prompt, sampled);
     if (refused != null) {
       refuse(Errno.EDQUOT, refused);
     }
@@ -200,7 +202,12 @@ final class Call {
 
   /// Gives back what [#admitStep] took for a step that the engine did not take.
   void returnStep(int prompt, int sampled) {
-    quota.giveTokensBack(prompt, sampled);
+    rates.giveTokensBack(prompt, sampled);
+  }
+
+  /// Tokens that it may sample now.
+  long newTokensLeft() {
+    return rates.newTokensLeft();
   }
 
   /// Counts a step that the engine took; what it feeds counts whatever becomes of it.
@@ -213,7 +220,7 @@ final class Call {
 
   /// Gives back tokens that a step was to sample and did not, because it failed.
   void returnSampled(int tokens) {
-    quota.giveTokensBack(0, tokens);
+    rates.giveTokensBack(0, tokens);
     meter.newTokens.add(-tokens);
   }
 
@@ -261,6 +268,11 @@ final class Call {
     LongSupplier other = elsewhere;
     long now = other == null ? 0 : Math.max(0, other.getAsLong());
     return Math.max(0, threadNanos + elsewhereNanos + now - excusedNanos);
+  }
+
+  /// See [Quota#chargeCpuAtEnd].
+  void chargeCpuAtEnd(long nanos) {
+    quota.chargeCpuAtEnd(nanos);
   }
 
   /// Counts a token of the answer: what ends it is none.

@@ -104,14 +104,13 @@ final class CallFunctions {
 
   /// `(what)`.
   int budgetLeft(GuestMemory memory, int[] a) {
-    Realm realm = state.realm();
     long left =
         switch (a[0]) {
           case DEADLINE_MILLIS ->
               TimeUnit.NANOSECONDS.toMillis(
                   Math.max(0, state.call().deadlineNanos() - System.nanoTime()));
-          case NEW_TOKENS -> realm.quota().newTokensLeft();
-          case MEMORY_BYTES -> realm.memory().limit() - realm.memory().used();
+          case NEW_TOKENS -> state.call().newTokensLeft();
+          case MEMORY_BYTES -> Math.max(0, state.memory().limit() - state.memory().used());
           default -> Errno.EINVAL;
         };
     return (int) Math.min(Integer.MAX_VALUE, left);
@@ -179,8 +178,7 @@ final class CallFunctions {
     Call call = state.call();
     call.excuseSince(cpuBefore);
     if (call.isPastDeadline() || call.isCancelled()) {
-      // Whoever stops the guest interrupts it once: a tool that swallowed that must not keep it
-      // going.
+      // A tool that swallowed the interrupt must not keep the guest going until the next one.
       Thread.currentThread().interrupt();
     }
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);

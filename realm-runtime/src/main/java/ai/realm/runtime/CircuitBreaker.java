@@ -16,10 +16,10 @@ final class CircuitBreaker {
     PROBING
   }
 
-  private final int failuresToOpen;
-  private final long openNanos;
   private final LongSupplier nanoClock;
   private final ReentrantLock lock = new ReentrantLock();
+  private int failuresToOpen;
+  private long openNanos;
   private State state = State.CLOSED;
   private long changes;
   private int failures;
@@ -29,6 +29,18 @@ final class CircuitBreaker {
     this.failuresToOpen = failuresToOpen;
     this.openNanos = open.toNanos();
     this.nanoClock = nanoClock;
+  }
+
+  /// Goes on with other bounds: what has failed so far counts, and one that is open lets a call through when
+  /// the new time since it opened is over.
+  void update(int failures, Duration open) {
+    lock.lock();
+    try {
+      failuresToOpen = failures;
+      openNanos = open.toNanos();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /// A call that was let through, which must [#end].

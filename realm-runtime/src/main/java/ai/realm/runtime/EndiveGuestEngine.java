@@ -110,6 +110,10 @@ final class EndiveGuestEngine implements GuestEngine {
       } catch (GuestTrapException | GuestFormatException e) {
         memory.close();
         throw e;
+      } catch (WasmInterruptedException e) {
+        // Its start is looked at by the engine too.
+        memory.close();
+        throw interrupted(e);
       } catch (WasmEngineException e) {
         memory.close();
         throw new GuestFormatException("guest: " + e.getMessage(), e);
@@ -178,12 +182,16 @@ final class EndiveGuestEngine implements GuestEngine {
     }
   }
 
+  private static GuestTrapException interrupted(WasmInterruptedException e) {
+    return new GuestTrapException("GUEST_CANCELLED", "guest: interrupted", e);
+  }
+
   /// Runs the guest's own code; how it ends badly becomes one kind of exception.
   private static void run(Runnable guest) {
     try {
       guest.run();
     } catch (WasmInterruptedException e) {
-      throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted", e);
+      throw interrupted(e);
     } catch (WasmEngineException e) {
       throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage(), e);
     } catch (StackOverflowError e) {
@@ -208,12 +216,12 @@ final class EndiveGuestEngine implements GuestEngine {
 
     @Override
     public LinearMemory newMemory(MemoryLimits limits) {
-      return new FlatMemory(limits, realm.memory());
+      return new FlatMemory(limits, realm.memory().begun());
     }
 
     @Override
     public LinearMemory newTrustedMemory(MemoryLimits limits) {
-      return FlatMemory.chargedAsUsed(limits, realm.memory());
+      return FlatMemory.chargedAsUsed(limits, realm.memory().begun());
     }
 
     @Override

@@ -73,7 +73,9 @@ final class GrammarFunctions {
     /// Charges what it and its grammar's masks have grown; 0 or `EDQUOT`.
     int settle(int handle, GuestState state) {
       int settled = state.settle(handle);
-      return settled < 0 || grammars.settle(lease) ? settled : state.memoryUsedUp();
+      return settled < 0 || grammars.settle(lease, state.hostMemory())
+          ? settled
+          : state.memoryUsedUp();
     }
 
     @Override
@@ -119,7 +121,7 @@ final class GrammarFunctions {
     String source = new String(memory.bytes(a[1], a[2]), StandardCharsets.UTF_8);
     OpenGrammars grammars = state.realm().grammars();
     try {
-      OpenGrammars.Lease lease = grammars.compile(KINDS[a[0]], source);
+      OpenGrammars.Lease lease = grammars.compile(KINDS[a[0]], source, state.hostMemory());
       return lease == null ? state.memoryUsedUp() : handleOrClose(new OpenGrammar(grammars, lease));
     } catch (GrammarException e) {
       int error = e.code().equals("GRAMMAR_LIMIT") ? Errno.EDQUOT : Errno.EINVAL;
@@ -159,7 +161,7 @@ final class GrammarFunctions {
   /// A handle of a matcher, which becomes a user of its grammar.
   private int keep(Matcher matcher, ModelHost host, OpenGrammars.Lease of) {
     OpenGrammars grammars = state.realm().grammars();
-    OpenGrammars.Lease lease = grammars.open(of.grammar());
+    OpenGrammars.Lease lease = grammars.open(of.grammar(), state.hostMemory());
     if (lease == null) {
       return state.memoryUsedUp();
     }

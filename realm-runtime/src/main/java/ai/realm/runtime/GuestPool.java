@@ -18,6 +18,10 @@ final class GuestPool {
   private final GuestModules.Guest guest;
   private final ArrayDeque<LoadedGuest> idle = new ArrayDeque<>();
   private final Set<LoadedGuest> lent = new HashSet<>();
+
+  /// Lent ones that are not to be lent again.
+  private final Set<LoadedGuest> old = new HashSet<>();
+
   private final ReentrantLock lock = new ReentrantLock();
   private boolean retired;
 
@@ -61,7 +65,7 @@ final class GuestPool {
     lock.lock();
     try {
       lent.remove(one);
-      keep = !retired && idle.size() < MAX_IDLE;
+      keep = !old.remove(one) && !retired && idle.size() < MAX_IDLE;
       if (keep) {
         idle.push(one);
       }
@@ -70,6 +74,21 @@ final class GuestPool {
     }
     if (!keep) {
       one.session().close();
+    }
+  }
+
+  /// Lends none again that was made so far: those that are lent end when they come back, those that idle are
+  /// the caller's to close.
+  List<GuestSession> renew() {
+    lock.lock();
+    try {
+      old.addAll(lent);
+      List<GuestSession> ending = new ArrayList<>();
+      idle.forEach(one -> ending.add(one.session()));
+      idle.clear();
+      return ending;
+    } finally {
+      lock.unlock();
     }
   }
 

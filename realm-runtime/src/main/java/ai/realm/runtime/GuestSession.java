@@ -163,14 +163,19 @@ final class GuestSession implements AutoCloseable {
       session.cancel();
     }
     long until = System.nanoTime() + COOPERATION.toNanos();
-    List<GuestSession> busy = sessions.stream().filter(s -> !s.endWithin(until)).toList();
-    busy.forEach(GuestSession::interrupt);
+    List<GuestSession> busy = busyAfter(sessions, until);
     long giveUp = System.nanoTime() + GRACE.toNanos();
-    for (GuestSession session : busy) {
-      if (!session.endWithin(giveUp)) {
-        session.discardInstance();
-      }
+    while (!busy.isEmpty() && System.nanoTime() - giveUp < 0) {
+      // Again and again: the host's code may swallow an interrupt.
+      busy.forEach(GuestSession::interrupt);
+      busy = busyAfter(busy, System.nanoTime() + GuestThread.INTERRUPT_AGAIN.toNanos());
     }
+    busy.forEach(GuestSession::discardInstance);
+  }
+
+  /// Ends those that no call keeps until then, and returns the others.
+  private static List<GuestSession> busyAfter(Collection<GuestSession> sessions, long untilNanos) {
+    return sessions.stream().filter(s -> !s.endWithin(untilNanos)).toList();
   }
 
   private void interrupt() {

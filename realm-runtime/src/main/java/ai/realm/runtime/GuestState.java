@@ -99,6 +99,9 @@ final class GuestState implements AutoCloseable {
   }
 
   private final Realm realm;
+  private final MemoryBudget memory;
+  private final HostMemory hostMemory;
+  private final int maxHandles;
   private final HandleTable handles;
   private final MemoryBudget logits;
   private volatile @Nullable Call call;
@@ -106,12 +109,27 @@ final class GuestState implements AutoCloseable {
 
   GuestState(Realm realm) {
     this.realm = realm;
-    this.handles = new HandleTable(realm.limits().guest().maxHandles(), realm.hostMemory());
-    this.logits = new MemoryBudget(realm.limits().guest().maxMemoryBytes());
+    GuestLimits limits = realm.limits().guest();
+    this.maxHandles = limits.maxHandles();
+    this.memory = realm.memory().begun();
+    this.hostMemory = realm.hostMemory().begun();
+    this.handles = new HandleTable(maxHandles, hostMemory);
+    this.logits = new MemoryBudget(limits.maxMemoryBytes());
   }
 
   Realm realm() {
     return realm;
+  }
+
+  /// Linear memory of the realm as this instance has it: with the limit when it was made, where that was
+  /// lowered since.
+  MemoryBudget memory() {
+    return memory;
+  }
+
+  /// The same of the host's memory.
+  HostMemory hostMemory() {
+    return hostMemory;
   }
 
   HandleTable handles() {
@@ -130,10 +148,7 @@ final class GuestState implements AutoCloseable {
       return handle;
     }
     return handles.isFull()
-        ? call()
-            .exceeded(
-                "HANDLE_LIMIT",
-                "at most " + realm.limits().guest().maxHandles() + " handles of a running guest")
+        ? call().exceeded("HANDLE_LIMIT", "at most " + maxHandles + " handles of a running guest")
         : memoryUsedUp();
   }
 
@@ -144,7 +159,7 @@ final class GuestState implements AutoCloseable {
 
   /// `EDQUOT`, with the reason for the caller.
   int memoryUsedUp() {
-    call().refuse(Errno.EDQUOT, realm.hostMemory().refusal());
+    call().refuse(Errno.EDQUOT, hostMemory.refusal());
     return Errno.EDQUOT;
   }
 

@@ -10,13 +10,18 @@ final class GuestStore {
   /// What an entry costs besides its bytes.
   private static final int OVERHEAD = 64;
 
-  private final long limit;
+  private volatile long limit;
   private final Map<String, byte[]> values = new HashMap<>();
   private final ReentrantLock lock = new ReentrantLock();
   private long used;
 
   GuestStore(long limit) {
     this.limit = limit;
+  }
+
+  /// Goes on with another limit. What is kept stays, also where it is more.
+  void update(long newLimit) {
+    limit = newLimit;
   }
 
   byte @Nullable [] get(String key) {
@@ -40,7 +45,7 @@ final class GuestStore {
         return true;
       }
       long with = without + cost(key, value);
-      if (with > limit) {
+      if (with > limit && with > used) {
         return false;
       }
       values.put(key, value);

@@ -27,6 +27,9 @@ final class GuestThread implements AutoCloseable {
   /// How long an interrupted guest may take to stop.
   private static final Duration GRACE = Duration.ofSeconds(1);
 
+  /// After how long it is interrupted again: the host's code may have swallowed the interrupt before.
+  static final Duration INTERRUPT_AGAIN = Duration.ofMillis(20);
+
   /// How exactly CPU time is watched.
   private static final long WATCH_NANOS = 10_000_000;
 
@@ -59,7 +62,7 @@ final class GuestThread implements AutoCloseable {
       cpuBefore = 0;
       present = new Runner(name, stackBytes, task, call);
     }
-    Watch watch = new Watch(present.thread, cpuBefore, call, quota);
+    Watch watch = new Watch(present.thread, cpuBefore, call, quota.rates());
     try {
       while (true) {
         try {
@@ -112,16 +115,29 @@ final class GuestThread implements AutoCloseable {
     return ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId());
   }
 
+  /// Interrupts the guest until it stops, or is given up. Who waits here may be a tool of a guest that is
+  /// stopped in the same way: its own interrupts do not shorten the wait.
   private static void stop(Runner runner) {
     runner.end();
-    runner.thread.interrupt();
+    boolean interrupted = false;
+    long giveUp = System.nanoTime() + GRACE.toNanos();
     try {
-      if (!runner.thread.join(GRACE)) {
-        throw new GuestTrapException(
-            "GUEST_STUCK", "guest: did not stop within " + GRACE.toSeconds() + " s");
+      do {
+        runner.thread.interrupt();
+        try {
+          if (runner.thread.join(INTERRUPT_AGAIN)) {
+            return;
+          }
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      } while (System.nanoTime() - giveUp < 0);
+      throw new GuestTrapException(
+          "GUEST_STUCK", "guest: did not stop within " + GRACE.toSeconds() + " s");
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 
@@ -186,22 +202,22 @@ final class GuestThread implements AutoCloseable {
     private final Thread thread;
     private final long cpuBefore;
     private final Call call;
-    private final Quota quota;
+    private final Quota.Rates rates;
     private long chargedNanos;
 
     /// @param cpuBefore nanoseconds that the thread had used when the call began
-    Watch(Thread thread, long cpuBefore, Call call, Quota quota) {
+    Watch(Thread thread, long cpuBefore, Call call, Quota.Rates rates) {
       this.thread = thread;
       this.cpuBefore = cpuBefore;
       this.call = call;
-      this.quota = quota;
+      this.rates = rates;
     }
 
     long nextLookNanos() {
       long now = System.nanoTime();
       long toDeadline = call.deadlineNanos() - now;
       long toCpuLimit = call.cpuLimitNanos() - (now - call.startedNanos());
-      long toLook = quota.limitsCpuRate() ? WATCH_NANOS : Math.max(WATCH_NANOS, toCpuLimit);
+      long toLook = rates.limitsCpu() ? WATCH_NANOS : Math.max(WATCH_NANOS, toCpuLimit);
       return Math.min(toDeadline, toLook);
     }
 
@@ -227,7 +243,7 @@ final class GuestThread implements AutoCloseable {
     private boolean charge(long usedNanos) {
       long more = Math.max(0, usedNanos - chargedNanos);
       chargedNanos += more;
-      return more == 0 || quota.chargeCpu(more);
+      return more == 0 || rates.chargeCpu(more);
     }
 
     /// Charges the rest.

@@ -8,8 +8,22 @@ final class HostMemory {
   private final MemoryBudget budget;
 
   HostMemory(TenantId tenant, long limit) {
+    this(tenant, new MemoryBudget(limit));
+  }
+
+  private HostMemory(TenantId tenant, MemoryBudget budget) {
     this.tenant = tenant;
-    this.budget = new MemoryBudget(limit);
+    this.budget = budget;
+  }
+
+  /// See [MemoryBudget#begun].
+  HostMemory begun() {
+    return new HostMemory(tenant, budget.begun());
+  }
+
+  /// Goes on with another limit. What is in use stays.
+  void update(long limit) {
+    budget.update(limit);
   }
 
   /// Takes `bytes`, or nothing when there are not as many.

@@ -41,7 +41,7 @@ final class KeptLogits implements AutoCloseable {
     if (!state.logits().take(bytes)) {
       return false;
     }
-    if (!state.realm().memory().take(bytes)) {
+    if (!state.memory().take(bytes)) {
       state.logits().give(bytes);
       return false;
     }
@@ -58,8 +58,8 @@ final class KeptLogits implements AutoCloseable {
                 bytes,
                 state.logits().used(),
                 state.logits().limit(),
-                state.realm().memory().used(),
-                state.realm().memory().limit()),
+                state.memory().used(),
+                state.memory().limit()),
         0);
   }
 
@@ -67,7 +67,7 @@ final class KeptLogits implements AutoCloseable {
   public void close() {
     room = NONE;
     state.logits().give(charged);
-    state.realm().memory().give(charged);
+    state.memory().give(charged);
     charged = 0;
   }
 }

@@ -34,7 +34,7 @@ final class LayerCache {
     }
   }
 
-  private final long share;
+  private volatile long share;
   private final MemoryBudget host;
   private long bytes;
   private long evictions;
@@ -44,6 +44,11 @@ final class LayerCache {
   LayerCache(long share, MemoryBudget host) {
     this.share = share;
     this.host = host;
+  }
+
+  /// Goes on with another share. What is in memory beyond it leaves when the next layer comes.
+  void share(long newShare) {
+    share = newShare;
   }
 
   long share() {

@@ -37,8 +37,17 @@ public final class Memory64Manager implements AutoCloseable {
   ///
   /// @param limit what they may cost
   TenantLayers open(TenantId tenant, long limit) {
-    // Overheads count as well: who is not bounded makes no endless number of layers either.
-    return new TenantLayers(tenant.toString(), Math.min(limit, host.bytes().limit()), host);
+    return new TenantLayers(tenant.toString(), bounded(limit), host);
+  }
+
+  /// Goes on with another limit for a tenant's layers.
+  void update(TenantLayers layers, long limit) {
+    layers.update(bounded(limit));
+  }
+
+  /// Overheads count as well: who is not bounded makes no endless number of layers either.
+  private long bounded(long limit) {
+    return Math.min(limit, host.bytes().limit());
   }
 
   /// Makes a layer of `bytes` zero bytes, in place of one of that name.

@@ -69,6 +69,36 @@ public final class MultiRealmManager implements AutoCloseable {
     }
   }
 
+  /// Changes what a tenant may take and how its realm is run, beside its calls: none is ended by it, and usage
+  /// counts go on.
+  ///
+  /// - Limits that are raised hold at once.
+  /// - Limits that are lowered are for what begins from now on. Calls in progress keep the rates, and their
+  ///   instances and sequences (with forks of them) the bounds, that they began with; sequences that they
+  ///   open besides, and what they keep beyond their end (values, saved sequences, layers), are measured by the
+  ///   new ones.
+  /// - What was used of a rate is used of the new one, and so is what calls in progress go on to use. What was
+  ///   not bounded begins with nothing used.
+  /// - Weight and priority count from the next step, tools and `fallback` from the next time that they are
+  ///   asked for, the breaker's bounds at once.
+  /// - [GuestLimits] are for the next call. Where they change, or a bound on what an instance holds is lowered,
+  ///   no instance lives on for another call.
+  ///
+  /// @throws LimitException `NO_REALM` when the tenant has none
+  /// @throws RealmPolicyException `ISOLATION_FIXED` when it says that its guests are to run elsewhere: nothing
+  ///     has changed
+  /// @throws IllegalArgumentException for a weight above 1e6: nothing has changed
+  public void update(TenantId tenant, RealmPolicy policy) {
+    realm(tenant).update(policy);
+  }
+
+  /// How a tenant's realm is run now.
+  ///
+  /// @throws LimitException `NO_REALM` when the tenant has none
+  public RealmPolicy policy(TenantId tenant) {
+    return realm(tenant).policy();
+  }
+
   /// Ends a tenant's realm and the calls in it, within seconds, and forgets its layers; without one nothing
   /// happens. Calls in progress
   /// end with `GUEST_CANCELLED` or what their guest makes of `ECANCELED`, those that begin meanwhile with

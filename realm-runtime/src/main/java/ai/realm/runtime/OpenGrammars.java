@@ -41,21 +41,28 @@ final class OpenGrammars {
     this.cache = new GrammarCache(MAX_KEPT, memory.limit() / KEPT_PART);
   }
 
+  /// Keeps no more than goes with host memory's limit as it is now.
+  void update() {
+    cache.limit(memory.limit() / KEPT_PART);
+  }
+
   /// Compiles a source, or finds it compiled. Null where host memory is used up.
   ///
+  /// @param from host memory as who asks has it
+  ///
   /// @throws ai.realm.engine.grammar.GrammarException when it cannot be compiled
-  @Nullable Lease compile(Grammar.Kind kind, String source) {
-    return open(cache.get(kind, source));
+  @Nullable Lease compile(Grammar.Kind kind, String source, HostMemory from) {
+    return open(cache.get(kind, source), from);
   }
 
   /// One more user of a grammar. Null where host memory is used up.
-  @Nullable Lease open(Grammar grammar) {
+  @Nullable Lease open(Grammar grammar, HostMemory from) {
     lock.lock();
     try {
       Lease lease = leases.get(grammar);
       if (lease == null) {
         lease = new Lease(grammar);
-        if (!charge(lease)) {
+        if (!charge(lease, from)) {
           return null;
         }
         leases.put(grammar, lease);
@@ -69,14 +76,14 @@ final class OpenGrammars {
 
   /// Charges the masks that were made since; forgets them where host memory is used up. Returns whether
   /// all could be charged.
-  boolean settle(Lease lease) {
+  boolean settle(Lease lease, HostMemory from) {
     if (lease.grammar.byteSize() == lease.charged) {
       return true;
     }
     boolean charged;
     lock.lock();
     try {
-      charged = charge(lease);
+      charged = charge(lease, from);
     } finally {
       lock.unlock();
     }
@@ -84,12 +91,12 @@ final class OpenGrammars {
     return charged;
   }
 
-  private boolean charge(Lease lease) {
+  private static boolean charge(Lease lease, HostMemory from) {
     long now = lease.grammar.byteSize();
-    if (!memory.change(lease.charged, now)) {
+    if (!from.change(lease.charged, now)) {
       lease.grammar.forgetMasks();
       now = lease.grammar.byteSize();
-      if (!memory.change(lease.charged, now)) {
+      if (!from.change(lease.charged, now)) {
         return false;
       }
     }

@@ -14,10 +14,9 @@ final class Realm implements AutoCloseable {
   private static final long CLOSE_TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final TenantId tenant;
-  private final ResourceLimits limits;
+  private final Memory64Manager memory64;
   private final ModelCatalog models;
   private final TenantLayers layers;
-  private final GuestTools tools;
   private final UsageMeter meter = new UsageMeter();
   private final Quota quota;
   private final MemoryBudget memory;
@@ -26,6 +25,8 @@ final class Realm implements AutoCloseable {
   private final OpenGrammars grammars;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<ModelHost, EngineTenant> engineTenants = new HashMap<>();
+  private volatile ResourceLimits limits;
+  private volatile GuestTools tools;
   private boolean closed;
 
   Realm(
@@ -37,6 +38,7 @@ final class Realm implements AutoCloseable {
     this.tenant = tenant;
     this.limits = limits;
     this.models = models;
+    this.memory64 = memory64;
     this.layers = memory64.open(tenant, limits.layerBytes());
     this.tools = tools;
     this.quota = new Quota(tenant, limits, meter, System::nanoTime);
@@ -106,20 +108,46 @@ final class Realm implements AutoCloseable {
         throw gone(tenant);
       }
       return engineTenants.computeIfAbsent(
-          host,
-          h ->
-              h.engine()
-                  .tenant(
-                      tenant.name(),
-                      new TenantShare(
-                          limits.priority(),
-                          limits.weight(),
-                          limits.maxSequences(),
-                          limits.maxKvBlocks(),
-                          limits.maxQueuedSteps())));
+          host, h -> h.engine().tenant(tenant.name(), share(limits)));
     } finally {
       lock.unlock();
     }
+  }
+
+  private static TenantShare share(ResourceLimits limits) {
+    return new TenantShare(
+        limits.priority(),
+        limits.weight(),
+        limits.maxSequences(),
+        limits.maxKvBlocks(),
+        limits.maxQueuedSteps());
+  }
+
+  /// Goes on with other limits and tools. What was used stays used, what is held stays held.
+  ///
+  /// @throws LimitException `NO_REALM` after [#close]
+  /// @throws IllegalArgumentException when no engine takes such a share: nothing has changed
+  void update(ResourceLimits next, GuestTools nextTools) {
+    TenantShare share = share(next);
+    lock.lock();
+    try {
+      if (closed) {
+        throw gone(tenant);
+      }
+      // Under the lock: whoever takes a place in an engine has it with these limits or finds it
+      // changed here.
+      limits = next;
+      tools = nextTools;
+      engineTenants.forEach((host, place) -> host.engine().update(place, share));
+    } finally {
+      lock.unlock();
+    }
+    quota.update(next);
+    memory.update(next.memoryBytes());
+    hostMemory.update(next.hostBytes());
+    grammars.update();
+    store.update(next.storeBytes());
+    memory64.update(layers, next.layerBytes());
   }
 
   /// What calls of a tenant without a realm are told.

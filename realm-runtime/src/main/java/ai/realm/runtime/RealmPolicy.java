@@ -34,6 +34,11 @@ public record RealmPolicy(
         limits, GuestTools.NONE, false, 3, Duration.ofSeconds(30), Isolation.inProcess());
   }
 
+  /// The same with other limits.
+  public RealmPolicy withLimits(ResourceLimits others) {
+    return new RealmPolicy(others, tools, fallback, failuresToOpen, openFor, isolation);
+  }
+
   /// The same with or without the default guest to stand in.
   public RealmPolicy withFallback(boolean stands) {
     return new RealmPolicy(limits, tools, stands, failuresToOpen, openFor, isolation);

@@ -29,7 +29,8 @@ import ai.realm.engine.Priority;
 /// @param promptTokensPerMinute tokens fed, but for those that the sequence itself had just sampled
 /// @param newTokensPerMinute tokens sampled
 /// @param hostCallsPerSecond calls of host functions
-/// @param cpuMillisPerSecond guests' own CPU time
+/// @param cpuMillisPerSecond guests' own CPU time, and what it takes to start their worker and compile them again
+///     after it was lost
 /// @param maxSequences open sequences per model
 /// @param maxKvBlocks KV blocks per model
 /// @param maxQueuedSteps steps that wait per model

@@ -27,7 +27,7 @@ final class TenantLayers implements AutoCloseable {
   record Host(MemoryBudget memory, MemoryBudget bytes, LayerDisk.Opener opener) {}
 
   private final String owner;
-  private final long limit;
+  private volatile long limit;
   private final LayerCache cache;
   private final Host host;
   private final LayerFile file;
@@ -49,6 +49,12 @@ final class TenantLayers implements AutoCloseable {
     this.cache = new LayerCache(Math.min(limit, host.memory().limit()), host.memory());
     this.host = host;
     this.file = new LayerFile(host.opener());
+  }
+
+  /// Goes on with another limit. Layers that are there stay, also where they cost more.
+  void update(long newLimit) {
+    limit = newLimit;
+    cache.share(Math.min(newLimit, host.memory().limit()));
   }
 
   /// Makes a layer of `bytes` bytes, all zero, in place of one of that name.

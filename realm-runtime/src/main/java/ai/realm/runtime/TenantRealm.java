@@ -14,7 +14,6 @@ import org.jspecify.annotations.Nullable;
 /// deployed and the realm is closed, so that none runs on what is gone.
 final class TenantRealm implements AutoCloseable {
   private final Realm realm;
-  private final RealmPolicy policy;
   private final LongSupplier nanoClock;
   private final GuestPool fallback;
   private final Workers.@Nullable Slot worker;
@@ -22,6 +21,7 @@ final class TenantRealm implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Set<GuestPool> retired = new HashSet<>();
   private @Nullable Version own;
+  private volatile RealmPolicy policy;
   private boolean closed;
   private boolean workerLeft;
 
@@ -85,6 +85,10 @@ final class TenantRealm implements AutoCloseable {
         : modules.getFrom(new WorkerGuestEngine(worker, functions.all()), wasm, limits);
   }
 
+  Realm realm() {
+    return realm;
+  }
+
   Workers.@Nullable Slot worker() {
     return worker;
   }
@@ -113,6 +117,52 @@ final class TenantRealm implements AutoCloseable {
     return new Version(
         new GuestPool(realm, guest),
         new CircuitBreaker(policy.failuresToOpen(), policy.openFor(), nanoClock));
+  }
+
+  RealmPolicy policy() {
+    return policy;
+  }
+
+  /// Runs the realm by another policy from now on. See [MultiRealmManager#update].
+  void update(RealmPolicy next) {
+    List<GuestSession> ending = new ArrayList<>();
+    lock.lock();
+    try {
+      checkOpen();
+      if (!next.isolation().equals(policy.isolation())) {
+        throw new RealmPolicyException(
+            "ISOLATION_FIXED",
+            "%s: expected the isolation that its realm was made with, %s, found %s"
+                .formatted(realm.tenant(), policy.isolation(), next.isolation()));
+      }
+      boolean renews = outlives(policy.limits(), next.limits());
+      realm.update(next.limits(), next.tools());
+      policy = next;
+      Version version = own;
+      if (version != null) {
+        version.breaker().update(next.failuresToOpen(), next.openFor());
+      }
+      if (renews) {
+        ending.addAll(fallback.renew());
+        if (version != null) {
+          ending.addAll(version.pool().renew());
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    GuestSession.closeAll(ending);
+  }
+
+  /// Whether an instance that was made under these limits has, or has open, what the next ones do not allow,
+  /// or less than they do.
+  private static boolean outlives(ResourceLimits before, ResourceLimits next) {
+    return !next.guest().equals(before.guest())
+        || next.memoryBytes() < before.memoryBytes()
+        || next.hostBytes() < before.hostBytes()
+        || next.maxSequences() < before.maxSequences()
+        || next.maxKvBlocks() < before.maxKvBlocks()
+        || next.maxQueuedSteps() < before.maxQueuedSteps();
   }
 
   private void checkOpen() {

@@ -12,7 +12,8 @@ package ai.realm.runtime;
 /// @param steps forward steps asked for, each sequence counted
 /// @param hostCalls calls of host functions
 /// @param guestNanos time of calls outside the engine
-/// @param cpuNanos CPU time of guests, of host functions' work for them included
+/// @param cpuNanos CPU time of guests, of host functions' work for them included, and of starting their worker
+///     and compiling them again after it was lost
 /// @param textBytes UTF-8 bytes emitted
 /// @param logBytes UTF-8 bytes logged, what was cut included
 public record Usage(

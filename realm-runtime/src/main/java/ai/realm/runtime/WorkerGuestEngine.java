@@ -5,11 +5,14 @@ import java.nio.ByteBuffer;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /// Guests in a worker: admitted here, read, compiled and run there.
 final class WorkerGuestEngine implements GuestEngine {
   /// The longest that reading and compiling may take.
   private static final long LOAD_SECONDS = 20;
+
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   /// How long a guest that is deployed may wait for others'.
   private static final long WAIT_NANOS = TimeUnit.SECONDS.toNanos(60);
@@ -29,7 +32,10 @@ final class WorkerGuestEngine implements GuestEngine {
       GuestAdmission.check(wasm, limits);
     }
     WorkerModule module = new WorkerModule(wasm.clone(), Sha256.of(wasm));
-    module.load(slot.worker(functions), System.nanoTime() + WAIT_NANOS);
+    WorkerProcess worker = slot.worker(functions);
+    // A deployment costs no call anything.
+    worker.takeStart();
+    slot.compile(System.nanoTime() + WAIT_NANOS, () -> module.load(worker));
     return module;
   }
 
@@ -43,8 +49,19 @@ final class WorkerGuestEngine implements GuestEngine {
       this.digest = digest;
     }
 
-    void load(WorkerProcess worker, long deadlineNanos) {
-      slot.compile(deadlineNanos, () -> load(worker));
+    /// Gives the guest to a worker that does not have it, at the expense of the call that needs it: what the
+    /// process itself uses for that, and for its start where this is the first guest that it gets again.
+    private void loadAgain(WorkerProcess worker, Call call) {
+      slot.compile(
+          call.deadlineNanos(),
+          () -> {
+            long before = worker.takeStart() ? 0 : worker.ownCpuNanos();
+            try {
+              load(worker);
+            } finally {
+              call.chargeCpuAtEnd(worker.ownCpuNanos() - before);
+            }
+          });
     }
 
     private void load(WorkerProcess worker) {
@@ -53,8 +70,7 @@ final class WorkerGuestEngine implements GuestEngine {
         line.put(wasm);
         line.channel().message(WorkerMessage.LOAD).putInt(wasm.length).put(digest);
         line.channel().send();
-        ByteBuffer answer =
-            line.receive(System.nanoTime() + TimeUnit.SECONDS.toNanos(LOAD_SECONDS));
+        ByteBuffer answer = await(line);
         if (answer == null && Thread.currentThread().isInterrupted()) {
           // Nothing stops a compiler but the end of its process.
           worker.recycle("was compiling when its call was over");
@@ -83,17 +99,31 @@ final class WorkerGuestEngine implements GuestEngine {
       }
     }
 
+    /// Looks at the worker's CPU time meanwhile: it may end in the middle.
+    private static @Nullable ByteBuffer await(WorkerLine line)
+        throws WorkerChannel.BrokenException {
+      long giveUp = System.nanoTime() + TimeUnit.SECONDS.toNanos(LOAD_SECONDS);
+      while (true) {
+        long now = System.nanoTime();
+        ByteBuffer answer = line.receive(Math.min(giveUp, now + LOOK_NANOS));
+        if (answer != null || now - giveUp >= 0 || Thread.currentThread().isInterrupted()) {
+          return answer;
+        }
+        line.worker().look();
+      }
+    }
+
     @Override
     public Instance instantiate(HostFunctions host, Realm realm) {
       WorkerProcess worker = slot.worker(functions);
       GuestLimits limits = realm.limits().guest();
       WorkerLine line = worker.open(limits.maxMemoryBytes(), limits.stackBytes());
-      WorkerInstance instance = new WorkerInstance(line, host, realm);
+      WorkerInstance instance = new WorkerInstance(line, host, realm, limits.maxMemoryBytes());
       boolean done = false;
       try {
-        if (!instance.instantiate(digest, limits.maxMemoryBytes())) {
-          load(worker, host.call().deadlineNanos());
-          if (!instance.instantiate(digest, limits.maxMemoryBytes())) {
+        if (!instance.instantiate(digest)) {
+          loadAgain(worker, host.call());
+          if (!instance.instantiate(digest)) {
             worker.recycle("forgets guests");
             throw worker.lost(null);
           }

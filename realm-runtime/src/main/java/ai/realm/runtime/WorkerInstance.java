@@ -31,6 +31,7 @@ final class WorkerInstance implements GuestEngine.Instance {
   private final HostFunctions host;
   private final List<HostFunction> functions;
   private final MemoryBudget budget;
+  private final long maxMemoryBytes;
   private final SharedMemory memory;
   private final GuestMemory view;
   private final Map<String, Integer> parameters = new HashMap<>();
@@ -38,19 +39,21 @@ final class WorkerInstance implements GuestEngine.Instance {
   private @Nullable GuestTrapException refusal;
   private volatile boolean running;
 
-  WorkerInstance(WorkerLine line, HostFunctions host, Realm realm) {
+  /// @param maxMemoryBytes the most that the guest's memory may have
+  WorkerInstance(WorkerLine line, HostFunctions host, Realm realm, long maxMemoryBytes) {
     this.line = line;
     this.channel = line.channel();
     this.host = host;
     this.functions = host.all();
-    this.budget = realm.memory();
-    int most = (int) (realm.limits().guest().maxMemoryBytes() / Memory.PAGE_SIZE);
+    this.budget = realm.memory().begun();
+    this.maxMemoryBytes = maxMemoryBytes;
+    int most = (int) (maxMemoryBytes / Memory.PAGE_SIZE);
     this.memory = new SharedMemory(new MemoryLimits(0, most), line.memory(), new Backed());
     this.view = new GuestMemory(memory);
   }
 
   /// Makes the instance. Returns false when the worker does not have the module.
-  boolean instantiate(byte[] digest, long maxMemoryBytes) {
+  boolean instantiate(byte[] digest) {
     channel.message(WorkerMessage.INSTANTIATE).put(digest).putLong(maxMemoryBytes);
     return exchange() != WorkerMessage.UNKNOWN_MODULE;
   }

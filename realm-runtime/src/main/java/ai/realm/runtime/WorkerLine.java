@@ -141,6 +141,18 @@ final class WorkerLine implements AutoCloseable {
     return channel;
   }
 
+  /// What the worker says that the line's guest has used, within what is possible.
+  ///
+  /// @param most nanoseconds that its process has used
+  long cpuNanos(long most) {
+    try {
+      return Math.clamp(channel.cpuNanos(), 0, most);
+    } catch (InternalError e) {
+      // The worker took the file from under us: whoever uses the line finds out.
+      return 0;
+    }
+  }
+
   void interruptGuest() {
     worker.interrupt(id);
   }
@@ -180,6 +192,7 @@ final class WorkerLine implements AutoCloseable {
   /// Tells the instance to end; where the worker is gone nobody hears.
   @Override
   public void close() {
+    worker.closes(this);
     channel.message(WorkerMessage.CLOSE);
     try {
       channel.send();

@@ -6,19 +6,19 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.BufferUnderflowException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// A worker as the host sees it: a child process with hard bounds, started with the JDK and the classes of
@@ -34,14 +34,19 @@ final class WorkerProcess implements AutoCloseable {
   private static final long OPEN_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
   private final Process process;
-  private final Path folder;
+  private final WorkerFolder folder;
   private final WorkerCommands commands;
   private final AtomicInteger ids = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final AtomicBoolean startTaken = new AtomicBoolean();
+  private final AtomicLong seenCpuNanos = new AtomicLong();
+  private final ReentrantLock linesLock = new ReentrantLock();
+  private final Set<WorkerLine> lines = new HashSet<>();
+  private long closedLinesNanos;
   private volatile @Nullable String recycled;
   private volatile boolean answered;
 
-  private WorkerProcess(Process process, Path folder) {
+  private WorkerProcess(Process process, WorkerFolder folder) {
     this.process = process;
     this.folder = folder;
     this.commands = new WorkerCommands(process.getOutputStream(), process.pid());
@@ -56,12 +61,12 @@ final class WorkerProcess implements AutoCloseable {
 
   /// The same with another command, given the worker's folder.
   static WorkerProcess start(Function<Path, List<String>> command, List<HostFunction> functions) {
-    Path folder = null;
+    WorkerFolder folder = null;
     try {
-      folder = privateFolder();
-      ProcessBuilder builder = new ProcessBuilder(command.apply(folder));
+      folder = WorkerFolder.create();
+      ProcessBuilder builder = new ProcessBuilder(command.apply(folder.path()));
       builder.environment().clear();
-      builder.directory(folder.toFile());
+      builder.directory(folder.path().toFile());
       builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
       builder.redirectError(ProcessBuilder.Redirect.DISCARD);
       WorkerProcess worker = new WorkerProcess(builder.start(), folder);
@@ -70,25 +75,10 @@ final class WorkerProcess implements AutoCloseable {
       return worker;
     } catch (IOException e) {
       if (folder != null) {
-        delete(folder);
+        folder.close();
       }
       throw new GuestTrapException("WORKER_LOST", "worker: cannot be started", e);
     }
-  }
-
-  /// Memory where the machine has a file system in it, so that nothing of a guest reaches a disk.
-  private static Path privateFolder() throws IOException {
-    Path memory = Path.of("/dev/shm");
-    Path parent =
-        Files.isDirectory(memory) && Files.isWritable(memory)
-            ? memory
-            : Path.of(System.getProperty("java.io.tmpdir"));
-    return parent.getFileSystem().supportedFileAttributeViews().contains("posix")
-        ? Files.createTempDirectory(
-            parent,
-            "realm-worker-",
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
-        : Files.createTempDirectory(parent, "realm-worker-");
   }
 
   private static List<String> command(Isolation.Worker isolation, Path folder) {
@@ -167,8 +157,9 @@ final class WorkerProcess implements AutoCloseable {
     int id = ids.incrementAndGet();
     long started = System.nanoTime();
     try {
-      WorkerLine line = WorkerLine.open(this, id, folder, memoryBytes, stackBytes);
+      WorkerLine line = WorkerLine.open(this, id, folder.path(), memoryBytes, stackBytes);
       answered = true;
+      opened(line);
       return line;
     } catch (IOException | UncheckedIOException e) {
       if (Thread.currentThread().isInterrupted()) {
@@ -179,6 +170,58 @@ final class WorkerProcess implements AutoCloseable {
       }
       throw lost(e);
     }
+  }
+
+  private void opened(WorkerLine line) {
+    linesLock.lock();
+    try {
+      lines.add(line);
+    } finally {
+      linesLock.unlock();
+    }
+  }
+
+  /// A line is about to be closed.
+  void closes(WorkerLine line) {
+    linesLock.lock();
+    try {
+      if (lines.remove(line)) {
+        closedLinesNanos += line.cpuNanos(seenCpuNanos.get());
+      }
+    } finally {
+      linesLock.unlock();
+    }
+  }
+
+  /// CPU time of the process that none of its guests used, in nanoseconds: for its start, and for reading and
+  /// compiling guests. By the system's account, whose steps may be of 10 ms, less what the worker says of its
+  /// guests; of a process that has ended, as it was seen last.
+  long ownCpuNanos() {
+    look();
+    long all = seenCpuNanos.get();
+    linesLock.lock();
+    try {
+      long guests = closedLinesNanos;
+      for (WorkerLine line : lines) {
+        guests += line.cpuNanos(all);
+      }
+      return Math.max(0, all - guests);
+    } finally {
+      linesLock.unlock();
+    }
+  }
+
+  /// Looks at the CPU time of the process: once it has ended nobody can.
+  void look() {
+    process
+        .info()
+        .totalCpuDuration()
+        .ifPresent(used -> seenCpuNanos.accumulateAndGet(used.toNanos(), Math::max));
+  }
+
+  /// Whether nobody has answered for the CPU time of the process' start yet, who asks being the one that does.
+  boolean takeStart() {
+    return startTaken.compareAndSet(false, true);
   }
 
   /// Tells the worker to open its side of a line.
@@ -211,12 +254,18 @@ final class WorkerProcess implements AutoCloseable {
 
   /// Where its files are.
   Path folder() {
-    return folder;
+    return folder.path();
+  }
+
+  /// Deletes what hosts that were killed left beside its files.
+  void sweep() {
+    folder.sweepBeside();
   }
 
   /// Kills a worker that does not do as it should; the next call starts another.
   void recycle(String reason) {
     recycled = reason;
+    look();
     process.destroyForcibly();
   }
 
@@ -258,16 +307,6 @@ final class WorkerProcess implements AutoCloseable {
 
   private void cleanUp() {
     commands.close();
-    delete(folder);
-  }
-
-  private static void delete(Path folder) {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    } catch (IOException | UncheckedIOException e) {
-      // The other of the two that delete it was faster.
-    }
+    folder.close();
   }
 }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
@@ -31,6 +32,7 @@ final class Workers implements AutoCloseable {
   private final Semaphore compiler = new Semaphore(1, true);
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, Slot> slots = new HashMap<>();
+  private final AtomicBoolean swept = new AtomicBoolean();
   private boolean closed;
 
   Workers() {
@@ -164,6 +166,10 @@ final class Workers implements AutoCloseable {
           restarts.started(nanoClock.getAsLong());
           process = present;
           starts.incrementAndGet();
+          if (swept.compareAndSet(false, true)) {
+            // While it starts.
+            present.sweep();
+          }
         }
         return present;
       } finally {

@@ -10,6 +10,7 @@ import ai.realm.wasm.DefaultGuest;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -161,6 +162,33 @@ final class GuestSessionTest extends SampleFixture {
     assertThat(openSequences()).isZero();
     assertThat(realm.memory().used()).isZero();
     realm.close();
+  }
+
+  /// A tool that needs several interrupts: closing sends them until it heeds one.
+  @Test
+  void closingInterruptsAgainWhatSwallowsInterrupts() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    UnaryOperator<String> a =
+        text -> {
+          begun.countDown();
+          for (int i = 0; i < 5; i++) {
+            try {
+              assertThat(new CountDownLatch(1).await(60, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException e) {
+              // Not how one treats an interrupt.
+            }
+          }
+          return "";
+        };
+    try (GuestSession session = session(realm(GuestLimits.DEFAULT, Map.of("a", a)), guest());
+        ExecutorService caller = Executors.newSingleThreadExecutor()) {
+      Future<CallResult> call = caller.submit(() -> call(session, "call_a", "sample"));
+      assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
+      session.close();
+      assertThatThrownBy(() -> call.get(30, TimeUnit.SECONDS))
+          .isInstanceOf(ExecutionException.class)
+          .satisfies(e -> assertCode(e.getCause(), "GUEST_CANCELLED"));
+    }
   }
 
   @Test

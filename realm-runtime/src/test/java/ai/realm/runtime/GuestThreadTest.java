@@ -11,6 +11,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
@@ -86,6 +88,65 @@ final class GuestThreadTest {
         .hasMessageContaining("its time for the call is over");
     assertThat(run(() -> Thread.currentThread().isInterrupted())).isFalse();
     assertThat(first.isAlive()).isFalse();
+  }
+
+  /// Waits for an interrupt and swallows it, so often.
+  private static boolean swallow(int interrupts) {
+    for (int i = 0; i < interrupts; i++) {
+      await(new CountDownLatch(1));
+      Thread.interrupted();
+    }
+    return true;
+  }
+
+  @Test
+  void interruptsThatAreSwallowedComeAgain() {
+    Thread first = run(Thread::currentThread);
+    assertThatThrownBy(() -> run(() -> swallow(5)))
+        .isInstanceOf(GuestTrapException.class)
+        .hasMessageContaining("its time for the call is over");
+    assertThat(first.isAlive()).isFalse();
+  }
+
+  @Test
+  void interruptsOfTheCpuLimitComeAgainToo() {
+    // It uses its CPU time up, and then waits in what swallows interrupts.
+    assertThatThrownBy(() -> run(() -> work(70) && swallow(5)))
+        .isInstanceOf(GuestTrapException.class)
+        .hasMessageContaining("60 ms of CPU time");
+  }
+
+  /// A caller that is interrupted meanwhile, as a tool of a guest is that is stopped itself, does not let go of
+  /// a guest that has not ended.
+  @Test
+  void interruptsOfTheCallerDoNotEndTheWaitForItsGuest() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    AtomicReference<Thread> inner = new AtomicReference<>();
+    AtomicReference<Throwable> failure = new AtomicReference<>();
+    AtomicBoolean flagged = new AtomicBoolean();
+    AtomicBoolean ended = new AtomicBoolean();
+    Thread caller =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                run(() -> {
+                  inner.set(Thread.currentThread());
+                  begun.countDown();
+                  return swallow(5);
+                });
+              } catch (GuestTrapException e) {
+                failure.set(e);
+                flagged.set(Thread.currentThread().isInterrupted());
+                ended.set(!inner.get().isAlive());
+              }
+            });
+    assertThat(begun.await(30, TimeUnit.SECONDS)).isTrue();
+    do {
+      caller.interrupt();
+    } while (!caller.join(Duration.ofMillis(10)));
+    assertThat(failure.get()).hasMessageContaining("the caller was interrupted");
+    assertThat(ended).isTrue();
+    assertThat(flagged).isTrue();
   }
 
   @Test

@@ -15,16 +15,16 @@ final class HostileLaunch {
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-cp",
-        testClasses().toString(),
+        classes(HostileWorker.class).toString(),
         HostileWorker.class.getName(),
         way);
   }
 
-  /// Where the tests' own classes lie, whether they are patched into the module or not.
-  private static Path testClasses() {
+  /// Where the classes beside this one lie, whether they are patched into the module or not.
+  static Path classes(Class<?> one) {
     try {
-      String name = HostileWorker.class.getSimpleName() + ".class";
-      var url = HostileWorker.class.getResource(name);
+      String name = one.getSimpleName() + ".class";
+      var url = one.getResource(name);
       if (url == null) {
         throw new IllegalStateException(name + ": not found");
       }

@@ -58,7 +58,7 @@ final class QuotaRaceTest {
   @Test
   void tokensOfManyThreadsAreExactlyTheLimit() throws Exception {
     Quota quota = quota(ResourceLimits.builder().newTokensPerMinute(LIMIT).build());
-    assertThat(granted(() -> quota.takeTokens(0, 1) == null)).isEqualTo(LIMIT);
+    assertThat(granted(() -> quota.rates().takeTokens(0, 1) == null)).isEqualTo(LIMIT);
   }
 
   @Test
@@ -91,7 +91,7 @@ final class QuotaRaceTest {
       long granted =
           granted(() -> {
             try {
-              quota.hostCall();
+              quota.rates().hostCall();
               return true;
             } catch (GuestTrapException e) {
               return false;
@@ -106,17 +106,17 @@ final class QuotaRaceTest {
   void tokensThatAreNotUsedAreGivenBack() {
     Quota quota =
         quota(ResourceLimits.builder().promptTokensPerMinute(10).newTokensPerMinute(1).build());
-    assertThat(quota.takeTokens(0, 1)).isNull();
+    assertThat(quota.rates().takeTokens(0, 1)).isNull();
     for (int i = 0; i < 5; i++) {
       // Refused for the new token: the prompt's ten are there for the next.
-      LimitException refused = quota.takeTokens(10, 1);
+      LimitException refused = quota.rates().takeTokens(10, 1);
       assertThat(refused).isNotNull();
       assertThat(refused.code()).isEqualTo("NEW_TOKEN_RATE");
     }
-    assertThat(quota.takeTokens(10, 0)).isNull();
-    quota.giveTokensBack(10, 1);
-    assertThat(quota.takeTokens(10, 1)).isNull();
-    assertThat(quota.takeTokens(1, 0)).isNotNull();
+    assertThat(quota.rates().takeTokens(10, 0)).isNull();
+    quota.rates().giveTokensBack(10, 1);
+    assertThat(quota.rates().takeTokens(10, 1)).isNull();
+    assertThat(quota.rates().takeTokens(1, 0)).isNotNull();
   }
 
   @Test
@@ -126,8 +126,8 @@ final class QuotaRaceTest {
     ResourceLimits limits =
         ResourceLimits.builder().cpuMillisPerSecond(100).requestsPerSecond(1).build();
     Quota quota = new Quota(new TenantId("a"), limits, meter, clock::get);
-    assertThat(quota.chargeCpu(TimeUnit.MILLISECONDS.toNanos(100))).isTrue();
-    assertThat(quota.chargeCpu(TimeUnit.MILLISECONDS.toNanos(50))).isFalse();
+    assertThat(quota.rates().chargeCpu(TimeUnit.MILLISECONDS.toNanos(100))).isTrue();
+    assertThat(quota.rates().chargeCpu(TimeUnit.MILLISECONDS.toNanos(50))).isFalse();
     for (int i = 0; i < 3; i++) {
       assertThatThrownBy(quota::begin)
           .isInstanceOfSatisfying(
@@ -149,13 +149,29 @@ final class QuotaRaceTest {
   }
 
   @Test
+  void whatIsChargedAtTheEndOfACallIsADebtBeforeTheNext() {
+    UsageMeter meter = new UsageMeter();
+    ResourceLimits limits = ResourceLimits.builder().cpuMillisPerSecond(100).build();
+    Quota quota = new Quota(new TenantId("a"), limits, meter, () -> 0);
+    quota.begin();
+    quota.chargeCpuAtEnd(TimeUnit.MILLISECONDS.toNanos(150));
+    quota.chargeCpuAtEnd(-1);
+    assertThat(quota.rates().chargeCpu(1)).as("the call itself is within its limit").isTrue();
+    quota.end();
+    assertThatThrownBy(quota::begin)
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("CPU_RATE"));
+    assertThat(meter.usage().cpuNanos()).isEqualTo(TimeUnit.MILLISECONDS.toNanos(150) + 1);
+  }
+
+  @Test
   void whatNeverFitsHasNoTimeToRetry() {
     Quota quota = quota(ResourceLimits.builder().promptTokensPerMinute(10).build());
-    LimitException never = quota.takeTokens(11, 0);
+    LimitException never = quota.rates().takeTokens(11, 0);
     assertThat(never).isNotNull();
     assertThat(never.retryAfter()).isZero();
-    assertThat(quota.takeTokens(10, 0)).isNull();
-    LimitException later = quota.takeTokens(1, 0);
+    assertThat(quota.rates().takeTokens(10, 0)).isNull();
+    LimitException later = quota.rates().takeTokens(1, 0);
     assertThat(later).isNotNull();
     assertThat(later.retryAfter()).isEqualTo(Duration.ofSeconds(6));
   }

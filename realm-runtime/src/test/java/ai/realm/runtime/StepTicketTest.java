@@ -141,7 +141,7 @@ final class StepTicketTest extends SampleFixture {
     assertThat(tenant.usage().newTokens()).isZero();
     assertThat(tenant.usage().promptTokens()).isEqualTo(PROMPT_TOKENS);
     assertThat(tenant.usage().failed()).isEqualTo(1);
-    assertThat(tenant.realm.quota().newTokensLeft()).isEqualTo(5);
+    assertThat(tenant.realm.quota().rates().newTokensLeft()).isEqualTo(5);
     // The instance is gone, and so is the ticket.
     assertThat(guest.call("step_wait", ticket, 1)).isEqualTo(Errno.EBADF);
   }

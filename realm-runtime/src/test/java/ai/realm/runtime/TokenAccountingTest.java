@@ -139,7 +139,7 @@ final class TokenAccountingTest extends SampleFixture {
             RealmException.class, e -> assertThat(e.code()).isEqualTo("SAMPLING_FAILED"));
     assertCounts(tenant, 2 * PROMPT_TOKENS, 1);
     assertThat(tenant.usage().steps()).isEqualTo(2);
-    assertThat(tenant.realm.quota().newTokensLeft()).isGreaterThanOrEqualTo(4);
+    assertThat(tenant.realm.quota().rates().newTokensLeft()).isGreaterThanOrEqualTo(4);
   }
 
   @Test

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -19,6 +20,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -318,6 +320,117 @@ final class WorkerContainmentTest extends SampleFixture {
     }
   }
 
+  /// Calls the tool `k` where the prompt is not empty.
+  private static byte[] calling() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int argument = module.importFunction("realm_host", "arg_read", 3);
+    int tool = module.importFunction("realm_host", "tool_call", 4);
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    Code code = new Code().constant(1).constant(64).constant(64).call(argument).raw(0x04, 0x40);
+    code.storeConstant(0, 'k').constant(0).constant(1).constant(0).constant(1).call(tool).drop();
+    module.function("generate", 1, 0, code.raw(0x0b).constant(0));
+    return module.build();
+  }
+
+  private static Usage usage(MultiRealmManager manager) {
+    return manager.status(A).usage();
+  }
+
+  /// A guest that has its worker killed at each call, and uses next to no CPU time itself.
+  @Test
+  void guestWhoseWorkerIsKilledAgainAndAgainMeetsTheCpuLimit() {
+    try (MultiRealmManager manager = manager()) {
+      UnaryOperator<String> kill =
+          text -> {
+            try {
+              signal("-KILL", process(manager, A).pid());
+            } catch (Exception e) {
+              throw new AssertionError(e);
+            }
+            return "";
+          };
+      RealmPolicy policy = policy(Isolation.worker()).withTools(new GuestTools(Map.of("k", kill)));
+      manager.create(A, policy);
+      manager.deploy(A, calling());
+      assertThat(usage(manager).cpuNanos()).as("a deployment costs no call anything").isZero();
+      // What the host's side of a call takes is little once it has run a few times.
+      assertThatThrownBy(() -> ask(manager, A)).satisfies(e -> assertCode(e, "WORKER_LOST"));
+      for (int i = 0; i < 50; i++) {
+        manager.generate(A, "sample", "", "{}", GuestOutput.discard());
+      }
+      manager.update(
+          A, policy.withLimits(ResourceLimits.builder().cpuMillisPerSecond(120).build()));
+      List<String> ends = new ArrayList<>();
+      LimitException refusal = null;
+      while (refusal == null && ends.size() < 10) {
+        try {
+          ask(manager, A);
+        } catch (LimitException e) {
+          refusal = e;
+        } catch (GuestTrapException e) {
+          ends.add(e.code());
+        }
+      }
+      assertThat(refusal).as("after %s", ends).isNotNull();
+      assertThat(refusal.code()).isEqualTo("CPU_RATE");
+      assertThat(refusal.retryAfter()).isPositive();
+      assertThat(ends).as("the second was loaded again").hasSizeLessThanOrEqualTo(2);
+    }
+  }
+
+  /// The call that has the guest loaded again is not the one that suffers, and the tenant comes back.
+  @Test
+  void reloadingIsPaidForByLaterCallsAndThenOver() throws Exception {
+    try (MultiRealmManager manager = manager()) {
+      ResourceLimits limits = ResourceLimits.builder().cpuMillisPerSecond(100).build();
+      manager.create(A, RealmPolicy.of(limits).withIsolation(Isolation.worker()));
+      manager.deploy(A, calling());
+      signal("-KILL", process(manager, A).pid());
+      awaitEnd(process(manager, A));
+      assertThat(manager.generate(A, "sample", "", "{}", GuestOutput.discard()).value()).isZero();
+      assertThat(usage(manager).cpuNanos()).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(100));
+      long giveUp = System.nanoTime() + 2 * GENEROUS.toNanos();
+      int refused = 0;
+      while (true) {
+        try {
+          manager.generate(A, "sample", "", "{}", GuestOutput.discard());
+          break;
+        } catch (LimitException e) {
+          assertThat(e.code()).isEqualTo("CPU_RATE");
+          refused++;
+          LockSupport.parkNanos(e.retryAfter().toNanos());
+        } catch (GuestTrapException e) {
+          // Paid off, with next to nothing left for the call itself.
+          assertCode(e, "CPU_RATE");
+          parkMillis(300);
+        }
+        assertThat(System.nanoTime() - giveUp).as("paid off in time").isNegative();
+      }
+      assertThat(refused).isPositive();
+      assertThat(Objects.requireNonNull(manager.worker(A)).starts()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void whatGuestsUseIsNotTheWorkersOwnCpuTime() {
+    GuestLimits limits = GuestLimits.DEFAULT.withCpuTime(Duration.ofMillis(1500));
+    try (MultiRealmManager manager = manager()) {
+      manager.create(A, policy(Isolation.worker(), limits));
+      manager.deploy(A, guest(new Code().forever()));
+      long before = process(manager, A).ownCpuNanos();
+      assertThat(before).as("its start").isPositive();
+      assertThatThrownBy(() -> ask(manager, A)).satisfies(e -> assertCode(e, "GUEST_CPU"));
+      long used = usage(manager).cpuNanos();
+      assertThat(used).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(1500));
+      assertThat(process(manager, A).ownCpuNanos() - before).isLessThan(used / 2);
+      WorkerProcess process = process(manager, A);
+      process.recycle("has served");
+      awaitEnd(process);
+      assertThat(process.ownCpuNanos()).as("after its end").isGreaterThanOrEqualTo(before);
+    }
+  }
+
   private static void awaitEnd(WorkerProcess process) {
     long giveUp = System.nanoTime() + GENEROUS.toNanos();
     while (process.isAlive() && System.nanoTime() - giveUp < 0) {
@@ -390,7 +503,8 @@ final class WorkerContainmentTest extends SampleFixture {
       pid = process(manager, A).pid();
       // Names are gone while the memory is in use: no other process can open it.
       try (var files = Files.list(folder)) {
-        assertThat(files).isEmpty();
+        assertThat(files.map(file -> file.getFileName().toString()))
+            .containsExactly(WorkerFolder.LOCK);
       }
       manager.remove(A);
     }

@@ -18,7 +18,7 @@ public final class GrammarCache {
   private static final int PATIENCE_SECONDS = 10;
 
   private final int capacity;
-  private final long maxBytes;
+  private volatile long maxBytes;
   private final ReentrantLock lock = new ReentrantLock();
   private final ReentrantLock compiling = new ReentrantLock();
   private final LinkedHashMap<Key, Grammar> entries = new LinkedHashMap<>(16, 0.75f, true);
@@ -60,6 +60,12 @@ public final class GrammarCache {
     } finally {
       compiling.unlock();
     }
+  }
+
+  /// Keeps at most so many bytes from now on.
+  public void limit(long bytes) {
+    maxBytes = bytes;
+    shrink();
   }
 
   private void awaitTurn() {
