@@ -1,6 +1,7 @@
 package ai.realm.runtime;
 
 import java.lang.foreign.MemorySegment;
+import java.util.BitSet;
 import run.endive.runtime.ConstantEvaluators;
 import run.endive.runtime.Instance;
 import run.endive.runtime.Memory;
@@ -19,6 +20,9 @@ abstract class LinearMemory implements Memory, AutoCloseable {
 
   private final MemoryLimits limits;
   private DataSegment[] segments = new DataSegment[0];
+
+  /// Active segments, which count as dropped once they are written.
+  private final BitSet written = new BitSet();
 
   LinearMemory(MemoryLimits limits) {
     this.limits = limits;
@@ -85,21 +89,25 @@ abstract class LinearMemory implements Memory, AutoCloseable {
 
   @Override
   public final void initialize(Instance instance, DataSegment[] dataSegments, int memoryIndex) {
-    // The instance's own array, in which `data.drop` drops.
+    // The instance's own array, in which `data.drop` drops; it initializes its memories more than
+    // once, so that
+    // what is written here must stay in it.
     segments = dataSegments;
+    written.clear();
     for (int i = 0; i < segments.length; i++) {
       if (segments[i] instanceof ActiveDataSegment active && active.index() == memoryIndex) {
         long[] offset =
             ConstantEvaluators.computeConstantValue(instance, active.offsetInstructions());
         write((int) offset[0], active.data(), 0, active.data().length);
-        drop(i);
+        written.set(i);
       }
     }
   }
 
   @Override
   public final void initPassiveSegment(int segment, int to, int from, int size) {
-    write(to, segments[segment].data(), from, size);
+    DataSegment data = written.get(segment) ? PassiveDataSegment.EMPTY : segments[segment];
+    write(to, data.data(), from, size);
   }
 
   @Override
