@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -34,6 +35,15 @@ final class BenchCommandTest {
         .contains("| pp8 | F16 | ");
     assertThat(bench("-p", "8", "-n", "0", "-r", "1", "--kv", "q8_0", "--format", "json").out())
         .contains("\"run\": \"pp8\", \"kv\": \"Q8_0\"", "\"tokensPerSecond\": ", "\"java\": ");
+  }
+
+  @Test
+  void saysWhatBatchInvarianceCosts() {
+    String[] options = {"--backend", "vector", "-p", "8", "-n", "0", "-r", "1", "--no-limits"};
+    assertThat(bench(options).out()).doesNotContain("batch-invariant");
+    String[] invariant = Arrays.copyOf(options, options.length + 1);
+    invariant[options.length] = "--batch-invariant";
+    assertThat(bench(invariant).out()).contains("SLOW decode: batch-invariant");
   }
 
   @Test
