@@ -46,6 +46,8 @@ final class GuestThread implements AutoCloseable {
   ///
   /// @throws GuestTrapException `GUEST_DEADLINE`, `GUEST_CPU` or `CPU_RATE`
   <T> T run(Supplier<T> work, Call call, Quota quota) {
+    // Before the guest begins: limits that are lowered from then on are not the call's.
+    Quota.Rates rates = quota.rates();
     AtomicLong cpuAtEnd = new AtomicLong(-1);
     FutureTask<T> task =
         new FutureTask<>(() -> {
@@ -62,7 +64,7 @@ final class GuestThread implements AutoCloseable {
       cpuBefore = 0;
       present = new Runner(name, stackBytes, task, call);
     }
-    Watch watch = new Watch(present.thread, cpuBefore, call, quota.rates());
+    Watch watch = new Watch(present.thread, cpuBefore, call, rates);
     try {
       while (true) {
         try {
