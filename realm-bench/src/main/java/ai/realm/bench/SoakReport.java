@@ -41,7 +41,7 @@ record SoakReport(
       }
     });
     leftOver(found, "descriptors", SoakSample::descriptors);
-    leftOver(found, "threads " + after.threadNames(), SoakSample::threads);
+    leftOver(found, "threads, now " + ProcessState.ownThreads() + ",", SoakSample::threads);
     leftOver(found, "files", SoakSample::files);
     if (samples.size() >= LEAST_SAMPLES) {
       drifted(found, "live heap", SoakSample::heapBytes);

@@ -7,7 +7,6 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -18,7 +17,7 @@ import java.util.concurrent.TimeUnit;
 /// @param heapBytes live after a collection
 /// @param otherBytes what the JVM counts outside of the heap: classes, code
 /// @param residentBytes of the process, which has its whole heap resident from the begin
-/// @param threadNames of all but the JDK's own that wait for processes, which come and go
+/// @param threads all but the JDK's own that wait for processes, which come and go
 /// @param files folders of workers that no process works in any more, and halves of saved sequences
 /// @param worker the oldest worker
 record SoakSample(
@@ -27,7 +26,7 @@ record SoakSample(
     long otherBytes,
     long residentBytes,
     long descriptors,
-    List<String> threadNames,
+    long threads,
     long files,
     ProcessState.Child worker) {
   private static final Path MEMORY = Path.of("/dev/shm");
@@ -38,17 +37,9 @@ record SoakSample(
   /// What is allocated between two collections while nothing runs.
   private static final long STABLE_BYTES = 256 << 10;
 
-  SoakSample {
-    threadNames = List.copyOf(threadNames);
-  }
-
-  long threads() {
-    return threadNames.size();
-  }
-
   /// Whether a descriptor, thread or file is there that was not before.
   boolean holdsMoreThan(SoakSample before) {
-    return descriptors > before.descriptors || threads() > before.threads() || files > before.files;
+    return descriptors > before.descriptors || threads > before.threads || files > before.files;
   }
 
   /// Collects garbage and gives back what the allocator keeps, then looks.
@@ -65,7 +56,7 @@ record SoakSample(
           other.getUsed(),
           ProcessState.residentBytes(),
           ProcessState.descriptors(),
-          ProcessState.ownThreads(),
+          ProcessState.ownThreads().size(),
           abandonedFolders() + parts(saved),
           ProcessState.oldestChild());
     } catch (IOException e) {

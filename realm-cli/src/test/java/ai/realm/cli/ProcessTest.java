@@ -48,6 +48,8 @@ final class ProcessTest {
         "1",
         "-n",
         "480",
+        "--min-tokens",
+        "480",
         "--temperature",
         "3",
         "--seed",
