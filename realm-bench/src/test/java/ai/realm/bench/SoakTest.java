@@ -40,8 +40,7 @@ final class SoakTest {
   }
 
   private static SoakSample sample(int i, long heap, long resident, long descriptors) {
-    return new SoakSample(
-        i, heap, 0, resident, descriptors, List.of("main"), 0, ProcessState.Child.NONE);
+    return new SoakSample(i, heap, 0, resident, descriptors, 1, 0, ProcessState.Child.NONE);
   }
 
   private static List<String> verdict(double growth, long leftDescriptors, List<String> failures) {
