@@ -89,9 +89,8 @@ abstract class LinearMemory implements Memory, AutoCloseable {
 
   @Override
   public final void initialize(Instance instance, DataSegment[] dataSegments, int memoryIndex) {
-    // The instance's own array, in which `data.drop` drops; it initializes its memories more than
-    // once, so that
-    // what is written here must stay in it.
+    // The instance's own array, in which `data.drop` drops. It initializes its memories more than
+    // once: what is written here stays in it.
     segments = dataSegments;
     written.clear();
     for (int i = 0; i < segments.length; i++) {

@@ -279,8 +279,7 @@ final class VectorMatmul {
     long outAt = token * rowBytes + (long) first * Float.BYTES;
     boolean whole = rows == VectorKernel.PANEL_ROWS && (tokens == Panels.TOKENS || tokens == 4);
     if (!whole && col > 0) {
-      // Sums go on from what is there, as in whole tiles: they are the same whichever rows make a
-      // tile.
+      // Sums go on from what is there, as in whole tiles: the same whichever rows make a tile.
       for (int t = 0; t < tokens; t++) {
         long from = outAt + t * rowBytes;
         MemorySegment.copy(out, from, memory.tile, t * VectorKernel.PANEL_STRIDE, bytes(rows));
