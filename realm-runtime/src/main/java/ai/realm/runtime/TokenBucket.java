@@ -115,19 +115,21 @@ final class TokenBucket {
     }
   }
 
-  /// Takes what is there of `units` that were used of an older bucket.
+  /// Takes what is there of `units` that were used of an older bucket, here and of every newer one: however
+  /// many have followed meanwhile, so not by calling itself.
   private void drain(long units) {
-    TokenBucket newer;
+    for (TokenBucket from = this; from != null; from = from.drainOne(units)) {}
+  }
+
+  /// Returns the bucket that has gone on from this one without these units.
+  private @Nullable TokenBucket drainOne(long units) {
     lock.lock();
     try {
       refill();
       level = Math.max(Math.min(0, level), level - units);
-      newer = next;
+      return next;
     } finally {
       lock.unlock();
-    }
-    if (newer != null) {
-      newer.drain(units);
     }
   }
 

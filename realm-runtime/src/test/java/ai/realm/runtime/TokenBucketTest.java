@@ -7,7 +7,9 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -108,6 +110,33 @@ final class TokenBucketTest {
     TokenBucket again = now.withCapacity(Long.MAX_VALUE);
     assertThat(now.take(1_000)).isZero();
     assertThat(again.left()).isEqualTo(Long.MAX_VALUE);
+  }
+
+  /// A thread may be suspended between finding the newest bucket and taking of it, while limits change a
+  /// thousand times: what it took reaches the last one, on the small stack that a guest has.
+  @Test
+  void whatIsTakenReachesTheNewestHoweverManyFollowedMeanwhile() throws Exception {
+    AtomicReference<TokenBucket> newest = new AtomicReference<>();
+    AtomicBoolean armed = new AtomicBoolean();
+    // The clock is read while units are taken of the first bucket: there the others follow.
+    TokenBucket first =
+        new TokenBucket(
+            100,
+            TimeUnit.SECONDS,
+            () -> {
+              if (armed.compareAndSet(true, false)) {
+                for (int n = 0; n < 20_000; n++) {
+                  newest.set(newest.get().withCapacity(50));
+                }
+              }
+              return clock.get();
+            });
+    newest.set(first.withCapacity(50));
+    armed.set(true);
+    FutureTask<Long> take = new FutureTask<>(() -> first.take(30));
+    new Thread(null, take, "small stack", 128 << 10).start();
+    assertThat(take.get(60, TimeUnit.SECONDS)).isZero();
+    assertThat(newest.get().left()).isEqualTo(20);
   }
 
   /// While others take, buckets follow one another: not a unit more than the last one allows.
