@@ -194,7 +194,7 @@ final class CallFunctions {
       return tool.apply(text);
     } catch (LimitException | UncheckedIOException e) {
       throw e;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | StackOverflowError e) {
       if (e instanceof RealmException failed && failed.code().equals(TOOL_FAILED)) {
         // It says itself what was wrong.
         throw failed;

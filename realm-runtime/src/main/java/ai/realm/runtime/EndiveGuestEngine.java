@@ -165,7 +165,10 @@ final class EndiveGuestEngine implements GuestEngine {
           wanted.module(),
           wanted.name(),
           type,
-          (instance, arguments) -> new long[] {host.call(function, memory.get(), ints(arguments))});
+          (instance, arguments) -> {
+            HostStack.require(function.stackBytes());
+            return new long[] {host.call(function, memory.get(), ints(arguments))};
+          });
     }
 
     private static GuestFormatException refused(Import wanted, String reason) {
@@ -195,7 +198,7 @@ final class EndiveGuestEngine implements GuestEngine {
     } catch (WasmEngineException e) {
       throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage(), e);
     } catch (StackOverflowError e) {
-      throw new GuestTrapException("GUEST_TRAP", "guest: its calls nest too deep", e);
+      throw HostStack.exhausted(e);
     } catch (ArrayIndexOutOfBoundsException | NegativeArraySizeException | ClassCastException e) {
       // What the engine lets through instead of a trap of its own.
       throw new GuestTrapException("GUEST_TRAP", "guest: an access out of bounds", e);

@@ -85,6 +85,7 @@ final class FlatMemory extends LinearMemory {
   /// Lengthens the array where it is shorter than `end`, which lies in the memory.
   private void reach(long end) {
     if (end > bytes.length) {
+      HostStack.require(HostStack.MEMORY_BYTES);
       long wanted = Math.min(size, Math.max(end + PAGE_SIZE & -PAGE_SIZE, 2L * bytes.length));
       charge(wanted);
       try {
@@ -114,6 +115,7 @@ final class FlatMemory extends LinearMemory {
 
   @Override
   public int grow(int more) {
+    HostStack.require(HostStack.MEMORY_BYTES);
     int before = pages();
     long wanted = (long) before + more;
     if (more < 0 || wanted > maximumPages()) {

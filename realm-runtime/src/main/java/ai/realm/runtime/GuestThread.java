@@ -39,7 +39,7 @@ final class GuestThread implements AutoCloseable {
 
   GuestThread(String name, long stackBytes) {
     this.name = name;
-    this.stackBytes = stackBytes;
+    this.stackBytes = HostStack.beside(stackBytes);
   }
 
   /// Runs a call's `work` and waits for it; past a limit the guest is interrupted.
@@ -106,6 +106,9 @@ final class GuestThread implements AutoCloseable {
   private static RuntimeException failure(ExecutionException e) {
     if (e.getCause() instanceof RuntimeException failure) {
       return failure;
+    }
+    if (e.getCause() instanceof StackOverflowError) {
+      return HostStack.exhausted(e);
     }
     if (e.getCause() instanceof Error failure) {
       throw failure;

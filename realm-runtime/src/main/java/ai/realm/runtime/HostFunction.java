@@ -4,8 +4,9 @@ package ai.realm.runtime;
 ///
 /// @param name as guests import it
 /// @param parameters number of its i32 parameters
+/// @param stackBytes of the guest's stack that have to be left for it ([HostStack])
 /// @param body what it does; negative results are [Errno]s
-record HostFunction(String name, int parameters, Body body) {
+record HostFunction(String name, int parameters, int stackBytes, Body body) {
   /// What a host function does.
   @FunctionalInterface
   interface Body {

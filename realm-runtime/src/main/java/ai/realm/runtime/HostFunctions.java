@@ -39,17 +39,17 @@ final class HostFunctions {
     add("budget_left", 1, call::budgetLeft);
     add("kvs_get", 4, call::getValue);
     add("kvs_put", 4, call::putValue);
-    add("tool_call", 4, call::callTool);
+    addDeep("tool_call", 4, call::callTool);
     add("blob_read", 4, call::readBlob);
     add("blob_free", 1, call::freeBlob);
-    add("model_open", 2, model::openModel);
+    addDeep("model_open", 2, model::openModel);
     add("model_close", 1, model::closeModel);
     add("model_info", 3, model::modelInfo);
     add("tokenize", 6, model::tokenize);
     add("detokenize", 5, model::detokenize);
     add("token_bytes", 4, model::tokenBytes);
     add("token_flags", 2, model::tokenFlags);
-    add("chat_template", 5, model::chatTemplate);
+    addDeep("chat_template", 5, model::chatTemplate);
     add("kv_new", 1, sequence::newSequence);
     add("kv_fork", 1, sequence::forkSequence);
     add("kv_len", 1, sequence::sequenceLength);
@@ -58,7 +58,7 @@ final class HostFunctions {
     add("kv_free", 1, sequence::freeSequence);
     add("kv_save", 3, saved::save);
     add("kv_open", 3, saved::open);
-    add("grammar_compile", 3, grammar::compile);
+    addDeep("grammar_compile", 3, grammar::compile);
     add("grammar_free", 1, grammar::freeGrammar);
     add("matcher_new", 2, grammar::newMatcher);
     add("matcher_fork", 1, grammar::forkMatcher);
@@ -68,7 +68,7 @@ final class HostFunctions {
     add("matcher_forced_tokens", 3, grammar::forcedTokens);
     add("matcher_mask", 3, grammar::mask);
     add("matcher_free", 1, grammar::freeMatcher);
-    add("sampler_new", 3, grammar::newSampler);
+    addDeep("sampler_new", 3, grammar::newSampler);
     add("sampler_free", 1, grammar::freeSampler);
     add("logits_read", 4, sequence::readLogits);
     add("step", 2, steps::step);
@@ -83,7 +83,12 @@ final class HostFunctions {
   }
 
   private void add(String name, int parameters, HostFunction.Body body) {
-    functions.put(name, new HostFunction(name, parameters, body));
+    functions.put(name, new HostFunction(name, parameters, HostStack.CALL_BYTES, body));
+  }
+
+  /// What reads nested texts, or runs code that is not Realm's.
+  private void addDeep(String name, int parameters, HostFunction.Body body) {
+    functions.put(name, new HostFunction(name, parameters, HostStack.DEEP_BYTES, body));
   }
 
   /// The function of a name, or null.

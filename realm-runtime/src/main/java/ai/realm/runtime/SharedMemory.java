@@ -56,6 +56,8 @@ final class SharedMemory extends LinearMemory {
 
   @Override
   public int grow(int more) {
+    // The host is asked.
+    HostStack.require(HostStack.CALL_BYTES);
     int before = pages();
     long wanted = ((long) before + more) * PAGE_SIZE;
     if (more < 0

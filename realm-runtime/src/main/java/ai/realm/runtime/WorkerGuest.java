@@ -63,7 +63,8 @@ final class WorkerGuest {
   WorkerGuest(Opening opening, WorkerMain worker) {
     this.opening = opening;
     this.worker = worker;
-    this.thread = new Thread(null, this::run, "realm-guest-" + opening.id(), opening.stackBytes());
+    long stackBytes = HostStack.beside(opening.stackBytes());
+    this.thread = new Thread(null, this::run, "realm-guest-" + opening.id(), stackBytes);
     thread.setDaemon(true);
   }
 

@@ -64,7 +64,8 @@ final class WorkerMain {
     Map<String, Numbered> functions = new HashMap<>();
     int count = in.readInt();
     for (int i = 0; i < count; i++) {
-      HostFunction function = new HostFunction(in.readUTF(), in.readInt(), WorkerMain::elsewhere);
+      HostFunction function =
+          new HostFunction(in.readUTF(), in.readInt(), HostStack.CALL_BYTES, WorkerMain::elsewhere);
       functions.put(function.name(), new Numbered(i, function));
     }
     return functions;

@@ -129,7 +129,14 @@ final class AskingGuest {
     code.constant(base + ANSWER).constant(2).call(emit).drop();
     // What the host wrote is what it did: the sampled token and the tool's answer.
     code.constant(base + OUT).load().constant(base + ANSWER).load().raw(0x73);
-    module.memory(2, 2).function("run", 0, 4, code);
+    module.memory(2, 2);
+    int run = module.function("run", 0, 4, code);
+    // generate(n): run() from n calls within each other.
+    final int deep = run + 1;
+    Code within = new Code().get(0).raw(0x45, 0x04, 0x7f).call(run);
+    within.raw(0x05).get(0).constant(1).raw(0x6b).call(deep).raw(0x0b);
+    module.function("generate", 1, 0, within);
+    module.function("load_model", 0, 0, new Code().constant(0));
     return module.build();
   }
 }

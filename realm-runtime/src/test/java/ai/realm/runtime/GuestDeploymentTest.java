@@ -120,11 +120,13 @@ final class GuestDeploymentTest extends SampleFixture {
   @Test
   void interfaceOfACutModuleIsRefused() {
     byte[] whole = importing("realm_host", "step", 2);
-    GuestInterface.check(whole, name -> new HostFunction(name, 2, (memory, a) -> 0));
+    GuestInterface.check(
+        whole, name -> new HostFunction(name, 2, HostStack.CALL_BYTES, (memory, a) -> 0));
     for (int length = 0; length < whole.length; length++) {
       byte[] cut = Arrays.copyOf(whole, length);
       try {
-        GuestInterface.check(cut, name -> new HostFunction(name, 2, (memory, a) -> 0));
+        GuestInterface.check(
+            cut, name -> new HostFunction(name, 2, HostStack.CALL_BYTES, (memory, a) -> 0));
       } catch (GuestFormatException e) {
         assertThat(e.getMessage()).startsWith("guest");
       }

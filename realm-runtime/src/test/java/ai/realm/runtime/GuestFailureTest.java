@@ -241,8 +241,13 @@ final class GuestFailureTest extends SampleFixture {
     assertThat(isOpen()).isFalse();
   }
 
-  @Test
-  void toolThatFailsIsNotTheGuestsFault() {
+  private static int deep(int n) {
+    return deep(n + 1) + n;
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void toolThatFailsIsNotTheGuestsFault(boolean recurses) {
     WasmModuleBuilder module = new WasmModuleBuilder();
     int tool = module.importFunction("realm_host", "tool_call", 4);
     module.memory(1, 1);
@@ -254,6 +259,9 @@ final class GuestFailureTest extends SampleFixture {
             Map.of(
                 "t",
                 text -> {
+                  if (recurses) {
+                    return "" + deep(0);
+                  }
                   throw new IllegalArgumentException("the tool is broken");
                 }));
     ResourceLimits limits = ResourceLimits.builder().build();
