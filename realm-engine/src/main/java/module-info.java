@@ -2,6 +2,7 @@
 module ai.realm.engine {
   requires transitive ai.realm.core;
   requires transitive ai.realm.models;
+  requires java.management;
 
   exports ai.realm.engine;
   exports ai.realm.engine.grammar;

@@ -8,7 +8,7 @@ package ai.realm.engine.grammar;
 /// @param maxStates automaton states in all
 /// @param maxBytes of the compiled automaton; its machines take at most four times as much while it is
 ///     made
-/// @param maxMillis wall-clock time
+/// @param maxMillis CPU time; of a virtual thread, whose CPU time is not known, the time that passes
 public record GrammarLimits(
     int maxSourceChars, int maxDepth, int maxRules, int maxStates, long maxBytes, long maxMillis) {
   /// Every limit is positive, and depth at most 1,000.

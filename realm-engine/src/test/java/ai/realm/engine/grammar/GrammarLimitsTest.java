@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -171,5 +173,24 @@ final class GrammarLimitsTest {
     assertThat(g.states()).isLessThan(100);
     assertThat(g.accepts("\"" + "é".repeat(5000) + "\"")).isTrue();
     assertThat(g.accepts("\"" + "é".repeat(4999) + "\"")).isFalse();
+  }
+
+  /// A compilation that waits for a core has not used its time; where nobody knows what it has computed, the
+  /// time that passes counts.
+  @Test
+  void timeIsWhatTheThreadComputes() {
+    AtomicLong clock = new AtomicLong(11);
+    AtomicLong cpu = new AtomicLong(7);
+    Budget busy = new Budget(GrammarLimits.standard(), clock::get, cpu::get);
+    clock.addAndGet(TimeUnit.SECONDS.toNanos(60));
+    cpu.addAndGet(TimeUnit.SECONDS.toNanos(2));
+    busy.time();
+    cpu.incrementAndGet();
+    assertThatThrownBy(busy::time).hasMessageContaining("within 2000 ms");
+    Budget unknown = new Budget(GrammarLimits.standard(), clock::get, () -> -1);
+    clock.addAndGet(TimeUnit.SECONDS.toNanos(2));
+    unknown.time();
+    clock.incrementAndGet();
+    assertThatThrownBy(unknown::time).hasMessageContaining("within 2000 ms");
   }
 }
