@@ -21,6 +21,11 @@ public final class EngineTenant {
   /// What choosing a token of it takes on the engine's thread, a moving mean.
   double sampleNanos;
 
+  /// Of what waited when the step was planned, what has one row left and what has more.
+  int singles;
+
+  int prompts;
+
   /// The step, by number, in which its prompts found no room.
   long heldInPlan;
 

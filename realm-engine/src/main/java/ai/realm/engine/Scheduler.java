@@ -95,6 +95,10 @@ final class Scheduler {
 
   private int decodeRows;
   private long plan;
+
+  /// When the step was planned.
+  private long plannedNanos;
+
   private int promptRows;
 
   /// Sequences that decode as one row, of the step before too where this one has none.
@@ -180,6 +184,7 @@ final class Scheduler {
   /// Fills the batch; leaves it empty when nothing can run.
   void plan(Batch batch) {
     plan++;
+    plannedNanos = nanoClock.getAsLong();
     batch.clear();
     planned.clear();
     blocked.clear();
@@ -226,10 +231,13 @@ final class Scheduler {
   private int countSingles() {
     int found = 0;
     for (int t = 0; t < tenants.size(); t++) {
-      ArrayList<StepRequest> waiting = tenants.get(t).waiting;
-      for (int i = 0; i < waiting.size(); i++) {
-        found += isSingle(waiting.get(i)) ? 1 : 0;
+      EngineTenant tenant = tenants.get(t);
+      tenant.singles = 0;
+      for (int i = 0; i < tenant.waiting.size(); i++) {
+        tenant.singles += isSingle(tenant.waiting.get(i)) ? 1 : 0;
       }
+      tenant.prompts = tenant.waiting.size() - tenant.singles;
+      found += tenant.singles;
     }
     return found;
   }
@@ -246,12 +254,8 @@ final class Scheduler {
     }
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant tenant = tenants.get(t);
-      if (isInLevel(tenant) && goesBefore(prompt.sequence().tenant, tenant)) {
-        for (int i = 0; i < tenant.waiting.size(); i++) {
-          if (isSingle(tenant.waiting.get(i))) {
-            return (int) Math.max(1, config.maxSequences() * PLACES_FOR_PROMPTS);
-          }
-        }
+      if (tenant.singles > 0 && isInLevel(tenant) && goesBefore(prompt.sequence().tenant, tenant)) {
+        return (int) Math.max(1, config.maxSequences() * PLACES_FOR_PROMPTS);
       }
     }
     return 0;
@@ -337,13 +341,12 @@ final class Scheduler {
   /// alone takes, by their weights. So a step that a stranger's only stream waits for takes half as long again, if this tenant
   /// has a hundred, which still have its share of the machine; and all of it while such strangers have nothing to do.
   private int decodesBesideOthers(EngineTenant tenant) {
-    long now = nanoClock.getAsLong();
     int most = config.maxRows();
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant other = tenants.get(t);
       if (other.virtualTime < tenant.virtualTime
           && other.share().priority().compareTo(tenant.share().priority()) >= 0
-          && (decodesNow(other, now) || hasPrompts(other))) {
+          && (other.prompts > 0 || decodesNow(other))) {
         int rows = Math.max(1, Math.max(other.decodeRows, other.decodeRowsBefore));
         double part = tenant.share().weight() / other.share().weight();
         double time = STRETCH * part * cost.of(rows);
@@ -354,22 +357,13 @@ final class Scheduler {
     return most;
   }
 
-  private static boolean hasPrompts(EngineTenant tenant) {
-    for (int i = 0; i < tenant.waiting.size(); i++) {
-      if (!isSingle(tenant.waiting.get(i))) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   /// Whether sequences of a tenant decode in this step, or did a moment ago: between a token and the step after
   /// it lies what the caller makes of it.
-  private boolean decodesNow(EngineTenant tenant, long now) {
+  private boolean decodesNow(EngineTenant tenant) {
     return tenant.decodedInPlan == plan
         || (tenant.sequences > 0
             && tenant.outputs > 0
-            && now - tenant.lastOutputNanos < MOMENT_NANOS + decodeNanos());
+            && plannedNanos - tenant.lastOutputNanos < MOMENT_NANOS + decodeNanos());
   }
 
   /// Who decodes beside a tenant's prompts, seen from it.
@@ -383,14 +377,13 @@ final class Scheduler {
 
   /// Whether sequences of other tenants decode. Those of a lower priority do not count.
   private Beside decodesBeside(EngineTenant tenant) {
-    long now = nanoClock.getAsLong();
     Beside found = Beside.NOBODY;
     for (int t = 0; t < tenants.size(); t++) {
       EngineTenant other = tenants.get(t);
       if (other == tenant || other.share().priority().compareTo(tenant.share().priority()) < 0) {
         continue;
       }
-      if (decodesNow(other, now)) {
+      if (decodesNow(other)) {
         if (other.virtualTime >= tenant.virtualTime) {
           return Beside.AHEAD;
         }
