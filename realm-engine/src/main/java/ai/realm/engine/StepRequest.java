@@ -253,6 +253,26 @@ public final class StepRequest {
     }
   }
 
+  /// Waits until the request has ended, `untilNanos` ([System#nanoTime]) is past or the thread is
+  /// interrupted, which it stays. The request goes on.
+  ///
+  /// @return whether it has ended, or was never submitted
+  public boolean awaitUntil(long untilNanos) {
+    waiter = Thread.currentThread();
+    try {
+      while (state == State.QUEUED) {
+        long left = untilNanos - System.nanoTime();
+        if (left <= 0 || Thread.currentThread().isInterrupted()) {
+          return false;
+        }
+        LockSupport.parkNanos(this, left);
+      }
+      return true;
+    } finally {
+      waiter = null;
+    }
+  }
+
   Sequence sequence() {
     Sequence s = sequence;
     if (s == null) {

@@ -7,7 +7,6 @@ import ai.realm.error.RealmException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// The host functions `step`, `step_submit` and `step_wait`: they read the guest's requests, let the
@@ -15,9 +14,6 @@ import org.jspecify.annotations.Nullable;
 /// nothing that lasts.
 final class Steps {
   private static final int MAX_REQUESTS = 64;
-
-  /// How long a look at a ticket waits before the next.
-  private static final long LOOK_NANOS = 100_000;
 
   private final GuestState state;
   private final List<StepRequest> submitted = new ArrayList<>();
@@ -72,10 +68,11 @@ final class Steps {
         if (call.isPastDeadline()) {
           throw pastDeadline();
         }
-        if (System.nanoTime() - until >= 0) {
+        long now = System.nanoTime();
+        if (now - until >= 0) {
           return Errno.EAGAIN;
         }
-        LockSupport.parkNanos(LOOK_NANOS);
+        ticket.await(now + Math.min(until - now, call.deadlineNanos() - now));
       }
     } finally {
       call.countWait(System.nanoTime() - started);
@@ -267,6 +264,15 @@ final class Steps {
         }
       }
       return true;
+    }
+
+    /// Waits until all have ended or that is past, or for an interrupt.
+    void await(long untilNanos) {
+      for (StepRow row : rows) {
+        if (row != null && !row.sequence.request.awaitUntil(untilNanos)) {
+          return;
+        }
+      }
     }
 
     /// Gives the steps up.

@@ -120,7 +120,21 @@ final class HostCodeInterruptTest extends SampleFixture {
               // A machine that is busy may be late to notice that the guest has stopped.
               e -> assertThat(e.code()).isIn("GUEST_DEADLINE", "GUEST_STUCK"));
       awaitEndOfGuests();
-      assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
+      assertThat(rest(runtime)).isEqualTo(7);
+    }
+  }
+
+  /// What the next call answers, on a machine that may be too busy for the deadline of any.
+  private static long rest(RealmRuntime runtime) {
+    long giveUp = System.nanoTime() + HANG.toNanos();
+    while (true) {
+      try {
+        return runtime.callFunction("rest").value();
+      } catch (GuestTrapException e) {
+        if (!e.code().equals("GUEST_DEADLINE") || System.nanoTime() - giveUp > 0) {
+          throw e;
+        }
+      }
     }
   }
 
