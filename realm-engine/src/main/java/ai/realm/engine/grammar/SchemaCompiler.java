@@ -40,6 +40,9 @@ final class SchemaCompiler {
   private final Map<Object, Expr> known = new HashMap<>();
   private int depth;
 
+  /// References that are being followed, each to what the one before points at or within it.
+  private int references;
+
   private SchemaCompiler(Object root, Budget budget) {
     this.reader = new SchemaReader(root, budget);
     this.logic = new SchemaLogic(reader, budget);
@@ -84,9 +87,13 @@ final class SchemaCompiler {
     known.put(key, ref);
     Object target =
         map.containsKey("$ref") && key instanceof String pointer ? reader.resolve(pointer) : schema;
-    rules.define(
-        rule,
-        target == schema ? shape(reader.read(schema, place)) : schema(target, place + "/$ref"));
+    if (target == schema) {
+      rules.define(rule, shape(reader.read(schema, place)));
+    } else {
+      rules.budget().depth(++references);
+      rules.define(rule, schema(target, place + "/$ref"));
+      references--;
+    }
     return ref;
   }
 

@@ -41,6 +41,14 @@ final class GrammarLimitsTest {
             Grammar.Kind.JSON_SCHEMA,
             "{\"$defs\":{\"a\":{\"allOf\":[{\"$ref\":\"#/$defs/a\"}]}},\"$ref\":\"#/$defs/a\"}"),
         new Bomb(
+            "references",
+            Grammar.Kind.JSON_SCHEMA,
+            "{\"$defs\":{"
+                + IntStream.range(0, 5000)
+                    .mapToObj(i -> "\"a%d\":{\"$ref\":\"#/$defs/a%d\"},".formatted(i, i + 1))
+                    .collect(Collectors.joining())
+                + "\"a5000\":{}},\"$ref\":\"#/$defs/a0\"}"),
+        new Bomb(
             "alternatives",
             Grammar.Kind.JSON_SCHEMA,
             "{\"allOf\":["
