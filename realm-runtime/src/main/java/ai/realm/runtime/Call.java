@@ -20,6 +20,9 @@ final class Call {
   /// Text, tokens and events of one call: the host keeps the text until the call ends.
   static final int MAX_OUTPUT = 16 << 20;
 
+  /// What each token, event and line of log counts besides its bytes, as there may be none.
+  static final int RECORD_BYTES = 16;
+
   private final List<byte[]> arguments;
   private final GuestOutput output;
   private final Quota quota;
@@ -137,8 +140,9 @@ final class Call {
 
   void emit(String piece) {
     if (!piece.isEmpty()) {
-      takeOutput(piece.length());
-      if (!text.append(piece)) {
+      byte[] utf8 = piece.getBytes(StandardCharsets.UTF_8);
+      takeOutput(utf8.length);
+      if (!text.append(utf8)) {
         LimitException refusal = hostMemory.refusal();
         throw new GuestTrapException(refusal.code(), String.valueOf(refusal.getMessage()));
       }
@@ -147,12 +151,12 @@ final class Call {
   }
 
   void emitToken(int token) {
-    takeOutput(Integer.BYTES);
+    takeOutput(RECORD_BYTES);
     output.token(token);
   }
 
   void emitEvent(int kind, byte[] data) {
-    takeOutput(data.length);
+    takeOutput(RECORD_BYTES + data.length);
     output.event(kind, data);
   }
 
@@ -170,8 +174,8 @@ final class Call {
   /// @param length of the whole line
   boolean log(int level, byte[] utf8, int length) {
     meter.logBytes.add(length);
-    int most = Math.min(LOG_LINE, logLeft);
-    if (most == 0) {
+    int most = Math.min(LOG_LINE, logLeft - RECORD_BYTES);
+    if (most < 0 || most == 0 && length > 0) {
       if (refusal == null) {
         // A guest that logs what refused it must not hide that.
         exceeded("LOG_LIMIT", "at most " + logBytes + " bytes of log a call");
@@ -179,7 +183,7 @@ final class Call {
       return false;
     }
     int kept = Math.min(utf8.length, most);
-    logLeft -= kept;
+    logLeft -= RECORD_BYTES + kept;
     StringBuilder line = new StringBuilder(kept);
     new String(utf8, 0, kept, StandardCharsets.UTF_8)
         .codePoints()

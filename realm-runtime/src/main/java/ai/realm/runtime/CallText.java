@@ -29,17 +29,16 @@ final class CallText implements AutoCloseable {
   }
 
   /// Appends a piece; false where the realm's host memory is used up, or the call has ended.
-  boolean append(String piece) {
-    byte[] utf8 = piece.getBytes(StandardCharsets.UTF_8);
+  boolean append(byte[] utf8) {
     lock.lock();
     try {
-      return !closed && append(utf8);
+      return !closed && keep(utf8);
     } finally {
       lock.unlock();
     }
   }
 
-  private boolean append(byte[] utf8) {
+  private boolean keep(byte[] utf8) {
     int at = 0;
     while (at < utf8.length) {
       if (used == block.length && !grow()) {

@@ -11,7 +11,7 @@ import java.time.Duration;
 /// @param maxModuleBytes size of the WebAssembly module
 /// @param maxHandles open models, sequences, tickets and blobs together: `EDQUOT`, `HANDLE_LIMIT`
 /// @param stackBytes stack of the guest's thread: `GUEST_TRAP`
-/// @param logBytes of one call; what is more is dropped: `EDQUOT`, `LOG_LIMIT`
+/// @param logBytes of one call, each line 16 more than it has; what is more is dropped: `EDQUOT`, `LOG_LIMIT`
 public record GuestLimits(
     long maxMemoryBytes,
     Duration deadline,

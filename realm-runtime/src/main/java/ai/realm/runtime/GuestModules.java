@@ -44,28 +44,53 @@ final class GuestModules {
   ///
   /// @throws GuestFormatException when it cannot be one
   /// @throws LimitException `COMPILER_BUSY` when others' guests keep the compiler for too long
+  /// @throws GuestTrapException `GUEST_CANCELLED` when interrupted
   Guest get(byte[] wasm, GuestLimits limits) {
     checkSize(wasm, limits);
     String digest = Sha256.hex(wasm);
     FutureTask<Guest> mine =
         new FutureTask<>(() -> new Guest(digest, compile(engine, wasm.clone(), limits)));
     FutureTask<Guest> task = remember(digest, new Kept(mine, wasm.length));
-    // Runs once, whoever comes first; others wait for it.
-    task.run();
     try {
-      return task.get(COMPILE_SECONDS, TimeUnit.SECONDS);
-    } catch (ExecutionException e) {
-      forget(digest);
-      if (e.getCause() instanceof RuntimeException failure) {
-        throw failure;
+      try {
+        return finished(task);
+      } catch (ExecutionException e) {
+        forget(digest, task);
+        if (task == mine) {
+          throw e;
+        }
+        // Another's: it was interrupted, or has other limits.
+        remember(digest, new Kept(mine, wasm.length));
+        return finished(mine);
       }
-      throw new IllegalStateException("compiling a guest failed", e.getCause());
+    } catch (ExecutionException e) {
+      forget(digest, mine);
+      throw failure(e);
     } catch (TimeoutException e) {
       throw busy();
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while a guest was compiled", e);
+      throw interrupted(e);
     }
+  }
+
+  /// Runs once, whoever comes first; others wait for it.
+  private static Guest finished(FutureTask<Guest> task)
+      throws ExecutionException, TimeoutException, InterruptedException {
+    task.run();
+    return task.get(COMPILE_SECONDS, TimeUnit.SECONDS);
+  }
+
+  private static RuntimeException failure(ExecutionException e) {
+    return switch (e.getCause()) {
+      case RuntimeException failure -> failure;
+      case InterruptedException interrupt -> interrupted(interrupt);
+      case null, default -> new IllegalStateException("compiling a guest failed", e.getCause());
+    };
+  }
+
+  private static GuestTrapException interrupted(InterruptedException e) {
+    Thread.currentThread().interrupt();
+    return new GuestTrapException("GUEST_CANCELLED", "guest: interrupted while it was compiled", e);
   }
 
   /// The same where another engine than this one's runs it, which keeps what it compiles itself.
@@ -74,8 +99,7 @@ final class GuestModules {
     try {
       return new Guest(Sha256.hex(wasm), compile(other, wasm.clone(), limits));
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while a guest was compiled", e);
+      throw interrupted(e);
     }
   }
 
@@ -126,11 +150,14 @@ final class GuestModules {
     }
   }
 
-  private void forget(String digest) {
+  private void forget(String digest, FutureTask<Guest> failed) {
     lock.lock();
     try {
-      Kept gone = compiled.remove(digest);
-      keptBytes -= gone == null ? 0 : gone.bytes();
+      Kept present = compiled.get(digest);
+      if (present != null && present.guest() == failed) {
+        compiled.remove(digest);
+        keptBytes -= present.bytes();
+      }
     } finally {
       lock.unlock();
     }

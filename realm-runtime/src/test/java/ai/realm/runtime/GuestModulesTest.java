@@ -11,10 +11,18 @@ import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import run.endive.wasm.types.FunctionBody;
 
 /// What is kept of guests once they are compiled.
+@Timeout(120)
 final class GuestModulesTest {
   /// Parsed instructions of this guest were 3 MiB of heap, for as long as it was kept.
   @Test
@@ -72,6 +80,65 @@ final class GuestModulesTest {
     int compilations = modules.compilations();
     modules.get(DefaultGuest.bytes(), GuestLimits.DEFAULT);
     assertThat(modules.compilations()).isEqualTo(compilations);
+  }
+
+  /// Two bring the same bytes at once: what becomes of the first says nothing to the second.
+  @ParameterizedTest
+  @ValueSource(strings = {"it is interrupted", "its limits are smaller"})
+  void whoWaitsForAnothersCompilationHasItsOwnWhereThatFails(String failure) throws Exception {
+    boolean interrupted = failure.equals("it is interrupted");
+    CountDownLatch loading = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    AtomicInteger loads = new AtomicInteger();
+    EndiveGuestEngine engine = new EndiveGuestEngine();
+    GuestModules modules =
+        new GuestModules((wasm, limits) -> {
+          if (loads.incrementAndGet() == 1) {
+            loading.countDown();
+            try {
+              go.await();
+            } catch (InterruptedException e) {
+              throw new GuestTrapException("GUEST_CANCELLED", "interrupted", e);
+            }
+            throw new GuestFormatException("too large for the first");
+          }
+          return engine.load(wasm, limits);
+        });
+    byte[] wasm = large(1000, 1);
+    FutureTask<GuestModules.Guest> first =
+        new FutureTask<>(() -> modules.get(wasm, GuestLimits.DEFAULT));
+    Thread firstThread = new Thread(first);
+    firstThread.start();
+    loading.await();
+    FutureTask<GuestModules.Guest> second =
+        new FutureTask<>(() -> modules.get(wasm.clone(), GuestLimits.DEFAULT));
+    Thread secondThread = new Thread(second);
+    secondThread.start();
+    while (secondThread.getState() != Thread.State.TIMED_WAITING) {
+      Thread.onSpinWait();
+    }
+    if (interrupted) {
+      firstThread.interrupt();
+    } else {
+      go.countDown();
+    }
+    assertThat(second.get(60, TimeUnit.SECONDS).module()).isNotNull();
+    assertThatThrownBy(() -> first.get(60, TimeUnit.SECONDS))
+        .hasCauseInstanceOf(interrupted ? GuestTrapException.class : GuestFormatException.class);
+    assertThat(modules.get(wasm, GuestLimits.DEFAULT)).isSameAs(second.get());
+    assertThat(loads).hasValue(2);
+  }
+
+  /// Who is interrupted while others' guests keep the compiler.
+  @Test
+  void whoIsInterruptedIsToldSo() {
+    GuestModules modules = new GuestModules(new EndiveGuestEngine());
+    Thread.currentThread().interrupt();
+    assertThatThrownBy(() -> modules.get(large(1000, 1), GuestLimits.DEFAULT))
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("GUEST_CANCELLED"));
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(modules.get(large(1000, 1), GuestLimits.DEFAULT).module()).isNotNull();
   }
 
   /// A guest with a custom section of that many bytes.

@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// W13: what a guest hands to its caller is bounded, whatever it is.
@@ -33,24 +33,24 @@ final class HostileFloodTest extends SampleFixture {
 
     @Override
     public void token(int id) {
-      bytes += Integer.BYTES;
+      bytes += Call.RECORD_BYTES;
     }
 
     @Override
     public void event(int kind, byte[] data) {
-      bytes += data.length;
+      bytes += Call.RECORD_BYTES + data.length;
     }
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"emit_event", "emit_token"})
-  void floodOfOutputIsStopped(String name) {
+  @CsvSource({"emit_event, 60000", "emit_event, 0", "emit_token, 0"})
+  void floodOfOutputIsStopped(String name, int length) {
     WasmModuleBuilder module = new WasmModuleBuilder();
     int emit = module.importFunction("realm_host", name, name.equals("emit_event") ? 3 : 1);
     module.memory(1, 1);
     Code arguments =
         name.equals("emit_event")
-            ? new Code().constant(1).constant(0).constant(60_000)
+            ? new Code().constant(1).constant(0).constant(length)
             : new Code().constant(1);
     module.function(
         "flood",
@@ -68,22 +68,25 @@ final class HostileFloodTest extends SampleFixture {
       assertThatThrownBy(() -> runtime.callFunction("flood", output))
           .isInstanceOfSatisfying(
               GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("OUTPUT_LIMIT"));
-      assertThat(output.bytes).isBetween(Call.MAX_OUTPUT - 60_000L, (long) Call.MAX_OUTPUT);
+      assertThat(output.bytes)
+          .isBetween((long) Call.MAX_OUTPUT - Call.RECORD_BYTES - length, (long) Call.MAX_OUTPUT);
     }
   }
 
   /// A call that has logged enough is told so, and goes on.
-  @Test
-  void floodOfLogsIsRefused() {
+  @ParameterizedTest
+  @ValueSource(ints = {0, 100})
+  void floodOfLogsIsRefused(int length) {
     WasmModuleBuilder module = new WasmModuleBuilder();
     int log = module.importFunction("realm_host", "log", 3);
     module.memory(1, 1);
-    Code line = new Code().constant(1).constant(0).constant(100).call(log);
+    Code line = new Code().constant(1).constant(0).constant(length).call(log);
     // The number of lines until one is refused; then the refusal of the next.
     Code flood = new Code().raw(0x03, 0x40).append(line).raw(0x45, 0x04, 0x40);
     flood.get(0).constant(1).raw(0x6a).set(0).raw(0x0c, 1, 0x0b, 0x0b).get(0);
     module.function("flood", 0, 1, flood);
     module.function("again", 0, 0, new Code().append(line).drop().append(line));
+    int counted = length + Call.RECORD_BYTES;
     long[] lines = new long[1];
     GuestOutput output =
         new GuestOutput() {
@@ -95,12 +98,14 @@ final class HostileFloodTest extends SampleFixture {
             lines[0]++;
           }
         };
-    try (RealmRuntime runtime = runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(1000))) {
+    try (RealmRuntime runtime =
+        runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(10 * counted))) {
       assertThat(runtime.callFunction("flood", output).value()).isEqualTo(10);
       assertThat(lines[0]).isEqualTo(10);
       assertThat(runtime.callFunction("again", output).value()).isZero();
     }
-    try (RealmRuntime runtime = runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(100))) {
+    try (RealmRuntime runtime =
+        runtime(module.build(), GuestLimits.DEFAULT.withLogBytes(counted))) {
       assertThatThrownBy(() -> runtime.callFunction("again", output))
           .isInstanceOfSatisfying(
               LimitException.class, e -> assertThat(e.code()).isEqualTo("LOG_LIMIT"));

@@ -342,7 +342,7 @@ final class HostileGuestTest extends SampleFixture {
       assertThat(runtime.callFunction("say", output, ansi).value()).isZero();
       assertThat(lines).containsExactly("1 fine\ufffd2026 FORGED\ufffd[31m");
       assertThat(runtime.callFunction("say", output, "x".repeat(50_000)).value()).isZero();
-      assertThat(lines.getLast()).hasSize(2 + 100);
+      assertThat(lines.getLast()).hasSize(2 + 100 - Call.RECORD_BYTES);
       assertThat(runtime.usage().logBytes()).isEqualTo(50_000 + ansi.length());
     }
   }

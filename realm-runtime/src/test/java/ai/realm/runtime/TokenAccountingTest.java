@@ -160,7 +160,7 @@ final class TokenAccountingTest extends SampleFixture {
   void theCallerLearnsWhichLimitAGuestMet() {
     GuestLimits quiet =
         new GuestLimits(
-            1 << 20, Duration.ofMinutes(1), Duration.ofMinutes(1), 1 << 20, 4, 1 << 18, 10);
+            1 << 20, Duration.ofMinutes(1), Duration.ofMinutes(1), 1 << 20, 4, 1 << 18, 26);
     CallerRealms.Tenant tenant =
         realms.tenant("a", ResourceLimits.builder().guest(quiet).storeBytes(100).build());
     HostCaller guest = tenant.guest;
