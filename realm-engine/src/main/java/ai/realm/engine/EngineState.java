@@ -180,10 +180,10 @@ final class EngineState {
       throw admission.kvLimit(s.tenant, s.maxKvBlocks(), "this fork", held);
     }
     Sequence copy = newSequence(calls, s.tenant, s.adapter, s.opened);
-    copy.tokens = Arrays.copyOf(s.tokens, s.tokens.length);
+    copy.tokens = Arrays.copyOf(s.tokens, s.length);
     copy.length = s.length;
     copy.cached = s.cached;
-    copy.history = s.history.fork();
+    copy.history = s.history.fork(s.length);
     for (int i = 0; i < s.blockCount; i++) {
       pool.retain(s.blocks[i]);
       copy.addBlock(s.blocks[i]);
@@ -255,6 +255,7 @@ final class EngineState {
     }
     s.length = newLength;
     s.history.truncate(newLength);
+    s.shrinkTokens();
     trim(s);
   }
 

@@ -26,6 +26,15 @@ public final class EngineTenant {
 
   int prompts;
 
+  /// In `waiting`, the first request of each kind that the plan may take: those before it are in the batch, found no
+  /// blocks, or are of the other kind.
+  int nextSingle;
+
+  int nextPrompt;
+
+  /// Prompts without any blocks that found none in the plan.
+  int emptyHanded;
+
   /// The step, by number, in which its prompts found no room.
   long heldInPlan;
 

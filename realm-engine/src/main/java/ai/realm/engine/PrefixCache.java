@@ -28,6 +28,7 @@ final class PrefixCache {
   /// blocks; −1 since the cache has changed.
   private long releasesSeen = -1;
 
+  private long pass;
   private long looked;
 
   PrefixCache(BlockPool pool, int blockSize) {
@@ -59,6 +60,9 @@ final class PrefixCache {
     final Map<BlockTokens, Node> children = new HashMap<>();
     Node older = this;
     Node newer = this;
+
+    /// The last eviction that moved it back.
+    long pass;
 
     Node(@Nullable Node parent, BlockTokens tokens, int block) {
       this.parent = parent;
@@ -140,22 +144,41 @@ final class PrefixCache {
   }
 
   /// Frees the least recently used block that no longer prefix leads through and that nobody else has. Returns
-  /// false when there is none. What others have counts as used: to let go of it would free nothing.
+  /// false when there is none. What others have counts as used: to let go of it would free nothing. Each node is
+  /// looked at once at the most.
   boolean evictOne() {
     if (releasesSeen == pool.releases()) {
       return false;
     }
-    for (int left = nodes; left > 0; left--) {
-      looked++;
-      Node oldest = ends.newer;
+    pass++;
+    Node oldest = ends.newer;
+    while (oldest != ends && oldest.pass != pass) {
       if (!pool.isShared(oldest.block)) {
+        looked++;
         remove(oldest);
         return true;
       }
-      use(oldest);
+      moveBack(oldest);
+      oldest = ends.newer;
     }
     releasesSeen = pool.releases();
     return false;
+  }
+
+  /// Moves a node and those above it behind all that this pass has not looked at: to the end, or before the first
+  /// one above it that was moved already.
+  private void moveBack(Node leaf) {
+    Node moved = leaf;
+    while (moved.parent != null && moved.pass != pass) {
+      moved = moved.parent;
+    }
+    Node next = moved.parent == null ? ends : moved;
+    for (Node n = leaf; n != moved && n != null; n = n.parent) {
+      n.unlink();
+      n.linkBefore(next);
+      n.pass = pass;
+      looked++;
+    }
   }
 
   /// Lets go of a block that others have too, so that one of them may be alone with it. Returns false when the cache

@@ -82,6 +82,10 @@ final class Scheduler {
 
   private static final int FEW_ROWS = 2;
 
+  /// Prompts of a tenant, of those that have no blocks, that are told in a plan that there are none: each costs a look
+  /// at all sequences.
+  private static final int MOST_EMPTY_HANDED = 8;
+
   private final EngineConfig config;
   private final List<EngineTenant> tenants;
   private final List<Sequence> sequences;
@@ -120,9 +124,6 @@ final class Scheduler {
 
   /// Requests of the step being planned, in batch order.
   final ArrayList<StepRequest> planned = new ArrayList<>();
-
-  /// Requests that found no blocks in this step.
-  private final ArrayList<StepRequest> blocked = new ArrayList<>();
 
   Scheduler(
       EngineConfig config,
@@ -187,7 +188,6 @@ final class Scheduler {
     plannedNanos = nanoClock.getAsLong();
     batch.clear();
     planned.clear();
-    blocked.clear();
     decodeRows = 0;
     rank();
     clock.advance();
@@ -237,6 +237,9 @@ final class Scheduler {
         tenant.singles += isSingle(tenant.waiting.get(i)) ? 1 : 0;
       }
       tenant.prompts = tenant.waiting.size() - tenant.singles;
+      tenant.nextSingle = 0;
+      tenant.nextPrompt = 0;
+      tenant.emptyHanded = 0;
       found += tenant.singles;
     }
     return found;
@@ -449,11 +452,13 @@ final class Scheduler {
         continue;
       }
       next.sequence().inBatch = true;
+      boolean empty = next.sequence().blockCount == 0;
       if (!add(batch, next, room)) {
         // No blocks for it in this step: it stays queued, others may still fit.
         next.sequence().inBatch = false;
         next.sequence().lastUsedNanos = nanoClock.getAsLong();
-        blocked.add(next);
+        next.blockedInPlan = plan;
+        next.sequence().tenant.emptyHanded += !decode && empty ? 1 : 0;
       } else if (batch.sequences() == 1 && !decode && maxRows < config.maxRows()) {
         // In company, the first prompt's step is at most twice as long for what others add to it.
         maxRows = Math.min(maxRows, Math.max(LEAST_SHARED_CHUNK, 2 * batch.rows()));
@@ -473,15 +478,34 @@ final class Scheduler {
       if (best != null && !goesBefore(tenant, best.sequence().tenant)) {
         continue;
       }
-      for (int i = 0; i < tenant.waiting.size(); i++) {
-        StepRequest r = tenant.waiting.get(i);
-        if (!r.sequence().inBatch && isSingle(r) == decode && !blocked.contains(r)) {
-          best = r;
-          break;
-        }
-      }
+      StepRequest first = first(tenant, decode);
+      best = first == null ? best : first;
     }
     return best;
+  }
+
+  /// A tenant's first request of a kind that this plan may still take.
+  private @Nullable StepRequest first(EngineTenant tenant, boolean decode) {
+    int i = decode ? tenant.nextSingle : tenant.nextPrompt;
+    while (i < tenant.waiting.size() && !mayTake(tenant.waiting.get(i), decode)) {
+      i++;
+    }
+    if (decode) {
+      tenant.nextSingle = i;
+    } else {
+      tenant.nextPrompt = i;
+    }
+    return i < tenant.waiting.size() ? tenant.waiting.get(i) : null;
+  }
+
+  /// A thousand prompts that have nothing yet need not all be told that there is nothing for them: those that have
+  /// blocks are always tried, as others may wait for these.
+  private boolean mayTake(StepRequest r, boolean decode) {
+    Sequence s = r.sequence();
+    return !s.inBatch
+        && isSingle(r) == decode
+        && r.blockedInPlan != plan
+        && (decode || s.blockCount > 0 || s.tenant.emptyHanded < MOST_EMPTY_HANDED);
   }
 
   /// Whether one row of it is left, as when a sequence decodes.

@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// The engine may take the blocks of a sequence that is not stepping when it runs out of blocks; the
 /// next step then computes the tokens again. That costs time, never correctness.
 public final class Sequence implements AutoCloseable {
+  private static final int LEAST_TOKENS = 64;
+
   private final SequenceCalls calls;
   final EngineTenant tenant;
 
@@ -26,7 +28,7 @@ public final class Sequence implements AutoCloseable {
   final TenantShare opened;
 
   /// History, and during a step the tokens being added.
-  int[] tokens = new int[64];
+  int[] tokens = new int[LEAST_TOKENS];
 
   int length;
 
@@ -111,6 +113,14 @@ public final class Sequence implements AutoCloseable {
     }
     System.arraycopy(ids, 0, tokens, length, count);
     history.truncate(length);
+  }
+
+  /// Gives memory back that is out of proportion to the tokens that are left: blocks no longer stand for it.
+  void shrinkTokens() {
+    int enough = Math.max(LEAST_TOKENS, length);
+    if (tokens.length > 4 * enough) {
+      tokens = Arrays.copyOf(tokens, enough);
+    }
   }
 
   /// The most KV blocks that its tenant may have when it steps.

@@ -49,6 +49,9 @@ public final class StepRequest {
 
   int produced;
 
+  /// The last plan in which there were no blocks for it.
+  long blockedInPlan;
+
   /// Whether it goes on where the sequence's last step ended, with one token.
   boolean decodes;
 

@@ -131,4 +131,46 @@ final class PrefixCacheTest {
     assertThat(cache.looked() - before).isLessThanOrEqualTo(2L * nodes + 2);
     assertThat(pool.freeBlocks()).isEqualTo(20_000);
   }
+
+  /// A trunk with branches, all of it held by sequences: every node is looked at once, and not once for each branch
+  /// or for each node below it.
+  @Test
+  void whatSequencesHoldIsLookedAtOnce() {
+    int[][] branches = new int[20][];
+    List<int[]> held = new ArrayList<>();
+    for (int b = 0; b < branches.length; b++) {
+      branches[b] = new int[300];
+      for (int i = 0; i < 300; i++) {
+        branches[b][i] = i < 250 ? i : 1000 * (b + 1) + i;
+      }
+      insert(branches[b]);
+      int[] blocks = new int[300];
+      assertThat(cache.find(null, tokens(branches[b]), 300 * BLOCK, blocks)).isEqualTo(300);
+      held.add(blocks);
+    }
+    int nodes = 250 + 20 * 50;
+    assertThat(cache.size()).isEqualTo(nodes);
+    insert(999_999);
+    assertThat(cache.evictOne()).isTrue();
+    long before = cache.looked();
+    assertThat(cache.evictOne()).isFalse();
+    assertThat(cache.looked() - before).isEqualTo(nodes);
+    // The branch of a sequence that let go can be evicted from its end on, the others cannot.
+    for (int block : held.get(7)) {
+      pool.release(block);
+    }
+    before = cache.looked();
+    for (int i = 0; i < 50; i++) {
+      assertThat(cache.evictOne()).isTrue();
+    }
+    assertThat(cache.evictOne()).isFalse();
+    assertThat(cache.looked() - before).isLessThanOrEqualTo(3L * nodes);
+    assertThat(find(branches[7])).isEqualTo(250);
+    held.remove(7);
+    held.forEach(blocks -> {
+      for (int block : blocks) {
+        pool.release(block);
+      }
+    });
+  }
 }

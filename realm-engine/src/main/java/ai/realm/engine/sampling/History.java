@@ -31,9 +31,9 @@ public final class History {
     return this;
   }
 
-  /// The history of a sequence that goes on from here by itself.
-  public History fork() {
-    return new History(path.copy());
+  /// The history of a sequence of that length that goes on from here by itself.
+  public History fork(int length) {
+    return new History(path.copy(length));
   }
 
   /// The tokens from `length` on may change.

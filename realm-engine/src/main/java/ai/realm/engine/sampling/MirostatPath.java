@@ -7,6 +7,7 @@ import java.util.Arrays;
 /// a draft or what the caller preferred, the bound stays as it was. So a rejected draft teaches nothing.
 final class MirostatPath {
   private static final int NOTHING = -1;
+  private static final int LEAST_PLACES = 64;
 
   private double tau;
   private double eta;
@@ -30,22 +31,29 @@ final class MirostatPath {
   /// Tokens of places below this one are known to be the same still.
   private int checked;
 
-  MirostatPath copy() {
+  /// Of a sequence that has `length` tokens.
+  MirostatPath copy(int length) {
     MirostatPath copy = new MirostatPath();
     copy.tau = tau;
     copy.eta = eta;
     copy.first = first;
-    copy.size = size;
-    copy.bounds = bounds.clone();
-    copy.chosen = chosen.clone();
-    copy.after = after.clone();
-    copy.seen = seen.clone();
-    copy.checked = checked;
+    copy.size = Math.min(size, Math.max(0, length - first + 1));
+    copy.bounds = Arrays.copyOf(bounds, copy.size);
+    copy.chosen = Arrays.copyOf(chosen, copy.size);
+    copy.after = Arrays.copyOf(after, copy.size);
+    copy.seen = Arrays.copyOf(seen, copy.size);
+    copy.checked = Math.min(checked, Math.max(0, copy.size - 1));
     return copy;
   }
 
   void truncate(int length) {
     checked = Math.min(checked, Math.max(0, length - first));
+    int left = Math.max(0, length - first + 1);
+    if (bounds.length > 4 * Math.max(LEAST_PLACES, left)) {
+      // What came behind is forgotten with the memory that it takes.
+      size = Math.min(size, left);
+      resize(Math.max(LEAST_PLACES, size));
+    }
   }
 
   /// The bound for the token behind those of a history.
@@ -94,11 +102,14 @@ final class MirostatPath {
 
   private void grow(int count) {
     if (bounds.length < count) {
-      int capacity = Math.max(count, bounds.length * 3 / 2 + 8);
-      bounds = Arrays.copyOf(bounds, capacity);
-      chosen = Arrays.copyOf(chosen, capacity);
-      after = Arrays.copyOf(after, capacity);
-      seen = Arrays.copyOf(seen, capacity);
+      resize(Math.max(count, bounds.length * 3 / 2 + 8));
     }
+  }
+
+  private void resize(int capacity) {
+    bounds = Arrays.copyOf(bounds, capacity);
+    chosen = Arrays.copyOf(chosen, capacity);
+    after = Arrays.copyOf(after, capacity);
+    seen = Arrays.copyOf(seen, capacity);
   }
 }
