@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 
@@ -17,25 +19,32 @@ final class PlanningCostTest {
   @Test
   void promptsThatFindNoBlocksCostTheOthersNoTime() {
     SimulatedEngine engine =
-        new SimulatedEngine(SimulatedEngine.sizes().kvPositions(16 * 64).build(), 2048);
+        new SimulatedEngine(
+            SimulatedEngine.sizes().blockSize(64).kvPositions(64 * 16).build(), 2048);
+    // All 16 blocks, with room for 63 tokens in the last.
     SimulatedEngine.Client stream =
-        engine.client(engine.state.tenant("stream", TenantShare.UNBOUNDED), 900, 110, 1L << 60);
+        engine.client(engine.state.tenant("stream", TenantShare.UNBOUNDED), 961, 60, 1L << 60);
     Assertions.assertTimeout(
         Duration.ofSeconds(20),
         () -> {
           engine.run(0.3);
-          List<SimulatedEngine.Client> many = new ArrayList<>();
+          assertThat(stream.interTokenNanos).hasSizeBetween(1, 20);
+          List<StepRequest> many = new ArrayList<>();
           EngineTenant tenant = engine.state.tenant("many", TenantShare.UNBOUNDED);
           for (int i = 0; i < WAITING; i++) {
-            many.add(engine.client(tenant, 10 + i % 7, 1, 1L << 60));
+            many.add(engine.send(tenant, new int[10 + i % 7]));
           }
-          engine.run(0.8);
-          assertThat(stream.answers).as("the stream has the blocks still").isZero();
-          assertThat(stream.interTokenNanos).hasSizeGreaterThan(50);
-          // All of them come to their end, and the stream to its own.
-          engine.run(20);
-          assertThat(many).allSatisfy(client -> assertThat(client.answers).isEqualTo(1));
-          assertThat(stream.answers).isEqualTo(1);
+          while (stream.answers == 0) {
+            engine.step();
+          }
+          assertThat(states(many)).containsOnly(StepRequest.State.QUEUED);
+          // Then all of them come to their end.
+          engine.run(10);
+          assertThat(states(many)).containsOnly(StepRequest.State.DONE);
         });
+  }
+
+  private static Set<StepRequest.State> states(List<StepRequest> requests) {
+    return requests.stream().map(StepRequest::state).collect(Collectors.toSet());
   }
 }

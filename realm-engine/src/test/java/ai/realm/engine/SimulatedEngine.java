@@ -235,6 +235,11 @@ final class SimulatedEngine {
     }
   }
 
+  /// Plans and takes one step.
+  void step() {
+    step(null);
+  }
+
   /// Plans and takes one step; whether it finished the request.
   private boolean step(@Nullable StepRequest asked) {
     // In turns, so that nobody is always the first to find a free place.
