@@ -47,16 +47,25 @@ final class SequenceCalls {
     } finally {
       lock.unlock();
     }
-    // Nobody else has these blocks, and nobody takes them before the end.
-    for (int i = 0; i < blocks.length; i++) {
-      kv.writeBlock(blocks[i], saved.blocks()[i]);
-    }
-    lock.lock();
+    boolean written = false;
     try {
-      state.endOpen(s, saved);
+      // Nobody else has these blocks, and nobody takes them before the end.
+      for (int i = 0; i < blocks.length; i++) {
+        kv.writeBlock(blocks[i], saved.blocks()[i]);
+      }
+      written = true;
       return s;
     } finally {
-      lock.unlock();
+      lock.lock();
+      try {
+        state.endOpen(s, saved);
+        if (!written) {
+          state.close(s);
+          work.signal();
+        }
+      } finally {
+        lock.unlock();
+      }
     }
   }
 

@@ -62,6 +62,24 @@ final class SavedSequenceTest {
     }
   }
 
+  @Test
+  void aSequenceWhoseBlocksCannotBeWrittenIsNotLeftOpen() throws Exception {
+    try (Engine engine = start(new FakeModel(1000), 50)) {
+      EngineTenant tenant = engine.tenant("a", TenantShare.UNBOUNDED);
+      SavedSequence saved;
+      try (Sequence s = engine.newSequence(tenant)) {
+        step(engine, s, prompt(1, 29));
+        saved = s.save();
+      }
+      saved.blocks()[1] = new byte[3];
+      assertThatThrownBy(() -> engine.openSequence(tenant, null, saved))
+          .isInstanceOf(RuntimeException.class);
+      assertThat(engine.stats().openSequences()).isZero();
+      engine.remove(tenant);
+      assertThat(engine.stats().freeBlocks()).isEqualTo(50);
+    }
+  }
+
   private static int[] withLast(int[] ids, int at, int token) {
     int[] changed = ids.clone();
     changed[at] = token;
