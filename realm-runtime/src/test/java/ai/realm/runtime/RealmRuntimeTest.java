@@ -257,6 +257,8 @@ final class RealmRuntimeTest extends SampleFixture {
         "`{\"stop_tokens\":[1542]}`|`The capital of France is`",
         "`{\"min_tokens\":12}`|`The capital of France is Paris\\..{10,}`",
         "`{\"min_tokens\":6,\"stop\":[\"capital\"]}`|`The capital of France is Paris\\.`",
+        "`{\"min_tokens\":6,\"stop\":[\"is Paris.\"]}`|`The capital of France`",
+        "`{\"min_tokens\":7,\"stop\":[\"is Paris.\"]}`|`The capital of France is Paris\\..*`",
         "`{\"min_tokens\":12,\"regex\":\"^ ?It is [A-Z][a-z !]{1,60}$\"}`|`It is [A-Z][a-z !]{9,}`",
         "`{\"typical_p\":0.9,\"mirostat_tau\":0,\"unknown\":{\"a\":[1,{}]}}`|`The capital of France is Paris\\.`",
       })

@@ -333,10 +333,11 @@ public final class GuestProgram {
     for (int i = 0; i < Math.min(bytes, TOKEN_TEXT_BYTES); i++) {
       stops.append(Arena.getByte(tokenText + i));
     }
-    if (!mayStop) {
+    int stop = stops.find();
+    if (!mayStop && stop >= 0) {
       return flush(stops, tokenText, stops.length(), LENGTH);
     }
-    int stop = stops.find();
+    // Before `min_tokens` too: a stop text may begin there and end behind.
     return stop >= 0
         ? flush(stops, tokenText, stop, STOPPED)
         : flush(stops, tokenText, stops.ready(), LENGTH);
