@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
 
+import ai.realm.gguf.GgufFile;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.tokenizer.Tokenizer;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -108,6 +112,26 @@ final class SamplerTest {
     History history = new History().show(new int[] {3, 4, 0, 3, 4}, 5);
     assertThat(sampler.sample(LOGITS.clone(), LOGITS.length, history, new Candidates()))
         .isEqualTo(1);
+  }
+
+  /// Tails that a long history follows nearly to their ends, of as many breakers as a guest may name.
+  @Test
+  void dryLooksForManyBreakersInALongHistory() {
+    try (GgufFile model = GgufFile.open(SampleModel.path())) {
+      Tokenizer tokenizer = Tokenizer.of(model.metadata());
+      List<String> breakers = new ArrayList<>();
+      for (int i = 0; i < 64; i++) {
+        breakers.add("q".repeat(19) + (char) ('0' + i));
+      }
+      DryBreakers made = DryBreakers.of(tokenizer, breakers);
+      int[] tokens = new int[LARGE];
+      Arrays.fill(tokens, tokenizer.encode("qq", false, false)[1]);
+      History history = new History().show(tokens, LARGE);
+      assertThat(made.tokensSinceBreaker(history, LARGE)).isEqualTo(LARGE);
+      int[] tail = tokenizer.encode("q".repeat(18) + "7", false, false);
+      System.arraycopy(tail, 0, tokens, LARGE - 3 - tail.length, tail.length);
+      assertThat(made.tokensSinceBreaker(history, LARGE)).isEqualTo(3);
+    }
   }
 
   @Test
