@@ -25,6 +25,7 @@ public final class Matcher implements TokenConstraint {
   private final StateMasks masks;
   private final Automaton automaton;
   private final TokenTrie trie;
+  private final Work work = new Work();
   private final Positions positions;
   private final Position[] path;
   private final long[] scratch;
@@ -59,7 +60,7 @@ public final class Matcher implements TokenConstraint {
     this.masks = masks;
     this.automaton = masks.automaton;
     this.trie = masks.trie;
-    this.positions = new Positions(automaton);
+    this.positions = new Positions(automaton, work);
     this.path = new Position[trie.maxDepth + 1];
     this.scratch = new long[trie.size() + 63 >> 6];
     this.position = position == null ? positions.start() : positions.adopt(position);
@@ -142,7 +143,7 @@ public final class Matcher implements TokenConstraint {
   private void compute(long[] allowed) {
     settle();
     Arrays.fill(allowed, 0);
-    positions.allot(Positions.MASK_WORK);
+    work.allot(Work.MASK);
     if (position.complete) {
       trie.allowEnd(allowed);
     }
@@ -156,7 +157,8 @@ public final class Matcher implements TokenConstraint {
       if (frame != null && frame.isCounted()) {
         addCounted(state, frame, allowed);
       } else {
-        StateMask mask = masks.plain(state);
+        StateMask mask = masks.plain(state, work);
+        work.spend(1 + mask.tokens() / Long.SIZE);
         mask.addTo(allowed);
         if (frame != null) {
           addExits(mask, positions.after(frame), null, allowed);
@@ -166,7 +168,8 @@ public final class Matcher implements TokenConstraint {
   }
 
   private void addCounted(int state, Frame frame, long[] allowed) {
-    StateMask mask = masks.body(state, frame.state);
+    StateMask mask = masks.body(state, frame.state, work);
+    work.spend(1 + mask.tokens() / Long.SIZE);
     int max = automaton.countMax[frame.machine];
     if (max == Expr.Repeat.UNBOUNDED) {
       mask.addTo(allowed);
@@ -208,13 +211,14 @@ public final class Matcher implements TokenConstraint {
 
   /// Allows the tokens at and below a trie node that a position allows.
   private void walk(int node, Position at, long[] allowed) {
+    work.spend(1);
     trie.allow(node, allowed);
     int base = trie.depth[node];
     int end = trie.end[node];
     path[0] = at;
     for (int i = node + 1; i < end; ) {
       int d = trie.depth[i] - base;
-      positions.spend(1);
+      work.spend(1);
       Position to = positions.step(path[d - 1], automaton.classes.of(trie.label[i] & 0xFF));
       if (to == Position.DEAD) {
         i = trie.end[i];
@@ -239,7 +243,7 @@ public final class Matcher implements TokenConstraint {
   }
 
   private Position after(byte[] text) {
-    positions.allot(Positions.ACCEPT_WORK);
+    work.allot(Work.ACCEPT);
     tidy();
     Position p = position;
     for (int i = 0; i < text.length && p != Position.DEAD; i++) {
@@ -304,7 +308,7 @@ public final class Matcher implements TokenConstraint {
   public byte[] forcedBytes() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     settle();
-    positions.allot(Positions.MASK_WORK);
+    work.allot(Work.MASK);
     Position p = ended ? Position.DEAD : position;
     while (p != Position.DEAD && !p.complete && out.size() < MAX_FORCED_BYTES) {
       int only = -1;
@@ -387,7 +391,7 @@ public final class Matcher implements TokenConstraint {
   public byte[] completion() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     settle();
-    positions.allot(Positions.MASK_WORK);
+    work.allot(Work.MASK);
     Position p = position;
     while (!ended && !p.complete) {
       Position best = Position.DEAD;

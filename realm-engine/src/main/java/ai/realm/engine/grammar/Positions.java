@@ -32,14 +32,8 @@ final class Positions {
   private static final int POSITION_SLOTS = 32;
   private static final int ARRAY_SLOTS = 4;
 
-  /// Comparisons and steps that one mask may cost; some ten milliseconds. Only grammars that read a text
-  /// in very many ways come near.
-  static final int MASK_WORK = 8_000_000;
-
-  /// The same for moving over a token.
-  static final int ACCEPT_WORK = 1_000_000;
-
   private final Automaton automaton;
+  private final Work work;
   private final int classCount;
   private Map<Position, Position> known = new HashMap<>();
   private Map<Frame, Frame> frames = new HashMap<>();
@@ -53,24 +47,17 @@ final class Positions {
   private int todo;
   private boolean complete;
   private int slots;
-  private long left = MASK_WORK;
 
+  /// With an account of its own, which is that of one mask.
   Positions(Automaton automaton) {
+    this(automaton, new Work());
+  }
+
+  /// @param work pays for positions that were not met before
+  Positions(Automaton automaton, Work work) {
     this.automaton = automaton;
+    this.work = work;
     this.classCount = automaton.classes.count();
-  }
-
-  /// Starts the account of one mask or move.
-  void allot(int work) {
-    left = work;
-  }
-
-  void spend(int work) {
-    left -= work;
-    if (left < 0) {
-      throw GrammarException.limit(
-          "grammar: expected fewer ways to read the output so far; following them all costs too much");
-    }
   }
 
   /// The position before the first byte.
@@ -153,7 +140,7 @@ final class Positions {
 
   private Position compute(Position from, int byteClass) {
     begin();
-    spend(1 + from.size());
+    work.spend(1 + from.size());
     for (int i = 0; i < from.size(); i++) {
       int t = automaton.move(from.states[i], byteClass);
       if (t >= 0) {
@@ -204,7 +191,7 @@ final class Positions {
   }
 
   private void expand(int state, @Nullable Frame frame) {
-    spend(1 + done);
+    work.spend(1 + done);
     for (int i = 0; i < done; i++) {
       if (doneStates[i] == state && doneFrames[i] == frame) {
         return;

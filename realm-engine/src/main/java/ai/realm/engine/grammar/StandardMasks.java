@@ -53,8 +53,8 @@ final class StandardMasks {
       }
       StateMask mask =
           counted
-              ? StateMask.ofBody(automaton, trie, s, automaton.start[machine], follow)
-              : StateMask.of(automaton, trie, s, follow);
+              ? StateMask.ofBody(automaton, trie, s, automaton.start[machine], follow, new Work())
+              : StateMask.of(automaton, trie, s, follow, new Work());
       if (mask.tokens() * MIN_PART >= trie.size()) {
         known.add(new Known(automaton, s, follow, mask));
       }
@@ -62,12 +62,14 @@ final class StandardMasks {
   }
 
   /// The mask of a state that reads the same words as a known one, or null.
-  @Nullable StateMask find(Automaton automaton, int state) {
+  ///
+  /// @param work pays for the comparison
+  @Nullable StateMask find(Automaton automaton, int state, Work work) {
     int machine = automaton.machine[state];
     for (Known k : known) {
       int other = k.automaton.machine[k.state];
       if (automaton.isCounted(machine) == k.automaton.isCounted(other)
-          && isSame(automaton, state, k)) {
+          && isSame(automaton, state, k, work)) {
         BitSet follow = automaton.followingBytes(machine);
         follow.andNot(k.follow);
         if (follow.isEmpty()) {
@@ -79,7 +81,7 @@ final class StandardMasks {
   }
 
   /// Walks both machines side by side; of counted ones also from the start of the next repetition.
-  private static boolean isSame(Automaton automaton, int state, Known k) {
+  private static boolean isSame(Automaton automaton, int state, Known k, Work work) {
     Set<Long> seen = new HashSet<>();
     Deque<Long> todo = new ArrayDeque<>();
     long first = pair(state, k.state);
@@ -103,6 +105,7 @@ final class StandardMasks {
         return false;
       }
       for (int value = 0; value < 256; value++) {
+        work.spend(1);
         int nextA = automaton.next(a, value);
         int nextB = k.automaton.next(b, value);
         if (nextA < 0 != nextB < 0) {

@@ -112,8 +112,9 @@ final class StateMask {
 
   /// The mask of a state of a machine that is not counted.
   /// @param follow bytes behind the machine's end that matter
-  static StateMask of(Automaton automaton, TokenTrie trie, int state, BitSet follow) {
-    Positions positions = new Positions(automaton);
+  /// @param work pays for each step
+  static StateMask of(Automaton automaton, TokenTrie trie, int state, BitSet follow, Work work) {
+    Positions positions = new Positions(automaton, work);
     Position[] path = new Position[trie.maxDepth + 1];
     path[0] = positions.at(state, null);
     int[] found = new int[16];
@@ -121,7 +122,7 @@ final class StateMask {
     Exits exits = new Exits(trie, follow);
     for (int i = 1; i < trie.label.length; ) {
       int d = trie.depth[i];
-      positions.spend(1);
+      work.spend(1);
       Position to = positions.step(path[d - 1], automaton.classes.of(trie.label[i] & 0xFF));
       if (to == Position.DEAD) {
         i = trie.end[i];
@@ -142,8 +143,9 @@ final class StateMask {
 
   /// The mask of a state in the body of a counted machine.
   /// @param follow bytes behind the machine's end that matter
+  /// @param work pays for each step
   static StateMask ofBody(
-      Automaton automaton, TokenTrie trie, int state, int bodyStart, BitSet follow) {
+      Automaton automaton, TokenTrie trie, int state, int bodyStart, BitSet follow, Work work) {
     int[] path = new int[trie.maxDepth + 1];
     int[] counts = new int[trie.maxDepth + 1];
     path[0] = state;
@@ -153,6 +155,7 @@ final class StateMask {
     Exits exits = new Exits(trie, follow);
     for (int i = 1; i < trie.label.length; ) {
       int d = trie.depth[i];
+      work.spend(1);
       int to = automaton.move(path[d - 1], automaton.classes.of(trie.label[i] & 0xFF));
       if (to < 0) {
         i = trie.end[i];

@@ -21,33 +21,35 @@ final class StateMasks {
     this.masks = new AtomicReferenceArray<>(automaton.states());
   }
 
-  StateMask plain(int state) {
+  /// @param work pays for the mask where it is not known yet; a mask that it does not suffice for is not kept
+  StateMask plain(int state, Work work) {
     StateMask known = masks.get(state);
     if (known != null) {
       return known;
     }
-    StateMask standard = trie.standard().find(automaton, state);
+    StateMask standard = trie.standard().find(automaton, state, work);
     if (standard != null) {
       masks.set(state, standard);
       return standard;
     }
     BitSet follow = automaton.followingBytes(automaton.machine[state]);
-    return keep(state, StateMask.of(automaton, trie, state, follow));
+    return keep(state, StateMask.of(automaton, trie, state, follow, work));
   }
 
   /// @param bodyStart start of the counted body that the state belongs to
-  StateMask body(int state, int bodyStart) {
+  /// @param work as of [#plain]
+  StateMask body(int state, int bodyStart, Work work) {
     StateMask known = masks.get(state);
     if (known != null) {
       return known;
     }
-    StateMask standard = trie.standard().find(automaton, state);
+    StateMask standard = trie.standard().find(automaton, state, work);
     if (standard != null) {
       masks.set(state, standard);
       return standard;
     }
     BitSet follow = automaton.followingBytes(automaton.machine[state]);
-    return keep(state, StateMask.ofBody(automaton, trie, state, bodyStart, follow));
+    return keep(state, StateMask.ofBody(automaton, trie, state, bodyStart, follow, work));
   }
 
   /// About how many bytes the masks take.

@@ -10,6 +10,9 @@ public final class Candidates {
   /// So many are selected by looking once at each candidate.
   private static final int FEW = 256;
 
+  /// Passes of a selection for each doubling of the candidates: chance needs fewer than half of them.
+  private static final int MAX_PASSES = 4;
+
   int[] ids = new int[0];
   float[] logits = new float[0];
   int size;
@@ -265,10 +268,17 @@ public final class Candidates {
     }
   }
 
+  /// With a bound on how often the pivot may be a bad one (introselect, Musser 1997): a tenant's biases can put bad
+  /// ones where they are looked for.
   private void quickselect(int from, int to, int end) {
     int low = from;
     int high = to - 1;
+    int passes = MAX_PASSES * (32 - Integer.numberOfLeadingZeros(to - from));
     while (low < high && end > low && end <= high) {
+      if (passes-- == 0) {
+        heapSort(low, high + 1);
+        return;
+      }
       int middle = low + high >>> 1;
       float logit = logits[middle];
       int id = ids[middle];

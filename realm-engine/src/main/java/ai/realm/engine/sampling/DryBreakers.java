@@ -27,7 +27,7 @@ public final class DryBreakers {
   /// Tokens that end with the beginning of a breaker, ascending, one entry for each such beginning.
   private final int[] heads;
 
-  /// For each of `heads` which of `tails` completes the breaker.
+  /// For each of `heads` which of `tails` completes the breaker; for the same head in the order of the tails.
   private final int[] tailOf;
 
   private final List<int[]> tails;
@@ -59,11 +59,7 @@ public final class DryBreakers {
         reader.read(token, word, breaker);
       }
     }
-    return new DryBreakers(
-        reader.alone,
-        Arrays.copyOf(reader.heads, reader.size),
-        Arrays.copyOf(reader.tailOf, reader.size),
-        List.copyOf(reader.tails));
+    return reader.finish();
   }
 
   /// Collects what the tokens of a vocabulary are for breakers.
@@ -110,6 +106,25 @@ public final class DryBreakers {
           });
     }
 
+    /// Each head's tails in the order of their tokens.
+    DryBreakers finish() {
+      Integer[] order = new Integer[size];
+      Arrays.setAll(order, i -> i);
+      Arrays.sort(
+          order,
+          (a, b) ->
+              heads[a] != heads[b]
+                  ? Integer.compare(heads[a], heads[b])
+                  : Arrays.compare(tails.get(tailOf[a]), tails.get(tailOf[b])));
+      int[] sortedHeads = new int[size];
+      int[] sortedTails = new int[size];
+      for (int i = 0; i < size; i++) {
+        sortedHeads[i] = heads[order[i]];
+        sortedTails[i] = tailOf[order[i]];
+      }
+      return new DryBreakers(alone, sortedHeads, sortedTails, List.copyOf(tails));
+    }
+
     private void add(int token, int tail) {
       if (size == heads.length) {
         heads = Arrays.copyOf(heads, 2 * size);
@@ -145,29 +160,58 @@ public final class DryBreakers {
     return n;
   }
 
-  /// Tokens behind the one `head` places before the last that complete a breaker with it; −1 where none do.
+  /// Tokens behind the one `head` places before the last that complete a breaker with it; −1 where none do. Narrows the
+  /// tails of its token down by one token of the history after the other.
   private int longest(History history, int head) {
     int token = history.fromEnd(head);
     int longest = alone.get(token) ? 0 : -1;
-    int at = Arrays.binarySearch(heads, token);
-    while (at > 0 && heads[at - 1] == token) {
-      at--;
-    }
-    for (; at >= 0 && at < heads.length && heads[at] == token; at++) {
-      int[] tail = tails.get(tailOf[at]);
-      if (tail.length <= head && tail.length > longest && follows(history, head, tail)) {
-        longest = tail.length;
+    int from = firstHead(token);
+    int to = from < heads.length && heads[from] == token ? firstHead(token + 1) : from;
+    for (int k = 0; from < to; k++) {
+      while (from < to && tails.get(tailOf[from]).length == k) {
+        longest = k;
+        from++;
       }
+      if (k == head) {
+        break;
+      }
+      int next = history.fromEnd(head - 1 - k);
+      from = firstTail(from, to, k, next);
+      to = firstTail(from, to, k, next + 1);
     }
     return longest;
   }
 
-  private static boolean follows(History history, int head, int[] tail) {
-    for (int k = 0; k < tail.length; k++) {
-      if (history.fromEnd(head - 1 - k) != tail[k]) {
-        return false;
+  /// The first of the heads that is no less than a token.
+  private int firstHead(int token) {
+    int low = 0;
+    int high = heads.length;
+    while (low < high) {
+      int middle = low + high >>> 1;
+      if (heads[middle] < token) {
+        low = middle + 1;
+      } else {
+        high = middle;
       }
     }
-    return true;
+    return low;
+  }
+
+  /// The first of a head's tails, which are the same before index `k`, whose token there is no less than one.
+  private int firstTail(int from, int to, int k, int token) {
+    if (from == to || tails.get(tailOf[to - 1])[k] < token) {
+      return to;
+    }
+    int low = from;
+    int high = tails.get(tailOf[from])[k] >= token ? from : to - 1;
+    while (low < high) {
+      int middle = low + high >>> 1;
+      if (tails.get(tailOf[middle])[k] < token) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
   }
 }

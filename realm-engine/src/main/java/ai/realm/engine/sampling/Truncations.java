@@ -138,13 +138,11 @@ final class Truncations {
       float max = c.max();
       double sum = c.expSum(max);
       int reach = 0;
-      while (reach < c.size) {
-        c.sort(reach + 1);
-        if ((float) (Math.exp(c.logits[reach] - max) / sum) < threshold) {
-          break;
-        }
-        reach++;
+      for (int i = 0; i < c.size; i++) {
+        reach += (float) (Math.exp(c.logits[i] - max) / sum) < threshold ? 0 : 1;
       }
+      // With the first of the others, as all stages leave what they have looked at in order.
+      c.sort(reach + 1);
       int last = reach - 1;
       if (last > 0 && c.size - last >= minKeep) {
         c.dropFirst(last);

@@ -161,6 +161,63 @@ final class GrammarLimitsTest {
                     GrammarException.class, e -> assertThat(e.code()).isEqualTo("GRAMMAR_LIMIT")));
   }
 
+  /// Rules that each read a whole vocabulary, all of them open at once.
+  private static Matcher broad(int rules, String body) {
+    String source =
+        IntStream.range(0, rules)
+            .mapToObj(i -> "\nr%d ::= ".formatted(i) + body.replace("#", Integer.toString(i)))
+            .collect(
+                Collectors.joining(
+                    "",
+                    IntStream.range(0, rules)
+                        .mapToObj(i -> "r" + i)
+                        .collect(Collectors.joining("|", "root ::= ", "")),
+                    ""));
+    byte[][] texts = new byte[16_384][];
+    for (int t = 0; t < texts.length; t++) {
+      texts[t] = Integer.toString(t * 7919 + 26 * 26 * 26, 36).getBytes(StandardCharsets.UTF_8);
+    }
+    return Matcher.of(
+        Grammar.compile(Grammar.Kind.GBNF, source), TokenTrie.of(texts.length, t -> texts[t], 0));
+  }
+
+  /// A rule that calls itself, and one that counts.
+  static Stream<String> bodies() {
+    return Stream.of("[ -~] r# | \"\\n\"", "[ -~]{2,1#} \"\\n\"");
+  }
+
+  @ParameterizedTest
+  @MethodSource("bodies")
+  void theMasksOfStatesAreMadeAtTheCostOfOneMask(String body) {
+    Matcher few = broad(20, body);
+    few.prepare();
+    Matcher many = broad(800, body);
+    for (int i = 0; i < 3; i++) {
+      assertThatThrownBy(many::prepare)
+          .isInstanceOfSatisfying(
+              GrammarException.class, e -> assertThat(e.code()).isEqualTo("GRAMMAR_LIMIT"));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("bodies")
+  void anInterruptEndsAMaskAndLeavesNothingHalfMade(String body) {
+    Matcher matcher = broad(2, body);
+    long[] allowed = new long[16_384 / Long.SIZE];
+    Thread.currentThread().interrupt();
+    try {
+      assertThatThrownBy(matcher::prepare).hasMessageContaining("interrupted");
+      assertThatThrownBy(() -> matcher.mask(allowed)).hasMessageContaining("interrupted");
+      assertThat(Thread.currentThread().isInterrupted()).isTrue();
+    } finally {
+      assertThat(Thread.interrupted()).isTrue();
+    }
+    long[] untouched = new long[allowed.length];
+    broad(2, body).mask(untouched);
+    matcher.mask(allowed);
+    assertThat(allowed).isEqualTo(untouched);
+  }
+
   @Test
   void takesALongListOfValues() {
     String values =

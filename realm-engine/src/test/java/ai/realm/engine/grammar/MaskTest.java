@@ -102,7 +102,7 @@ final class MaskTest {
       Automaton automaton = Grammar.compile(Grammar.Kind.JSON_SCHEMA, source).automaton();
       for (int s = 0; s < automaton.states(); s++) {
         StateMask standard =
-            automaton.readsBytes[s] ? vocabulary.standard().find(automaton, s) : null;
+            automaton.readsBytes[s] ? vocabulary.standard().find(automaton, s, new Work()) : null;
         if (standard == null) {
           continue;
         }
@@ -111,8 +111,9 @@ final class MaskTest {
         BitSet follow = automaton.followingBytes(machine);
         StateMask made =
             automaton.isCounted(machine)
-                ? StateMask.ofBody(automaton, vocabulary, s, automaton.start[machine], follow)
-                : StateMask.of(automaton, vocabulary, s, follow);
+                ? StateMask.ofBody(
+                    automaton, vocabulary, s, automaton.start[machine], follow, new Work())
+                : StateMask.of(automaton, vocabulary, s, follow, new Work());
         assertThat(bits(standard)).isEqualTo(bits(made));
         for (int b = follow.nextSetBit(0); b >= 0; b = follow.nextSetBit(b + 1)) {
           assertThat(standard.exits(b)).isEqualTo(made.exits(b));

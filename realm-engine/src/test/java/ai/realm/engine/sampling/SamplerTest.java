@@ -2,7 +2,13 @@ package ai.realm.engine.sampling;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 
+import ai.realm.gguf.GgufFile;
+import ai.realm.testing.sample.SampleModel;
+import ai.realm.tokenizer.Tokenizer;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -10,6 +16,12 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 final class SamplerTest {
+  /// Tokens of a large vocabulary.
+  private static final int LARGE = 128_000;
+
+  /// Far more than a choice takes on a machine that is busy.
+  private static final Duration PATIENCE = Duration.ofSeconds(2);
+
   private static final float[] LOGITS = {2, 1, 0.5f, 0.1f, -0.3f, -1, -2.5f, -4};
 
   private static int[] draw(SamplingParams params, int n) {
@@ -102,6 +114,26 @@ final class SamplerTest {
         .isEqualTo(1);
   }
 
+  /// Tails that a long history follows nearly to their ends, of as many breakers as a guest may name.
+  @Test
+  void dryLooksForManyBreakersInALongHistory() {
+    try (GgufFile model = GgufFile.open(SampleModel.path())) {
+      Tokenizer tokenizer = Tokenizer.of(model.metadata());
+      List<String> breakers = new ArrayList<>();
+      for (int i = 0; i < 64; i++) {
+        breakers.add("q".repeat(19) + (char) ('0' + i));
+      }
+      DryBreakers made = DryBreakers.of(tokenizer, breakers);
+      int[] tokens = new int[LARGE];
+      Arrays.fill(tokens, tokenizer.encode("qq", false, false)[1]);
+      History history = new History().show(tokens, LARGE);
+      assertThat(made.tokensSinceBreaker(history, LARGE)).isEqualTo(LARGE);
+      int[] tail = tokenizer.encode("q".repeat(18) + "7", false, false);
+      System.arraycopy(tail, 0, tokens, LARGE - 3 - tail.length, tail.length);
+      assertThat(made.tokensSinceBreaker(history, LARGE)).isEqualTo(3);
+    }
+  }
+
   @Test
   void logprobIsThatOfTheWholeDistribution() {
     assertThat(Math.exp(Sampler.logprob(LOGITS, LOGITS.length, 0))).isBetween(0.5251, 0.5252);
@@ -189,6 +221,80 @@ final class SamplerTest {
       Sampler.of(SamplingParams.builder().typicalP(p).build()).narrow(c, new History());
       assertThat(Arrays.stream(c.ids, 0, c.size).boxed().toList())
           .containsExactlyInAnyOrder(Arrays.copyOf(order, kept));
+    }
+  }
+
+  /// As it is defined, with everything sorted.
+  @Test
+  void xtcDropsAllButTheLeastOfTheTopChoices() {
+    Random random = new Random(6);
+    for (int round = 0; round < 100; round++) {
+      int n = round < 50 ? 2 + random.nextInt(20) : 2000;
+      float[] logits = new float[n];
+      double sum = 0;
+      for (int i = 0; i < n; i++) {
+        logits[i] = round % 3 == 0 ? random.nextInt(4) : (float) (2 * random.nextGaussian());
+        sum += Math.exp(logits[i]);
+      }
+      float threshold = round % 5 == 0 ? 0 : Math.min(0.5f, 3 * random.nextFloat() / n);
+      int minKeep = 1 + random.nextInt(3);
+      Candidates whole = new Candidates();
+      whole.load(logits, n);
+      whole.sort(n);
+      int reach = 0;
+      while (reach < n && Math.exp(whole.logits[reach]) / sum >= threshold) {
+        reach++;
+      }
+      int dropped = reach > 1 && n - (reach - 1) >= minKeep ? reach - 1 : 0;
+      Candidates c = new Candidates();
+      c.load(logits, n);
+      Sampler.of(SamplingParams.builder().xtc(1, threshold).minKeep(minKeep).build())
+          .narrow(c, new History());
+      assertThat(Arrays.stream(c.ids, 0, c.size).sorted().toArray())
+          .isEqualTo(Arrays.stream(whole.ids, dropped, n).sorted().toArray());
+      assertThat(c.ids[0]).isEqualTo(whole.ids[dropped]);
+    }
+  }
+
+  /// Quadratic, any of them takes many times as long.
+  @Test
+  void noStageTakesLongForAFlatDistribution() {
+    List<SamplingParams> all =
+        List.of(
+            SamplingParams.builder().xtc(1, 0).build(),
+            SamplingParams.builder().topK(LARGE / 2).build(),
+            SamplingParams.builder().topP(0.999f).build(),
+            SamplingParams.builder().minP(1e-6f).minKeep(LARGE / 2).build(),
+            SamplingParams.builder().typicalP(0.999f).build(),
+            SamplingParams.builder().topNSigma(0.1f).build(),
+            SamplingParams.builder().mirostat(100, 0.1f).build());
+    for (boolean equal : new boolean[] {true, false}) {
+      float[] logits = new float[LARGE];
+      for (int i = 0; i < LARGE && !equal; i++) {
+        logits[i] = (i * 7919L % LARGE) * 1e-6f;
+      }
+      for (SamplingParams params : all) {
+        assertTimeout(PATIENCE, () -> sample(params, logits.clone()), params::toString);
+      }
+    }
+  }
+
+  /// Each candidate in the middle is the best of those that are left, when it is asked for.
+  @Test
+  void badPivotsDoNotMakeASelectionQuadratic() {
+    float[] logits = new float[LARGE];
+    int[] at = new int[LARGE];
+    Arrays.setAll(at, i -> i);
+    for (int low = 0; low < LARGE; low++) {
+      int middle = low + LARGE - 1 >>> 1;
+      logits[at[middle]] = LARGE - low;
+      at[middle] = at[low];
+    }
+    Candidates c = new Candidates();
+    c.load(logits, LARGE);
+    assertTimeout(PATIENCE, () -> c.sort(LARGE / 2));
+    for (int i = 0; i < LARGE / 2; i++) {
+      assertThat(c.logits[i]).isEqualTo(LARGE - i);
     }
   }
 
