@@ -90,12 +90,7 @@ final class SavedSequenceFunctions {
     } catch (IllegalArgumentException e) {
       throw new SavedSequenceException("SAVED_KV_INVALID", String.valueOf(e.getMessage()), e);
     }
-    GuestState.OpenSequence opened = new GuestState.OpenSequence(state, model, sequence);
-    int handle = state.handle(opened);
-    if (handle < 0) {
-      opened.close();
-    }
-    return handle;
+    return state.handle(new GuestState.OpenSequence(state, model, sequence));
   }
 
   /// Reading the model's file is the host's work.
