@@ -216,6 +216,11 @@ final class GuestState implements AutoCloseable {
     return present;
   }
 
+  /// Whether what it has open was closed under it: see [#abandon].
+  boolean isAbandoned() {
+    return abandoned;
+  }
+
   void end() {
     call = null;
   }

@@ -298,6 +298,23 @@ final class HostMemoryTest {
     assertThatCode(tenant.realm::close).doesNotThrowAnyException();
   }
 
+  /// A sequence that is closed under a host function is no failure of the host.
+  @Test
+  void hostFunctionsOfAGuestThatIsEndedSayJustThat() {
+    GuestState state = ending();
+    HostFunctions functions = new HostFunctions(state);
+    GuestState.OpenSequence sequence = state.openSequence(model());
+    int handle = state.handle(sequence);
+    HostFunction length = functions.find("kv_len");
+    assertThat(length).isNotNull();
+    functions.trace((function, memory, arguments, call) -> {
+      state.abandon();
+      sequence.sequence.truncate(0);
+      return 0;
+    });
+    assertCancelled(() -> functions.call(length, tenant.memory, new int[] {handle}));
+  }
+
   @Test
   void whoeverEndsTheGuestClosesWhatItHasOpenAlone() {
     GuestState state = ending();
