@@ -23,6 +23,7 @@ final class RuntimeOptions {
   private static final String MODEL = "model";
   private static final String ADAPTED = "adapted";
   private static final long PRIVATE_LAYER_BYTES = 64L << 20;
+  private static final long HOST_BYTES = 64L << 20;
 
   @Mixin private ModelOptions model = new ModelOptions();
 
@@ -98,11 +99,14 @@ final class RuntimeOptions {
     if (adapter != null) {
       config.adapted(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength));
     }
-    // One user: layers are bounded by what the host has for them.
+    // One user: layers are bounded by what the host has for them, and any sequence that may be
+    // saved may be
+    // read again.
     ResourceLimits taken =
         ResourceLimits.builder()
             .guest(limits)
             .savedKvBytes(savedBytes)
+            .hostBytes(Math.max(HOST_BYTES, savedBytes))
             .layerBytes(Long.MAX_VALUE)
             .build();
     return new RealmRuntime(config.build(), taken, tools, isolation);

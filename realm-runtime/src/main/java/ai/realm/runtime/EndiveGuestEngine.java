@@ -86,6 +86,7 @@ final class EndiveGuestEngine implements GuestEngine {
     Instance instantiate(GuestHost host) {
       ImportValues.Builder imports = ImportValues.builder();
       MemoryHolder memory = new MemoryHolder();
+      boolean done = false;
       try {
         if (builtIn) {
           memory.memory = TeaVmImports.addTo(imports, host);
@@ -106,17 +107,17 @@ final class EndiveGuestEngine implements GuestEngine {
                 .withStart(false)
                 .build();
         run(() -> instance.initialize(true));
+        done = true;
         return new EndiveInstance(instance, memory);
-      } catch (GuestTrapException | GuestFormatException e) {
-        memory.close();
-        throw e;
       } catch (WasmInterruptedException e) {
         // Its start is looked at by the engine too.
-        memory.close();
         throw interrupted(e);
       } catch (WasmEngineException e) {
-        memory.close();
         throw new GuestFormatException("guest: " + e.getMessage(), e);
+      } finally {
+        if (!done) {
+          memory.close();
+        }
       }
     }
 

@@ -108,12 +108,12 @@ final class FolderShelf implements SequenceShelf {
       } catch (IOException e) {
         throw failed("write", target, e);
       }
-      force();
     }
 
     /// The file is there and counts, whatever becomes of this: an interrupt closes the channel at work, and
     /// all that is lost then is that the new name outlives a power cut from here on.
-    private void force() {
+    @Override
+    public void force() {
       boolean interrupted = Thread.interrupted();
       try {
         force(target.resolveSibling("."));
@@ -146,7 +146,7 @@ final class FolderShelf implements SequenceShelf {
   }
 
   @Override
-  public @Nullable SavedKv read(SavedKv.Key key, SavedKv.Expected expected) {
+  public @Nullable SavedKv read(SavedKv.Key key, SavedKv.Expected expected, HostMemory.Loan room) {
     Path file = file(key);
     try {
       if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
@@ -158,7 +158,7 @@ final class FolderShelf implements SequenceShelf {
       }
       try (FileChannel channel =
           FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {
-        return SequenceFile.read(channel, key, expected);
+        return SequenceFile.read(channel, key, expected, room);
       }
     } catch (NoSuchFileException e) {
       return null; // Removed since.

@@ -122,20 +122,12 @@ final class GrammarFunctions {
     OpenGrammars grammars = state.realm().grammars();
     try {
       OpenGrammars.Lease lease = grammars.compile(KINDS[a[0]], source, state.hostMemory());
-      return lease == null ? state.memoryUsedUp() : handleOrClose(new OpenGrammar(grammars, lease));
+      return lease == null ? state.memoryUsedUp() : state.handle(new OpenGrammar(grammars, lease));
     } catch (GrammarException e) {
       int error = e.code().equals("GRAMMAR_LIMIT") ? Errno.EDQUOT : Errno.EINVAL;
       state.call().refuse(error, e);
       return error;
     }
-  }
-
-  private int handleOrClose(HeldObject object) {
-    int handle = state.handle(object);
-    if (handle < 0) {
-      object.close();
-    }
-    return handle;
   }
 
   int freeGrammar(GuestMemory memory, int[] a) {
@@ -166,18 +158,16 @@ final class GrammarFunctions {
       return state.memoryUsedUp();
     }
     OpenMatcher open = new OpenMatcher(matcher, host, grammars, lease);
-    int handle = handleOrClose(open);
+    int handle = state.handle(open);
     if (handle < 0) {
       return handle;
     }
     // A grammar's first matcher on a vocabulary makes room for its masks.
     int settled = open.settle(handle, state);
-    if (settled < 0) {
-      state.handles().remove(handle);
+    if (settled < 0 && state.handles().remove(handle)) {
       open.close();
-      return settled;
     }
-    return handle;
+    return settled < 0 ? settled : handle;
   }
 
   int forkMatcher(GuestMemory memory, int[] a) {
@@ -325,8 +315,9 @@ final class GrammarFunctions {
     if (object == null) {
       return Errno.EBADF;
     }
-    state.handles().remove(handle);
-    object.close();
+    if (state.handles().remove(handle)) {
+      object.close();
+    }
     return 0;
   }
 }

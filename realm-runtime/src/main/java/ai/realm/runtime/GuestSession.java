@@ -47,6 +47,11 @@ final class GuestSession implements AutoCloseable {
     return module;
   }
 
+  /// Whether the host has a model of that name.
+  boolean hasModel(String name) {
+    return realm.models().has(name);
+  }
+
   /// Calls an exported function; the caller has been admitted by the realm's quota.
   ///
   /// @throws GuestTrapException when the guest traps, exceeds a limit or is closed

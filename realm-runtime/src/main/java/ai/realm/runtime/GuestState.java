@@ -141,15 +141,19 @@ final class GuestState implements AutoCloseable {
     return logits;
   }
 
-  /// A handle of a new object, or `EDQUOT`: then the object is still the caller's.
+  /// A handle of a new object, or `EDQUOT`: then the object is closed, as where this throws.
   int handle(AutoCloseable object) {
     int handle = handles.add(object);
     if (handle != 0) {
       return handle;
     }
-    return handles.isFull()
-        ? call().exceeded("HANDLE_LIMIT", "at most " + maxHandles + " handles of a running guest")
-        : memoryUsedUp();
+    try {
+      return handles.isFull()
+          ? call().exceeded("HANDLE_LIMIT", "at most " + maxHandles + " handles of a running guest")
+          : memoryUsedUp();
+    } finally {
+      closeQuietly(object);
+    }
   }
 
   /// Charges what an object has grown since; 0 or `EDQUOT`.
@@ -212,6 +216,11 @@ final class GuestState implements AutoCloseable {
     return present;
   }
 
+  /// Whether what it has open was closed under it: see [#abandon].
+  boolean isAbandoned() {
+    return abandoned;
+  }
+
   void end() {
     call = null;
   }
@@ -222,8 +231,8 @@ final class GuestState implements AutoCloseable {
     handles.drain(GuestState::closeQuietly);
   }
 
-  /// The same for good: what the guest's thread opens from now on is refused, and closed by whoever wanted
-  /// it. May come from any thread.
+  /// The same for good: what the guest's thread opens from now on is refused and closed. May come from any
+  /// thread.
   void abandon() {
     abandoned = true;
     handles.close(GuestState::closeQuietly);

@@ -104,11 +104,20 @@ final class HandleTable {
     return entry != null && type.isInstance(entry.object) ? type.cast(entry.object) : null;
   }
 
-  void remove(int handle) {
-    Entry entry = open.remove(handle);
+  /// Forgets a handle. Returns whether it was there, and so whether its object is the caller's to close: whoever
+  /// ends the guest may have closed it since it was found.
+  boolean remove(int handle) {
+    Entry entry;
+    lock.lock();
+    try {
+      entry = open.remove(handle);
+    } finally {
+      lock.unlock();
+    }
     if (entry != null) {
       giveBack(entry);
     }
+    return entry != null;
   }
 
   /// A guest that does not stop may still change what it has open while that is closed under it.

@@ -127,6 +127,10 @@ final class HostFunctions {
       throw e; // The second: whoever takes the output cannot any more, which is the caller's to
       // know.
     } catch (RuntimeException e) {
+      if (state.isAbandoned()) {
+        throw new GuestTrapException(
+            "GUEST_CANCELLED", "guest: it was ended during " + function.name(), e);
+      }
       throw new IllegalStateException("host function " + function.name() + " failed", e);
     }
   }

@@ -1,7 +1,7 @@
 package ai.realm.runtime;
 
-/// Bytes of the host's heap that the guests of one realm make it hold: behind their handles (`EDQUOT`), and
-/// for the texts that their calls emit. Its own budget beside linear memory, since it is the host's heap
+/// Bytes of the host's heap that the guests of one realm make it hold: behind their handles and
+/// while a saved sequence is read (`EDQUOT`), and for the texts that their calls emit. Its own budget beside linear memory, since it is the host's heap
 /// also where the guests run in a worker. Safe for many threads.
 final class HostMemory {
   private final TenantId tenant;
@@ -33,6 +33,25 @@ final class HostMemory {
 
   void give(long bytes) {
     budget.give(bytes);
+  }
+
+  /// Bytes that are taken for a piece of work and given back behind it. Used by one thread.
+  final class Loan implements AutoCloseable {
+    private long bytes;
+
+    /// @throws LimitException `HOST_MEMORY_LIMIT`: nothing was taken
+    void take(long more) {
+      if (!HostMemory.this.take(more)) {
+        throw refusal();
+      }
+      bytes += more;
+    }
+
+    @Override
+    public void close() {
+      give(bytes);
+      bytes = 0;
+    }
   }
 
   /// Takes what something has become larger since it was charged, or gives back what it has become smaller.

@@ -12,6 +12,9 @@ final class LoadedGuest {
   record Answer(CallResult result, boolean loaded) {}
 
   private final GuestSession session;
+
+  /// Handles of models that the host has: what else a guest says to have is asked for each time, or names would
+  /// pile up here.
   private final Map<String, Long> models = new HashMap<>();
 
   /// The session's count when the models were loaded.
@@ -38,7 +41,9 @@ final class LoadedGuest {
         return new Answer(loaded, false);
       }
       handle = loaded.value();
-      models.put(model, handle);
+      if (session.hasModel(model)) {
+        models.put(model, handle);
+      }
     }
     return new Answer(session.call("generate", output, handle, prompt, config), true);
   }

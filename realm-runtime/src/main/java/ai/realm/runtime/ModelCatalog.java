@@ -1,6 +1,7 @@
 package ai.realm.runtime;
 
 import ai.realm.compute.Adapter;
+import ai.realm.engine.EngineException;
 import ai.realm.engine.LoadedModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -69,6 +70,7 @@ final class ModelCatalog implements AutoCloseable {
   /// The model of a name, or null when there is none.
   ///
   /// @param deadlineNanos until when to wait while it is loaded, by [System#nanoTime]
+  /// @throws EngineException `ENGINE_CLOSED` after [#close]
   @Nullable Entry find(String name, long deadlineNanos)
       throws InterruptedException, TimeoutException {
     AdaptedModel adapted = config.adapted().get(name);
@@ -96,7 +98,7 @@ final class ModelCatalog implements AutoCloseable {
     lock.lock();
     try {
       if (closed) {
-        throw new IllegalStateException("the runtime is closed");
+        throw closed();
       }
     } finally {
       lock.unlock();
@@ -160,7 +162,11 @@ final class ModelCatalog implements AutoCloseable {
       lock.unlock();
     }
     host.close();
-    throw new IllegalStateException("the runtime is closed");
+    throw closed();
+  }
+
+  private static EngineException closed() {
+    return new EngineException("ENGINE_CLOSED", "the runtime is closed");
   }
 
   /// How many models were loaded so far.

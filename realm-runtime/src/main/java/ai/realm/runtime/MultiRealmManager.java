@@ -50,7 +50,8 @@ public final class MultiRealmManager implements AutoCloseable {
 
   /// Makes a tenant's realm, with the default guest.
   ///
-  /// @throws IllegalStateException when the tenant has one
+  /// @throws RealmPolicyException `REALM_EXISTS` when the tenant has one
+  /// @throws LimitException `REALM_BUSY` while the one that it had is being removed, `WORKER_LIMIT`
   public void create(TenantId tenant, RealmPolicy policy) {
     Realm realm = new Realm(tenant, policy.limits(), models, memory64, policy.tools());
     Workers.Slot worker =
@@ -64,8 +65,10 @@ public final class MultiRealmManager implements AutoCloseable {
       if (worker != null) {
         worker.close();
       }
-      throw new IllegalStateException(
-          tenant + (present.isClosed() ? ": its realm is being removed" : ": has a realm already"));
+      if (present.isClosed()) {
+        throw new LimitException("REALM_BUSY", tenant + ": its realm is being removed", 0);
+      }
+      throw new RealmPolicyException("REALM_EXISTS", tenant + ": has a realm already");
     }
   }
 

@@ -75,7 +75,7 @@ final class OpenGrammars {
   }
 
   /// Charges the masks that were made since; forgets them where host memory is used up. Returns whether
-  /// all could be charged.
+  /// all could be charged, or nobody uses it any more: its guest was ended meanwhile.
   boolean settle(Lease lease, HostMemory from) {
     if (lease.grammar.byteSize() == lease.charged) {
       return true;
@@ -83,7 +83,7 @@ final class OpenGrammars {
     boolean charged;
     lock.lock();
     try {
-      charged = charge(lease, from);
+      charged = lease.users == 0 || charge(lease, from);
     } finally {
       lock.unlock();
     }

@@ -6,7 +6,7 @@ import ai.realm.error.RealmException;
 public final class RealmPolicyException extends RealmException {
   private static final long serialVersionUID = 1L;
 
-  /// @param code `ISOLATION_FIXED`
+  /// @param code `ISOLATION_FIXED`, or `REALM_EXISTS` where another one is to be made
   /// @param message one sentence: what was expected and found
   RealmPolicyException(String code, String message) {
     super(code, message);

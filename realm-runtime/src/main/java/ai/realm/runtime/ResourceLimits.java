@@ -38,8 +38,8 @@ import ai.realm.engine.Priority;
 /// @param savedKvBytes sequences that its guests saved
 /// @param layerBytes layers that its guests keep in host memory, 4 KiB more for each
 /// @param hostBytes of the host's heap behind its guests' handles (grammars with their masks, matchers,
-///     samplers, tools' answers) and for the texts that its calls emit; a quarter as much besides for
-///     compiled grammars that are kept for the next time
+///     samplers, tools' answers), for the texts that its calls emit and for a saved sequence while its
+///     file is read; a quarter as much besides for compiled grammars that are kept for the next time
 /// @param priority who goes first when tenants compete
 /// @param weight share of the engine among tenants of one priority
 public record ResourceLimits(

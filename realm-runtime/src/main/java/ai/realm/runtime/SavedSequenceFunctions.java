@@ -58,8 +58,8 @@ final class SavedSequenceFunctions {
     if (name == null) {
       return Errno.EINVAL;
     }
-    try {
-      SavedKv saved = find(model, name);
+    try (HostMemory.Loan room = state.hostMemory().new Loan()) {
+      SavedKv saved = find(model, name, room);
       return saved == null ? Errno.ENOENT : open(model, saved);
     } catch (SavedSequenceException e) {
       if (e.code().equals("SAVED_KV_IO")) {
@@ -67,6 +67,9 @@ final class SavedSequenceFunctions {
       }
       state.call().refuse(Errno.EINVAL, e);
       return Errno.EINVAL;
+    } catch (LimitException e) {
+      state.call().refuse(Errno.EDQUOT, e);
+      return Errno.EDQUOT;
     } catch (AdmissionException e) {
       int error = HostFunctions.errno(e);
       state.call().refuse(error, e);
@@ -74,12 +77,12 @@ final class SavedSequenceFunctions {
     }
   }
 
-  private @Nullable SavedKv find(GuestState.OpenModel model, byte[] name) {
+  private @Nullable SavedKv find(GuestState.OpenModel model, byte[] name, HostMemory.Loan room) {
     Realm realm = state.realm();
     ModelHost host = model.host();
     SavedKv.Expected expected =
         new SavedKv.Expected(fingerprint(model), host.engine().kvLayout(), host.context());
-    return realm.models().saved().find(realm.tenant(), name, expected);
+    return realm.models().saved().find(realm.tenant(), name, expected, room);
   }
 
   private int open(GuestState.OpenModel model, SavedKv saved) {
@@ -90,12 +93,7 @@ final class SavedSequenceFunctions {
     } catch (IllegalArgumentException e) {
       throw new SavedSequenceException("SAVED_KV_INVALID", String.valueOf(e.getMessage()), e);
     }
-    GuestState.OpenSequence opened = new GuestState.OpenSequence(state, model, sequence);
-    int handle = state.handle(opened);
-    if (handle < 0) {
-      opened.close();
-    }
-    return handle;
+    return state.handle(new GuestState.OpenSequence(state, model, sequence));
   }
 
   /// Reading the model's file is the host's work.

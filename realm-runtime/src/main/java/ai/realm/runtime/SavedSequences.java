@@ -22,7 +22,7 @@ final class SavedSequences implements AutoCloseable {
   private final Map<String, Long> usedBy = new HashMap<>();
   private long used;
 
-  private SavedSequences(long totalBytes, SequenceShelf shelf) {
+  SavedSequences(long totalBytes, SequenceShelf shelf) {
     this.totalBytes = totalBytes;
     this.shelf = shelf;
     shelf.each((key, bytes) -> {
@@ -64,6 +64,8 @@ final class SavedSequences implements AutoCloseable {
       } finally {
         lock.unlock();
       }
+      // All tenants share the lock, and a disk takes its time.
+      prepared.force();
     } finally {
       if (!kept) {
         release(key, cost);
@@ -103,9 +105,12 @@ final class SavedSequences implements AutoCloseable {
 
   /// What the tenant saved under a name, or null.
   ///
+  /// @param room takes what is put on the heap for it
   /// @throws SavedSequenceException when it is damaged, or was computed by something else
-  @Nullable SavedKv find(TenantId tenant, byte[] name, SavedKv.Expected expected) {
-    return shelf.read(SavedKv.Key.of(tenant, name), expected);
+  /// @throws LimitException `HOST_MEMORY_LIMIT`
+  @Nullable SavedKv find(
+      TenantId tenant, byte[] name, SavedKv.Expected expected, HostMemory.Loan room) {
+    return shelf.read(SavedKv.Key.of(tenant, name), expected, room);
   }
 
   /// Forgets a name; false where there is none.

@@ -70,8 +70,10 @@ final class SequenceFile {
     }
   }
 
+  /// @param room takes its tokens and blocks before they are read
   /// @throws SavedSequenceException when it is no such file, is damaged, or does not fit
-  static SavedKv read(FileChannel from, SavedKv.Key key, SavedKv.Expected expected)
+  static SavedKv read(
+      FileChannel from, SavedKv.Key key, SavedKv.Expected expected, HostMemory.Loan room)
       throws IOException {
     long size = from.size();
     require("bytes", size >= HEADER, "at least " + HEADER, size);
@@ -98,6 +100,7 @@ final class SequenceFile {
     long said = SavedSequence.bytes(layout, tokens, cached);
     require("the header's bytes of tokens and blocks", payload == said, said, payload);
     require("bytes of tokens and blocks", size - HEADER == said, said, size - HEADER);
+    room.take(said);
     return new SavedKv(model, sequence(from, layout, tokens, cached, bytes(header, 32)));
   }
 

@@ -18,19 +18,11 @@ final class SequenceFunctions {
       return Errno.EBADF;
     }
     try {
-      return handleOrClose(state.openSequence(model));
+      return state.handle(state.openSequence(model));
     } catch (AdmissionException e) {
       state.call().refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
     }
-  }
-
-  private int handleOrClose(GuestState.OpenSequence sequence) {
-    int handle = state.handle(sequence);
-    if (handle < 0) {
-      sequence.close();
-    }
-    return handle;
   }
 
   int forkSequence(GuestMemory memory, int[] a) {
@@ -39,7 +31,7 @@ final class SequenceFunctions {
       return from == null ? Errno.EBADF : Errno.EBUSY;
     }
     try {
-      return handleOrClose(new GuestState.OpenSequence(state, from.model, from.sequence.fork()));
+      return state.handle(new GuestState.OpenSequence(state, from.model, from.sequence.fork()));
     } catch (AdmissionException e) {
       state.call().refuse(Errno.EDQUOT, e);
       return Errno.EDQUOT;
@@ -94,8 +86,9 @@ final class SequenceFunctions {
     if (sequence.unfinishedIsEmitted && !state.call().isCancelled()) {
       state.call().emit(sequence.decoder.finish());
     }
-    state.handles().remove(a[0]);
-    sequence.close();
+    if (state.handles().remove(a[0])) {
+      sequence.close();
+    }
     return 0;
   }
 

@@ -12,6 +12,10 @@ interface SequenceShelf extends AutoCloseable {
     /// Puts it there, in place of what has the same key.
     void commit();
 
+    /// Makes what was committed outlive a power cut, where there is a disk; whoever waits for it need hold no
+    /// lock.
+    default void force() {}
+
     /// Forgets it unless it was committed.
     @Override
     void close();
@@ -19,8 +23,10 @@ interface SequenceShelf extends AutoCloseable {
 
   Prepared prepare(SavedKv.Key key, SavedKv saved);
 
+  /// @param room takes what is put on the heap for it, before that is done
   /// @throws SavedSequenceException when it is damaged or of another model
-  @Nullable SavedKv read(SavedKv.Key key, SavedKv.Expected expected);
+  /// @throws LimitException `HOST_MEMORY_LIMIT`
+  @Nullable SavedKv read(SavedKv.Key key, SavedKv.Expected expected, HostMemory.Loan room);
 
   void delete(SavedKv.Key key);
 
@@ -49,7 +55,9 @@ interface SequenceShelf extends AutoCloseable {
       }
 
       @Override
-      public @Nullable SavedKv read(SavedKv.Key key, SavedKv.Expected expected) {
+      public @Nullable SavedKv read(
+          SavedKv.Key key, SavedKv.Expected expected, HostMemory.Loan room) {
+        // It is there already, and its tenant was charged when it was saved.
         SavedKv saved = all.get(key);
         if (saved != null) {
           expected.check(saved.model(), saved.sequence().layout());

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.engine.EngineException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -69,6 +70,7 @@ final class Workers implements AutoCloseable {
   /// The worker of a realm, which [Slot#close] leaves.
   ///
   /// @throws LimitException `WORKER_LIMIT`
+  /// @throws EngineException `ENGINE_CLOSED` after [#close]
   Slot join(TenantId tenant, Isolation.Worker isolation) {
     // A tenant can name no group of another's making.
     String key =
@@ -76,7 +78,7 @@ final class Workers implements AutoCloseable {
     lock.lock();
     try {
       if (closed) {
-        throw new IllegalStateException("the runtime is closed");
+        throw new EngineException("ENGINE_CLOSED", "the runtime is closed");
       }
       Slot present = slots.get(key);
       if (present == null) {

@@ -272,4 +272,33 @@ final class GuestFailureTest extends SampleFixture {
     }
     assertThat(isOpen()).isFalse();
   }
+
+  /// However instantiating ends: the instance that failed is not there to give its memory back.
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void startFunctionWhoseToolFailsLeavesNoMemoryCharged(boolean limit) {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int tool = module.importFunction("realm_host", "tool_call", 4);
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function("generate", 1, 0, new Code().constant(0));
+    Code code = new Code().storeConstant(0, 't').constant(0).constant(1).constant(0).constant(1);
+    module.start(code.call(tool).drop());
+    GuestTools tools =
+        new GuestTools(
+            Map.of(
+                "t",
+                text -> {
+                  if (limit) {
+                    throw new LimitException("REQUEST_RATE", "too many", 1);
+                  }
+                  throw new AssertionError("the tool is broken");
+                }));
+    ResourceLimits limits = ResourceLimits.builder().build();
+    manager.create(A, RealmPolicy.of(limits).withTools(tools).withBreaker(2, LONG));
+    manager.deploy(A, module.build());
+    assertThatThrownBy(() -> ask("sample", GuestOutput.discard()))
+        .isInstanceOf(limit ? LimitException.class : AssertionError.class);
+    assertThat(manager.status(A).memoryBytes()).isZero();
+  }
 }

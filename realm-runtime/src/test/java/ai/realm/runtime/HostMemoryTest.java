@@ -1,11 +1,14 @@
 package ai.realm.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.engine.grammar.Grammar;
+import ai.realm.engine.grammar.Matcher;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -13,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -263,6 +267,116 @@ final class HostMemoryTest {
     assertThat(tenant.used() - before).as("its matcher has it").isGreaterThan(one);
     tenant.free("matcher", matcher);
     assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  /// Another guest of the tenant's, which is ended while it is in a call.
+  private GuestState ending() {
+    GuestState state = new GuestState(tenant.realm);
+    state.begin(new Call(List.of(), GuestOutput.discard(), tenant.realm));
+    return state;
+  }
+
+  private GuestState.OpenModel model() {
+    GuestState.OpenModel model = tenant.state.model(tenant.model);
+    assertThat(model).isNotNull();
+    return model;
+  }
+
+  private static void assertCancelled(ThrowingCallable late) {
+    assertThatThrownBy(late)
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("GUEST_CANCELLED"));
+  }
+
+  /// Else the tenant could never leave the engine.
+  @Test
+  void whatAGuestOpensWhileItIsEndedIsClosed() {
+    GuestState state = ending();
+    GuestState.OpenSequence sequence = state.openSequence(model());
+    state.abandon();
+    assertCancelled(() -> state.handle(sequence));
+    assertThatCode(tenant.realm::close).doesNotThrowAnyException();
+  }
+
+  /// A sequence that is closed under a host function is no failure of the host.
+  @Test
+  void hostFunctionsOfAGuestThatIsEndedSayJustThat() {
+    GuestState state = ending();
+    HostFunctions functions = new HostFunctions(state);
+    GuestState.OpenSequence sequence = state.openSequence(model());
+    int handle = state.handle(sequence);
+    HostFunction length = functions.find("kv_len");
+    assertThat(length).isNotNull();
+    functions.trace((function, memory, arguments, call) -> {
+      state.abandon();
+      sequence.sequence.truncate(0);
+      return 0;
+    });
+    assertCancelled(() -> functions.call(length, tenant.memory, new int[] {handle}));
+  }
+
+  @Test
+  void whoeverEndsTheGuestClosesWhatItHasOpenAlone() {
+    GuestState state = ending();
+    List<String> closed = new ArrayList<>();
+    HeldObject object =
+        new HeldObject() {
+          @Override
+          public long heldBytes() {
+            return 0;
+          }
+
+          @Override
+          public void close() {
+            closed.add("closed");
+          }
+        };
+    int handle = state.handle(object);
+    state.abandon();
+    assertThat(closed).hasSize(1);
+    assertThat(state.handles().remove(handle)).as("left for the guest to close").isFalse();
+  }
+
+  @Test
+  void masksOfAGrammarThatIsNotOpenAnyMoreAreNotCharged() {
+    OpenGrammars grammars = tenant.realm.grammars();
+    HostMemory memory = tenant.realm.hostMemory();
+    long before = tenant.used();
+    OpenGrammars.Lease lease = grammars.compile(Grammar.Kind.REGEX, "(ab|cd)*", memory);
+    assertThat(lease).isNotNull();
+    ModelHost host = model().host();
+    Matcher matcher = Matcher.of(lease.grammar(), host.tokenTrie(), host.tokenizer());
+    grammars.close(lease);
+    matcher.mask(new long[(host.tokenizer().vocabulary().size() + 63) / 64]);
+    assertThat(grammars.settle(lease, memory)).isTrue();
+    assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  /// A step that wants room for logits while the guest is ended.
+  @Test
+  void logitsOfAGuestThatIsEndedAreNotCharged() throws InterruptedException {
+    MemoryBudget memory = tenant.realm.memory();
+    long before = memory.used();
+    GuestState state = ending();
+    for (int i = 0; i < 500; i++) {
+      KeptLogits logits = new KeptLogits(state);
+      Thread guest =
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  for (int floats = 1; floats < 100; floats++) {
+                    logits.room(floats);
+                  }
+                } catch (GuestTrapException e) {
+                  // It was ended.
+                }
+              });
+      logits.close();
+      guest.join();
+      assertThat(memory.used()).isEqualTo(before);
+      assertThat(state.logits().used()).isZero();
+      assertCancelled(() -> logits.room(1));
+    }
   }
 
   @Test

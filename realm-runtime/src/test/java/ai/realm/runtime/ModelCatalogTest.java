@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.engine.EngineException;
 import ai.realm.engine.LoadedModel;
 import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
@@ -123,7 +124,7 @@ final class ModelCatalogTest extends SampleFixture {
       while (true) {
         try {
           models.find("other", in(60));
-        } catch (IllegalStateException e) {
+        } catch (EngineException e) {
           break;
         }
       }
@@ -131,9 +132,8 @@ final class ModelCatalogTest extends SampleFixture {
       closing.get(60, TimeUnit.SECONDS);
       assertThatThrownBy(() -> waiting.get(60, TimeUnit.SECONDS))
           .isInstanceOf(ExecutionException.class)
-          .hasCauseInstanceOf(IllegalStateException.class);
-      assertThatThrownBy(() -> models.find("sample", in(60)))
-          .isInstanceOf(IllegalStateException.class);
+          .hasCauseInstanceOf(EngineException.class);
+      assertThatThrownBy(() -> models.find("sample", in(60))).isInstanceOf(EngineException.class);
     }
   }
 }

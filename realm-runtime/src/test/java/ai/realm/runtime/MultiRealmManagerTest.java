@@ -315,7 +315,14 @@ final class MultiRealmManagerTest extends SampleFixture {
     TenantRealm realm = manager.realm(A);
     assertThat(realm.status().memoryBytes()).isPositive();
     assertThat(stats().tenants()).isEqualTo(1);
-    assertThatThrownBy(() -> manager.create(A, FREE)).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(() -> manager.create(A, FREE))
+        .isInstanceOfSatisfying(
+            RealmPolicyException.class, e -> assertThat(e.code()).isEqualTo("REALM_EXISTS"));
+    realm.close();
+    assertThatThrownBy(() -> manager.create(A, FREE))
+        .as("while it is removed")
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("REALM_BUSY"));
     manager.remove(A);
     assertThat(realm.status().memoryBytes()).isZero();
     assertThat(stats().tenants()).isZero();

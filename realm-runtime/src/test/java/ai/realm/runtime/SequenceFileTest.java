@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -13,9 +14,14 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.ObjLongConsumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -31,6 +37,9 @@ class SequenceFileTest {
   private static final int CACHED = 9;
   private static final SavedKv.Key KEY =
       SavedKv.Key.of(new TenantId("a"), "name".getBytes(StandardCharsets.UTF_8));
+
+  private final HostMemory memory = new HostMemory(new TenantId("a"), 1 << 20);
+  private final HostMemory.Loan room = memory.new Loan();
 
   @TempDir Path folder;
   private byte[] model;
@@ -58,6 +67,7 @@ class SequenceFileTest {
       Thread.currentThread().interrupt();
       try {
         prepared.commit();
+        prepared.force();
       } finally {
         assertThat(Thread.interrupted()).isTrue();
       }
@@ -76,7 +86,7 @@ class SequenceFileTest {
   }
 
   private SavedKv read(int context) {
-    SavedKv read = shelf.read(KEY, new SavedKv.Expected(model, LAYOUT, context));
+    SavedKv read = shelf.read(KEY, new SavedKv.Expected(model, LAYOUT, context), room);
     assertThat(read).isNotNull();
     return read;
   }
@@ -228,7 +238,7 @@ class SequenceFileTest {
         }) {
       Files.createDirectories(folder.resolve(other.tenant()));
       Files.write(folder.resolve(other.tenant()).resolve(other.name() + ".kv"), good);
-      assertThatThrownBy(() -> shelf.read(other, new SavedKv.Expected(model, LAYOUT, 100)))
+      assertThatThrownBy(() -> shelf.read(other, new SavedKv.Expected(model, LAYOUT, 100), room))
           .isInstanceOf(SavedSequenceException.class)
           .hasMessageContaining("owner");
     }
@@ -265,6 +275,78 @@ class SequenceFileTest {
       all.forget(new TenantId("a"));
       assertThat(all.used()).isZero();
       assertThat(file).doesNotExist();
+    }
+  }
+
+  @Test
+  void whatIsReadIsChargedBeforeItIsThere() {
+    long bytes = saved().sequence().bytes();
+    read(TOKENS);
+    assertThat(memory.used()).isEqualTo(bytes);
+    room.close();
+    assertThat(memory.used()).isZero();
+    memory.update(bytes - 1);
+    assertThatThrownBy(() -> read(TOKENS))
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("HOST_MEMORY_LIMIT"));
+    assertThat(memory.used()).isZero();
+  }
+
+  /// What has its name is forced to the disk while all tenants go on.
+  @Test
+  void nobodyElseWaitsForTheDisk() {
+    SequenceShelf memoryShelf = SequenceShelf.inMemory();
+    List<Long> seen = new ArrayList<>();
+    AtomicReference<SavedSequences> all = new AtomicReference<>();
+    SequenceShelf slow =
+        new SequenceShelf() {
+          @Override
+          public Prepared prepare(SavedKv.Key key, SavedKv saved) {
+            Prepared prepared = memoryShelf.prepare(key, saved);
+            return new Prepared() {
+              @Override
+              public void commit() {
+                prepared.commit();
+              }
+
+              @Override
+              public void force() {
+                seen.add(
+                    CompletableFuture.supplyAsync(all.get()::used).orTimeout(20, SECONDS).join());
+              }
+
+              @Override
+              public void close() {
+                prepared.close();
+              }
+            };
+          }
+
+          @Override
+          public SavedKv read(SavedKv.Key key, SavedKv.Expected expected, HostMemory.Loan to) {
+            return memoryShelf.read(key, expected, to);
+          }
+
+          @Override
+          public void delete(SavedKv.Key key) {
+            memoryShelf.delete(key);
+          }
+
+          @Override
+          public void each(ObjLongConsumer<SavedKv.Key> to) {
+            memoryShelf.each(to);
+          }
+
+          @Override
+          public void close() {
+            memoryShelf.close();
+          }
+        };
+    try (SavedSequences sequences = new SavedSequences(1 << 20, slow)) {
+      all.set(sequences);
+      byte[] name = "name".getBytes(StandardCharsets.UTF_8);
+      sequences.save(new TenantId("a"), name, 1 << 20, 100, this::saved);
+      assertThat(seen).containsExactly(SavedSequences.OVERHEAD + 100);
     }
   }
 
