@@ -363,10 +363,13 @@ final class EngineTest {
       while (engine.stats().steps() < 2 && System.nanoTime() < deadline) {
         Thread.onSpinWait();
       }
+      long before = engine.stats().steps();
       r.cancel();
       assertThatThrownBy(() -> r.await(System.nanoTime() + 5 * SECOND))
           .isInstanceOfSatisfying(
               EngineException.class, e -> assertThat(e.code()).isEqualTo("CANCELLED"));
+      // The step in flight, and one that was planned meanwhile; the prompt would take 600 more.
+      assertThat(engine.stats().steps()).isLessThanOrEqualTo(before + 2);
       assertThat(s.length()).isZero();
       assertThat(engine.stats().freeBlocks()).isEqualTo(1000);
       s.close();

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -88,7 +89,7 @@ final class BuiltGuestsTest {
   }
 
   @Test
-  void pageListsEachWithItsSourceAndItsTest() throws Exception {
+  void pageListsEachWithItsSizeItsSourceAndItsTest() throws Exception {
     Path root = SampleModel.repositoryRoot();
     Map<String, String> sources =
         Map.of(
@@ -97,13 +98,20 @@ final class BuiltGuestsTest {
             "AssemblyScript", "guests/assemblyscript/examples/%s.ts");
     List<String> listed = new ArrayList<>();
     Matcher row =
-        Pattern.compile("\\| `(\\w+)` \\| (\\w+) \\| [\\d,]+ \\|.*\\| `(\\w+)` \\|")
+        Pattern.compile("\\| `(\\w+)` \\| (\\w+) \\| ([\\d,]+) \\|.*\\| `(\\w+)` \\|")
             .matcher(Files.readString(root.resolve("docs/guests.md")));
     while (row.find()) {
       listed.add(row.group(1) + ".wasm");
       assertThat(root.resolve(sources.getOrDefault(row.group(2), "?").formatted(row.group(1))))
           .exists();
-      Path test = Path.of("src/test/java/ai/realm/runtime", row.group(3) + ".java");
+      assertThat(row.group(3))
+          .as("%s: bytes on the page", row.group(1))
+          .isEqualTo(
+              String.format(
+                  Locale.ROOT,
+                  "%,d",
+                  Files.size(ExampleGuest.folder().resolve(row.group(1) + ".wasm"))));
+      Path test = Path.of("src/test/java/ai/realm/runtime", row.group(4) + ".java");
       assertThat(Files.readString(root.resolve("realm-runtime").resolve(test)))
           .contains("\"" + row.group(1) + "\"");
     }

@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.engine.Engine;
 import ai.realm.error.RealmException;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
@@ -25,6 +26,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -41,6 +43,7 @@ import run.endive.wasm.types.MemoryLimits;
 final class GuestLifecycleTest extends SampleFixture {
   private static final TenantId A = new TenantId("a");
   private static final Duration GENEROUS = Duration.ofSeconds(60);
+  private static final Duration SLOW = Duration.ofMillis(50);
   private static final int MEMORY = 65_536;
 
   static Stream<Isolation> levels() {
@@ -227,8 +230,14 @@ final class GuestLifecycleTest extends SampleFixture {
                   "sample",
                   "Once upon a time",
                   "{\"raw\": true, \"max_tokens\": 400, \"temperature\": 3, \"seed\": 7}",
-                  text -> begun.countDown()));
+                  text -> {
+                    begun.countDown();
+                    // So slow that its removal takes no longer than a step.
+                    LockSupport.parkNanos(SLOW.toNanos());
+                  }));
       assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
+      Engine engine = manager.model("sample", System.nanoTime()).host().engine();
+      long before = engine.stats().steps();
       manager.remove(A);
       try {
         assertThat(generating.get(60, TimeUnit.SECONDS).value()).isEqualTo(Errno.ECANCELED);
@@ -236,6 +245,8 @@ final class GuestLifecycleTest extends SampleFixture {
         assertThat(e).hasCauseInstanceOf(RealmException.class);
       }
       assertThat(manager.has(A)).isFalse();
+      // Of some 400: the step in flight, one that began meanwhile, and one without text.
+      assertThat(engine.stats().steps()).isLessThanOrEqualTo(before + 3);
     }
   }
 

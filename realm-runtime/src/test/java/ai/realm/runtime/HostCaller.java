@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.BiConsumer;
 
 /// A guest that does what a test tells it, one host function a call: every host function that the test
 /// names is an export of the same name, and the test reads and writes its memory.
@@ -45,6 +46,12 @@ final class HostCaller {
 
   /// A guest that offers host functions, by their numbers of parameters.
   static byte[] guest(Map<String, Integer> functions) {
+    return guest(functions, (module, imported) -> {});
+  }
+
+  /// The same with functions of the test's own, which know the host functions by these indices.
+  static byte[] guest(
+      Map<String, Integer> functions, BiConsumer<WasmModuleBuilder, Map<String, Integer>> own) {
     WasmModuleBuilder module = new WasmModuleBuilder();
     Map<String, Integer> all = new LinkedHashMap<>(OWN);
     all.putAll(functions);
@@ -61,6 +68,7 @@ final class HostCaller {
     });
     module.function("poke", 2, 0, new Code().get(0).get(1).store().constant(0));
     module.function("peek", 1, 0, new Code().get(0).load());
+    own.accept(module, imported);
     return module.build();
   }
 
@@ -72,6 +80,26 @@ final class HostCaller {
   /// Calls a host function and tells how the call ended.
   CallResult result(String name, Object... arguments) {
     return target.call(name, GuestOutput.discard(), arguments);
+  }
+
+  /// The same as what makes one thing of each kind.
+  OneOfEach.Guest things() {
+    return new OneOfEach.Guest() {
+      @Override
+      public int call(String function, int... arguments) {
+        return HostCaller.this.call(function, Arrays.stream(arguments).boxed().toArray());
+      }
+
+      @Override
+      public int text(String text) {
+        return HostCaller.this.text(text);
+      }
+
+      @Override
+      public void poke(int address, int... values) {
+        HostCaller.this.poke(address, values);
+      }
+    };
   }
 
   /// Puts the request of a step at [#REQUEST], or as many requests behind it.

@@ -194,8 +194,8 @@ final class HostileGuestTest extends SampleFixture {
   }
 
   /// Each pair of arguments takes each pair of extremes, the others stay at small values and at an open
-  /// handle: either the guest gets a number, or it traps; the host never fails, and memory outside of what
-  /// was passed is never written.
+  /// handle: either the guest gets a number, or it traps; the host never fails. That it writes nothing but
+  /// what was passed is for [HostFunctionPointersTest] to see.
   @ParameterizedTest(name = "{0}")
   @MethodSource("functions")
   void anyArgumentsGiveANumberOrTrapTheGuest(String function) {

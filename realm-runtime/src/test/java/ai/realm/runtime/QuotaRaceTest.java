@@ -8,6 +8,7 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.wasm.DefaultGuest;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -199,13 +200,25 @@ final class QuotaRaceTest {
         MultiRealmManager manager =
             new MultiRealmManager(
                 RuntimeConfig.of("sample", SampleModel.path(), backend), DefaultGuest.bytes())) {
-      for (int i = 0; i < 100_000; i++) {
-        TenantId nobody = new TenantId("nobody-" + i);
-        assertThatThrownBy(
-                () -> manager.generate(nobody, "sample", "x", "{}", GuestOutput.discard()))
-            .isInstanceOf(LimitException.class);
-      }
+      askForNobody(manager, 0, 10_000);
+      long before = liveBytes();
+      askForNobody(manager, 10_000, 1_010_000);
       assertThat(manager.status()).isEmpty();
+      // Four bytes for each would be more.
+      assertThat(liveBytes() - before).as("bytes").isLessThan(4_000_000);
     }
+  }
+
+  private static void askForNobody(MultiRealmManager manager, int from, int to) {
+    for (int i = from; i < to; i++) {
+      TenantId nobody = new TenantId("nobody-" + i);
+      assertThatThrownBy(() -> manager.generate(nobody, "sample", "x", "{}", GuestOutput.discard()))
+          .isInstanceOf(LimitException.class);
+    }
+  }
+
+  private static long liveBytes() {
+    System.gc();
+    return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
   }
 }

@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.error.RealmException;
+import ai.realm.testing.log.LogRecords;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
@@ -131,7 +132,7 @@ final class TenantIsolationTest extends SampleFixture {
 
   @Test
   @DisplayName(
-      "S04: what a tenant said is in no stream (the runtime has no log of its own), error, status or other tenant's output")
+      "S04: what a tenant said is in no stream, log record, error, status or other tenant's output")
   void aCanaryIsFoundNowhere() throws InterruptedException {
     PrintStream out = System.out;
     PrintStream err = System.err;
@@ -139,9 +140,12 @@ final class TenantIsolationTest extends SampleFixture {
     StringBuilder found = new StringBuilder();
     StringBuilder own = new StringBuilder();
     StringBuilder errors = new StringBuilder();
-    try (PrintStream captured = new PrintStream(streams, true, StandardCharsets.UTF_8)) {
+    LogRecords logged = LogRecords.open();
+    try (logged;
+        PrintStream captured = new PrintStream(streams, true, StandardCharsets.UTF_8)) {
       System.setOut(captured);
       System.setErr(captured);
+      System.getLogger("ai.realm").log(System.Logger.Level.DEBUG, "looked at");
       manager.create(A, FREE);
       manager.create(B, FREE);
       plant(errors, own);
@@ -162,11 +166,13 @@ final class TenantIsolationTest extends SampleFixture {
       System.setOut(out);
       System.setErr(err);
     }
+    assertThat(logged.text()).as("log records are seen").contains("looked at");
     assertThat(own.toString()).as("the tenant's own log has it").contains(CANARY);
     assertThat(errors.toString()).as("errors there are").contains("Exception");
     assertThat(errors.toString()).doesNotContain(CANARY);
     for (String canary : List.of(CANARY, IN_GRAMMAR)) {
       assertThat(streams.toString(StandardCharsets.UTF_8)).doesNotContain(canary);
+      assertThat(logged.text()).doesNotContain(canary);
       assertThat(found.toString()).doesNotContain(canary);
     }
   }
