@@ -10,6 +10,7 @@ import ai.realm.engine.sampling.Candidates;
 import ai.realm.error.RealmException;
 import ai.realm.model.CausalLm;
 import ai.realm.model.ForwardPass;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -463,16 +464,30 @@ public final class Engine implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    try {
-      thread.join(CLOSE_TIMEOUT_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    if (thread.isAlive()) {
+    if (!joined()) {
       throw new IllegalStateException(
           "the engine's step did not end within " + CLOSE_TIMEOUT_MILLIS + " ms");
     }
     forwardPass.close();
     kv.close();
+  }
+
+  /// Waits for the engine's thread; whether it has ended. An interrupt does not shorten the wait, and is kept.
+  private boolean joined() {
+    boolean interrupted = false;
+    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(CLOSE_TIMEOUT_MILLIS);
+    try {
+      while (true) {
+        try {
+          return thread.join(Duration.ofNanos(Math.max(0, until - System.nanoTime())));
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 }

@@ -428,7 +428,10 @@ final class EngineTest {
     Sequence s = engine.newSequence(tenant);
     StepRequest r = request(s, prompt(1, 500));
     engine.submit(r);
+    // Whoever is interrupted waits for the step all the same, and is interrupted then.
+    Thread.currentThread().interrupt();
     engine.close();
+    assertThat(Thread.interrupted()).isTrue();
     assertThatThrownBy(() -> r.await(System.nanoTime() + SECOND))
         .isInstanceOfSatisfying(
             EngineException.class, e -> assertThat(e.code()).isEqualTo("ENGINE_CLOSED"));

@@ -26,6 +26,10 @@ final class Realm implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<ModelHost, EngineTenant> engineTenants = new HashMap<>();
   private volatile ResourceLimits limits;
+
+  /// Of these limits; one that no engine takes is refused before a realm has it.
+  private volatile TenantShare share;
+
   private volatile GuestTools tools;
   private boolean closed;
 
@@ -37,6 +41,7 @@ final class Realm implements AutoCloseable {
       GuestTools tools) {
     this.tenant = tenant;
     this.limits = limits;
+    this.share = share(limits);
     this.models = models;
     this.memory64 = memory64;
     this.layers = memory64.open(tenant, limits.layerBytes());
@@ -107,8 +112,7 @@ final class Realm implements AutoCloseable {
       if (closed) {
         throw gone(tenant);
       }
-      return engineTenants.computeIfAbsent(
-          host, h -> h.engine().tenant(tenant.name(), share(limits)));
+      return engineTenants.computeIfAbsent(host, h -> h.engine().tenant(tenant.name(), share));
     } finally {
       lock.unlock();
     }
@@ -128,7 +132,7 @@ final class Realm implements AutoCloseable {
   /// @throws LimitException `NO_REALM` after [#close]
   /// @throws IllegalArgumentException when no engine takes such a share: nothing has changed
   void update(ResourceLimits next, GuestTools nextTools) {
-    TenantShare share = share(next);
+    TenantShare nextShare = share(next);
     lock.lock();
     try {
       if (closed) {
@@ -137,8 +141,9 @@ final class Realm implements AutoCloseable {
       // Under the lock: whoever takes a place in an engine has it with these limits or finds it
       // changed here.
       limits = next;
+      share = nextShare;
       tools = nextTools;
-      engineTenants.forEach((host, place) -> host.engine().update(place, share));
+      engineTenants.forEach((host, place) -> host.engine().update(place, nextShare));
     } finally {
       lock.unlock();
     }
@@ -186,21 +191,30 @@ final class Realm implements AutoCloseable {
     }
   }
 
+  /// An interrupt does not shorten the wait, and is kept.
   private void leave(ModelHost host, EngineTenant place, long giveUp) {
-    while (true) {
-      try {
-        host.engine().remove(place);
-        return;
-      } catch (IllegalStateException e) {
-        // A cancelled step holds its sequence until the engine has passed it.
-        if (System.nanoTime() - giveUp > 0) {
-          throw new LimitException(
-              "REALM_BUSY",
-              "%s: a step did not end within %d s"
-                  .formatted(tenant, TimeUnit.NANOSECONDS.toSeconds(CLOSE_TIMEOUT_NANOS)),
-              CLOSE_TIMEOUT_NANOS);
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          host.engine().remove(place);
+          return;
+        } catch (IllegalStateException e) {
+          // A cancelled step holds its sequence until the engine has passed it.
+          if (System.nanoTime() - giveUp > 0) {
+            throw new LimitException(
+                "REALM_BUSY",
+                "%s: a step did not end within %d s"
+                    .formatted(tenant, TimeUnit.NANOSECONDS.toSeconds(CLOSE_TIMEOUT_NANOS)),
+                CLOSE_TIMEOUT_NANOS);
+          }
+          interrupted |= Thread.interrupted();
+          LockSupport.parkNanos(1_000_000);
         }
-        LockSupport.parkNanos(1_000_000);
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
     }
   }

@@ -309,6 +309,16 @@ final class MultiRealmManagerTest extends SampleFixture {
   }
 
   @Test
+  void aShareThatNoEngineTakesIsRefusedBeforeThereIsARealm() {
+    RealmPolicy heavy = RealmPolicy.of(ResourceLimits.builder().weight(1e7).build());
+    assertThatThrownBy(() -> manager.create(A, heavy))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("weight: expected above 0 to 1e6");
+    assertThat(manager.has(A)).isFalse();
+    manager.create(A, FREE);
+  }
+
+  @Test
   void removedRealmIsGoneAndItsMemoryGivenBack() {
     manager.create(A, FREE);
     ask(A);

@@ -3,9 +3,9 @@ package ai.realm.engine.grammar;
 /// What one mask, or one move over a token, has left of the steps that it may cost. Used by one thread at a time; an
 /// interrupt of it ends the work and stays set.
 final class Work {
-  /// Steps that one mask may cost, with the masks of states that it makes; some ten milliseconds. Only grammars that
-  /// read a text in very many ways come near.
-  static final int MASK = 8_000_000;
+  /// Steps that one mask may cost, with the masks of states that it makes: some fifty milliseconds. Ten states that each allow
+  /// most of a vocabulary of 262,144 tokens take a third of it, once.
+  static final int MASK = 32_000_000;
 
   /// The same for moving over a token.
   static final int ACCEPT = 1_000_000;
