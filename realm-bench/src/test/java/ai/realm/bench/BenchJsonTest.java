@@ -2,6 +2,7 @@ package ai.realm.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.realm.testing.sample.SampleModel;
 import java.io.ByteArrayOutputStream;
@@ -86,11 +87,33 @@ final class BenchJsonTest {
   }
 
   @Test
+  void fairnessBenchWritesTheSameInEveryRun() throws Exception {
+    String[] args = {"--seconds", "3", "--format", "json"};
+    String json = output(FairnessBench::run, args);
+    assertThat(output(FairnessBench::run, args)).isEqualTo(json);
+    JsonNode results = JsonMapper.shared().readTree(json).required("results");
+    assertThat(output(FairnessBench::run, "--seconds", "3").lines()).hasSize(2 + results.size());
+    for (JsonNode row : results) {
+      double all = 0;
+      for (JsonNode part : row.required("parts")) {
+        all += part.required("due").doubleValue() * part.required("tenants").intValue();
+      }
+      assertThat(all).isCloseTo(1, within(1e-9));
+      if (row.required("schedule").stringValue().startsWith("F0")) {
+        assertThat(row.required("firstTokenBesidePolite").doubleValue()).isPositive();
+        expectTimes(row.required("betweenTokens"));
+      }
+    }
+  }
+
+  @Test
   void optionsThatTheyDoNotKnowAreNamed() {
     assertThatThrownBy(() -> output(RealmsBench::run, "--format", "yaml"))
         .hasMessageContaining("expected table or json, found 'yaml'");
     assertThatThrownBy(() -> output(RealmsBench::run, "-x", "1")).hasMessageContaining("found -x");
     assertThatThrownBy(() -> output(NeighboursBench::run, "--format"))
         .hasMessageContaining("--format: expected a value");
+    assertThatThrownBy(() -> output(FairnessBench::run, "--seconds", "0"))
+        .hasMessageContaining("--seconds: expected above 0");
   }
 }

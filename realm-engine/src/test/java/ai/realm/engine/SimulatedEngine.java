@@ -305,7 +305,11 @@ final class SimulatedEngine {
   }
 
   static double p99(List<Long> nanos) {
-    long[] sorted = nanos.stream().mapToLong(Long::longValue).sorted().toArray();
+    return p99(nanos.stream().mapToLong(Long::longValue).toArray());
+  }
+
+  static double p99(long[] nanos) {
+    long[] sorted = Arrays.stream(nanos).sorted().toArray();
     return sorted[(int) Math.ceil(sorted.length * 0.99) - 1];
   }
 }
