@@ -3,8 +3,8 @@ package ai.realm.engine;
 import java.util.List;
 
 /// The virtual time at which tenants enter the competition: for each priority the least of those that
-/// wait, never going back. So absence earns no credit, and who comes stands beside the one that has had
-/// least, not behind everybody.
+/// wait, never going back, less a little for who has had less than that. So who comes goes before those that are always there, as
+/// far as a step of prompts, and else absence earns no credit.
 ///
 /// A tenant can be given less than its share for long, because its prompts are held back beside others'
 /// tokens, and others more. What it may claim for that is bounded: else everybody else's prompts would
@@ -12,18 +12,21 @@ import java.util.List;
 final class FairClock {
   private final List<EngineTenant> tenants;
   private final double mostBehind;
+  private final double credit;
   private final double[] now = new double[Priority.values().length];
 
   /// @param mostBehind how far a tenant that waits may fall behind the one of its priority that is
   ///     furthest ahead, in prompt tokens over weight
-  FairClock(List<EngineTenant> tenants, double mostBehind) {
+  /// @param credit how far behind the others one that comes may stand, in the same
+  FairClock(List<EngineTenant> tenants, double mostBehind, double credit) {
     this.tenants = tenants;
     this.mostBehind = mostBehind;
+    this.credit = credit;
   }
 
   /// A tenant begins to wait.
   void enter(EngineTenant tenant) {
-    tenant.virtualTime = Math.max(tenant.virtualTime, now[priority(tenant)]);
+    tenant.virtualTime = Math.max(tenant.virtualTime, now[priority(tenant)] - credit);
   }
 
   /// Moves on before a step is planned.
@@ -39,11 +42,12 @@ final class FairClock {
         }
       }
       if (least <= most) {
-        now[p] = Math.max(now[p], Math.max(least, most - mostBehind));
+        double floor = most - mostBehind;
+        now[p] = Math.max(now[p], Math.max(least, floor));
         for (int t = 0; t < tenants.size(); t++) {
           EngineTenant tenant = tenants.get(t);
           if (priority(tenant) == p && !tenant.waiting.isEmpty()) {
-            enter(tenant);
+            tenant.virtualTime = Math.max(tenant.virtualTime, floor);
           }
         }
       }

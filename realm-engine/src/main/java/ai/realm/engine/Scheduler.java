@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Token-weighted fair queueing (start-time fair queueing, Goyal et al. 1996): each tenant has a
 /// virtual time that grows by the cost of what it is given over its weight, and the tenant with the
-/// least goes first. Who comes starts at the least virtual time of those who wait ([FairClock]). A step
+/// least goes first. Who comes starts a little before the least virtual time of those who wait ([FairClock]). A step
 /// takes every sequence that is decoding first, one row each, then prompts in chunks:
 ///
 /// | beside | rows of prompts |
@@ -56,6 +56,9 @@ final class Scheduler {
 
   /// How far a tenant may fall behind another, in steps full of prompts.
   private static final double MOST_BEHIND_STEPS = 16;
+
+  /// How far before those that are always there a tenant may begin that has had less, in the same.
+  private static final double CREDIT_STEPS = 0.5;
 
   /// How long a tenant counts as being there after its last work.
   private static final long COMPANY_NANOS = 1_000_000_000;
@@ -136,7 +139,9 @@ final class Scheduler {
     this.sequences = sequences;
     this.blocks = blocks;
     this.nanoClock = nanoClock;
-    this.clock = new FairClock(tenants, MOST_BEHIND_STEPS * config.maxRows());
+    this.clock =
+        new FairClock(
+            tenants, MOST_BEHIND_STEPS * config.maxRows(), CREDIT_STEPS * config.maxRows());
   }
 
   /// A tenant that starts to compete again gets no credit for the time it was away.
