@@ -99,8 +99,7 @@ final class RuntimeOptions {
     if (adapter != null) {
       config.adapted(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength));
     }
-    // One user: layers are bounded by what the host has for them, and any sequence that may be
-    // saved may be
+    // One user: layers are bounded by what the host has for them, and what may be saved may be
     // read again.
     ResourceLimits taken =
         ResourceLimits.builder()

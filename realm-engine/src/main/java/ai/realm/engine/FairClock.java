@@ -3,8 +3,8 @@ package ai.realm.engine;
 import java.util.List;
 
 /// The virtual time at which tenants enter the competition: for each priority the least of those that
-/// wait, never going back, less a little for who has had less than that. So who comes goes before those that are always there, as
-/// far as a step of prompts, and else absence earns no credit.
+/// wait, never going back, less a credit for who has had less than that. So who comes goes before those that are always
+/// there, as far as that, and else absence earns none.
 ///
 /// A tenant can be given less than its share for long, because its prompts are held back beside others'
 /// tokens, and others more. What it may claim for that is bounded: else everybody else's prompts would

@@ -51,33 +51,25 @@ final class GuestModules {
     FutureTask<Guest> mine =
         new FutureTask<>(() -> new Guest(digest, compile(engine, wasm.clone(), limits)));
     FutureTask<Guest> task = remember(digest, new Kept(mine, wasm.length));
-    try {
+    while (true) {
       try {
-        return finished(task);
+        // Runs once, whoever comes first; others wait for it.
+        task.run();
+        return task.get(COMPILE_SECONDS, TimeUnit.SECONDS);
       } catch (ExecutionException e) {
         forget(digest, task);
         if (task == mine) {
-          throw e;
+          throw failure(e);
         }
         // Another's: it was interrupted, or has other limits.
         remember(digest, new Kept(mine, wasm.length));
-        return finished(mine);
+        task = mine;
+      } catch (TimeoutException e) {
+        throw busy();
+      } catch (InterruptedException e) {
+        throw interrupted(e);
       }
-    } catch (ExecutionException e) {
-      forget(digest, mine);
-      throw failure(e);
-    } catch (TimeoutException e) {
-      throw busy();
-    } catch (InterruptedException e) {
-      throw interrupted(e);
     }
-  }
-
-  /// Runs once, whoever comes first; others wait for it.
-  private static Guest finished(FutureTask<Guest> task)
-      throws ExecutionException, TimeoutException, InterruptedException {
-    task.run();
-    return task.get(COMPILE_SECONDS, TimeUnit.SECONDS);
   }
 
   private static RuntimeException failure(ExecutionException e) {
