@@ -216,6 +216,12 @@ public final class StepRequest {
     cancelled = true;
   }
 
+  /// Whether [#await] would first wait without parking, as the request's last step ended so soon: the time
+  /// then is the thread's CPU time.
+  public boolean isSpinning() {
+    return lastWaitNanos < SPIN_NANOS;
+  }
+
   /// Waits for the results until `deadlineNanos` ([System#nanoTime]); past it the request is cancelled.
   ///
   /// @throws EngineException when the step failed, was cancelled or missed the deadline
@@ -224,7 +230,7 @@ public final class StepRequest {
   /// @throws InterruptedException when interrupted; the request is cancelled
   public void await(long deadlineNanos) throws InterruptedException {
     long started = System.nanoTime();
-    if (lastWaitNanos < SPIN_NANOS) {
+    if (isSpinning()) {
       while (state == State.QUEUED && System.nanoTime() - started < SPIN_NANOS) {
         Thread.onSpinWait();
       }

@@ -58,7 +58,6 @@ final class Steps {
     }
     Call call = state.call();
     long started = System.nanoTime();
-    long cpuBefore = Call.threadCpuNanos();
     long until = started + TimeUnit.MILLISECONDS.toNanos(Math.max(0, a[1]));
     try {
       while (!ticket.isDone()) {
@@ -76,7 +75,6 @@ final class Steps {
       }
     } finally {
       call.countWait(System.nanoTime() - started);
-      call.excuseSince(cpuBefore);
     }
     state.handles().remove(a[0]);
     ticket.release();
@@ -180,7 +178,9 @@ final class Steps {
   /// Waits for one request, so that none is left in flight; the time counts as the engine's.
   static int await(StepRequest request, Call call) {
     long started = System.nanoTime();
-    long cpuBefore = Call.threadCpuNanos();
+    // Who sleeps uses none; to ask for it costs as much as all else that a guest does for a token.
+    boolean spins = request.isSpinning();
+    long cpuBefore = spins ? Call.threadCpuNanos() : 0;
     try {
       request.await(call.deadlineNanos());
       return 0;
@@ -201,7 +201,9 @@ final class Steps {
       return Errno.ECANCELED;
     } finally {
       call.countWait(System.nanoTime() - started);
-      call.excuseSince(cpuBefore);
+      if (spins) {
+        call.excuseSince(cpuBefore);
+      }
     }
   }
 

@@ -33,6 +33,11 @@ final class WorkerProcess implements AutoCloseable {
   /// How long a worker that runs may take to open an instance before an impatient caller ends it.
   private static final long OPEN_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
+  /// Nice value of the JVM's compiler threads: beside another thread that wants the core they get a seventieth of
+  /// it, so that a tenant that has ever new guests compiled does not stretch the steps of others. Guests, and
+  /// what reads them, have the nice value of all.
+  static final int COMPILER_NICE = 19;
+
   private final Process process;
   private final WorkerFolder folder;
   private final WorkerCommands commands;
@@ -93,6 +98,13 @@ final class WorkerProcess implements AutoCloseable {
             "-XX:ReservedCodeCacheSize=48m",
             "-XX:MaxDirectMemorySize=8m",
             "-XX:+UseSerialGC",
+            // Policy 1 makes priorities nice values; where the user may lower those too, nothing
+            // shall.
+            "-XX:ThreadPriorityPolicy=1",
+            "-XX:CompilerThreadPriority=" + COMPILER_NICE,
+            "-XX:JavaPriority8_To_OSPriority=0",
+            "-XX:JavaPriority9_To_OSPriority=0",
+            "-XX:JavaPriority10_To_OSPriority=0",
             "-XX:ActiveProcessorCount=2",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-HeapDumpOnOutOfMemoryError",
