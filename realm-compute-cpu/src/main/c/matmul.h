@@ -17,6 +17,17 @@
 // How far ahead of a decoding kernel its panel is fetched. Measured: 2 to 3 KiB read 5 to 15 % faster than 4 KiB.
 #define AHEAD 2560
 
+// The same for several tokens.
+#define AHEAD_TILE 4096
+
+// Fetches as many bytes of a panel as a step of a tile of nt tokens takes, whichever of the panel's streams
+// (nibbles, high bits, scales) they are of; `at` is as far into the panel as the steps before took. Not all hardware
+// follows several streams by itself: without this, 2 to 12 tokens of Q6_K ran at a quarter of the speed on Zen 5.
+INLINE void fetch_ahead(const uint8_t *at, const int bytes, const int nt) {
+  at += nt == 1 ? AHEAD : AHEAD_TILE;
+  UNROLL for (int i = 0; i < bytes; i += 64) prefetch(at + i);
+}
+
 typedef void (*tile_function)(const uint8_t *panel, const uint8_t *act, long cols, float *out,
                               long stride, int rows);
 

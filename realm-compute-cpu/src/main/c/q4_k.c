@@ -18,11 +18,14 @@ INLINE void k_tile(const uint8_t *panel, const uint8_t *act, long cols, const in
     UNROLL for (int t = 0; t < nt; t++) f[t] = zero_f32();
     for (int sub = 0; sub < 8; sub++, q += 256, aq += 32 * nt) {
       bytes64 high;
-      if (fifth) high = load_bytes(bits + sub * 64);
+      if (fifth) {
+        fetch_ahead(w + sub * (Q5_K_SUPER / 8), Q5_K_SUPER / 8, nt);
+        high = load_bytes(bits + sub * 64);
+      }
       i32x16 s[TILE];
       UNROLL for (int t = 0; t < nt; t++) s[t] = splat_i32(0);
       UNROLL for (int j = 0; j < 4; j++) {
-        prefetch(q + j * 64 + AHEAD);
+        if (!fifth) prefetch(q + j * 64 + AHEAD);
         bytes64 v = load_bytes(q + j * 64), lo = low_nibbles(v), hi = high_nibbles(v);
         if (fifth) {
           lo = or_bytes(lo, bit_as_16(high, j));

@@ -15,14 +15,11 @@ INLINE void q6_k_tile(const uint8_t *panel, const uint8_t *act, long cols, const
     for (int sub = 0; sub < 8; sub++, aq += 32 * nt, bias += 2 * nt) {
       const uint8_t *half = w + 256 + (sub >> 2) * 1536;
       const uint8_t *q = half + (sub & 3) * 256, *high = half + 1024 + (sub & 3) * 128;
+      fetch_ahead(w + sub * (Q6_K_SUPER / 8), Q6_K_SUPER / 8, nt);
       bytes64 h0 = load_bytes(high), h1 = load_bytes(high + 64);
       i32x16 s[TILE];
       UNROLL for (int t = 0; t < nt; t++) s[t] = splat_i32(bias[t]);
       UNROLL for (int j = 0; j < 4; j++) {
-        if (nt == 1) {
-          prefetch(q + j * 64 + AHEAD);
-          if (j < 2) prefetch(high + j * 64 + AHEAD);
-        }
         bytes64 v = or_bytes(low_nibbles(load_bytes(q + j * 64)), pair_as_16(h0, 2 * j));
         UNROLL for (int t = 0; t < nt; t++) s[t] = dot7(s[t], v, aq + (j * nt + t) * 4);
       }
