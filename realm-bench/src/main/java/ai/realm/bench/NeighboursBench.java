@@ -4,30 +4,21 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.error.RealmException;
-import ai.realm.runtime.GuestLimits;
-import ai.realm.runtime.Isolation;
 import ai.realm.runtime.MultiRealmManager;
-import ai.realm.runtime.RealmPolicy;
-import ai.realm.runtime.ResourceLimits;
-import ai.realm.runtime.RuntimeConfig;
 import ai.realm.runtime.TenantId;
-import ai.realm.wasm.DefaultGuest;
 import java.io.PrintStream;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// What one tenant feels of another that misbehaves (cases F01 to F06): times to its first token and between
 /// tokens, alone, beside a polite tenant that keeps its four sequences busy (the fair share), and beside each
 /// hostile one. Each tenant may have four calls at once, but in the case that
-/// says so.
+/// says so. Then what each of three tenants gets that all have work ([NeighbourShares]).
 ///
 /// Neighbours are threads of this process, so what their clients do costs the cores that compute: a hundred
 /// that come again 2 ms after each refusal wake 48,000 times a second.
@@ -35,15 +26,11 @@ import org.jspecify.annotations.Nullable;
 /// usage: `NeighboursBench [--format table|json] [--only F01,…] [--refused-pause MILLIS] [MODEL [SECONDS]]`
 public final class NeighboursBench {
   private static final TenantId VICTIM = new TenantId("victim");
-  private static final TenantId OTHER = new TenantId("other");
-  private static final String PROMPT = "Tell me a story about a fox.";
-  private static final String CONFIG = "{\"max_tokens\":64,\"min_tokens\":64}";
-  private static final int SEQUENCES = 200;
+  private static final Neighbour POLITE =
+      Neighbour.polite("polite: four sequences at work", Neighbour.ALLOWED);
 
-  /// Calls, and sequences, that a tenant may have at once.
-  private static final int ALLOWED = 4;
-
-  private static final int CONTEXT = 512;
+  /// Of each of two tenants that share the engine with a neighbour.
+  private static final List<Integer> STEADY_SEQUENCES = List.of(Neighbour.ALLOWED, 32);
 
   private final Path model;
   private final Backend backend;
@@ -56,18 +43,6 @@ public final class NeighboursBench {
     this.backend = backend;
     this.nanos = TimeUnit.SECONDS.toNanos(seconds);
     this.refusedPauseNanos = TimeUnit.MILLISECONDS.toNanos(refusedPauseMillis);
-  }
-
-  /// A neighbour: calls that it makes at once, how many of them it may, and what each does again and again.
-  private record Neighbour(String name, int calls, int allowed, Act act) {
-    Neighbour(String name, int calls, Act act) {
-      this(name, calls, ALLOWED, act);
-    }
-  }
-
-  /// One thing that a neighbour does; what it is refused or killed for is its own affair.
-  private interface Act {
-    void run(MultiRealmManager realms, int caller, long round);
   }
 
   /// Prints a Markdown table or JSON.
@@ -85,7 +60,7 @@ public final class NeighboursBench {
     int seconds = positional.size() > 1 ? Integer.parseInt(positional.get(1)) : 10;
     try (Backend backend = Backends.open("auto", BackendOptions.DEFAULT).backend()) {
       NeighboursBench bench = new NeighboursBench(model, backend, seconds, refusedPause);
-      bench.measure(new Neighbour("warm-up", 1, NeighboursBench::generate));
+      bench.measure(Neighbour.polite("warm-up", 1));
       BenchOutput output = new BenchOutput(out, BenchOutput.Format.of(format));
       output.line(
           "%s, %s, Java %s, %d s each, refused clients come again after %d ms"
@@ -101,15 +76,18 @@ public final class NeighboursBench {
               + " p99 beside the polite one's: first, between | victim's errors |");
       output.line("|---|---|---|---|---|---|");
       List<Row> rows = new ArrayList<>();
-      Result alone = bench.measure(new Neighbour("alone", 0, NeighboursBench::generate));
-      Result polite = bench.measure(new Neighbour("polite", 4, NeighboursBench::generate));
+      Result alone = bench.measure(Neighbour.polite("alone", 0));
+      Result polite = bench.measure(POLITE);
       rows.add(print(output, "none", alone, polite));
-      rows.add(print(output, "polite: four sequences at work", polite, polite));
-      for (Neighbour neighbour : hostile()) {
-        if (only.stream().anyMatch(neighbour.name()::startsWith)) {
+      rows.add(print(output, POLITE.name(), polite, polite));
+      List<Neighbour> hostile = new ArrayList<>(Neighbour.greedy());
+      hostile.addAll(Neighbour.withGuests());
+      for (Neighbour neighbour : hostile) {
+        if (isWanted(only, neighbour)) {
           rows.add(print(output, neighbour.name(), bench.measure(neighbour), polite));
         }
       }
+      List<NeighbourShares.Row> shares = bench.shares(output, only);
       output.end(
           new Report(
               String.valueOf(model.getFileName()),
@@ -117,8 +95,35 @@ public final class NeighboursBench {
               Runtime.version().toString(),
               seconds,
               refusedPause,
-              rows));
+              rows,
+              shares));
     }
+  }
+
+  private static boolean isWanted(List<String> only, Neighbour neighbour) {
+    return only.stream().anyMatch(neighbour.name()::startsWith);
+  }
+
+  /// The second table.
+  private List<NeighbourShares.Row> shares(BenchOutput output, List<String> only)
+      throws InterruptedException {
+    output.line("");
+    output.line(
+        "| beside two tenants that are always at work | sequences of each | % of the work: they, it |"
+            + " Jain's index |");
+    output.line("|---|---|---|---|");
+    List<Neighbour> neighbours = new ArrayList<>(List.of(POLITE));
+    Neighbour.greedy().stream().filter(n -> isWanted(only, n)).forEach(neighbours::add);
+    List<NeighbourShares.Row> rows = new ArrayList<>();
+    for (int sequences : STEADY_SEQUENCES) {
+      for (Neighbour neighbour : neighbours) {
+        NeighbourShares.Row row =
+            NeighbourShares.measure(model, backend, neighbour, sequences, nanos, refusedPauseNanos);
+        output.line(row.line());
+        rows.add(row);
+      }
+    }
+    return rows;
   }
 
   /// The value of an option, which is taken out of the list with it.
@@ -141,7 +146,8 @@ public final class NeighboursBench {
       String java,
       int secondsEach,
       int refusedPauseMillis,
-      List<Row> results) {}
+      List<Row> results,
+      List<NeighbourShares.Row> shares) {}
 
   /// One line.
   ///
@@ -157,118 +163,30 @@ public final class NeighboursBench {
       @Nullable Double betweenTokensBesidePolite,
       long errors) {}
 
-  private static List<Neighbour> hostile() {
-    String longest = "fox ".repeat(400);
-    return List.of(
-        new Neighbour("F01 flood: 40 calls at once", 40, NeighboursBench::generate),
-        new Neighbour(
-            "F02 prompts of the greatest length",
-            4,
-            (realms, caller, round) ->
-                call(realms, round + longest, "{\"raw\":true,\"max_tokens\":1}")),
-        new Neighbour("F03 a hundred streams", 100, NeighboursBench::generate),
-        new Neighbour("F03 a hundred streams, allowed", 100, 100, NeighboursBench::generate),
-        new Neighbour(
-            "F04 spinner, in a worker",
-            1,
-            (realms, caller, round) -> guest(realms, round, HostileGuests.spinner())),
-        new Neighbour(
-            "F05 allocator, in a worker",
-            1,
-            (realms, caller, round) -> guest(realms, round, HostileGuests.allocator())),
-        new Neighbour(
-            "F06 compile bombs, in a worker",
-            1,
-            (realms, caller, round) -> realms.deploy(OTHER, HostileGuests.bomb(round))));
-  }
-
-  private static void generate(MultiRealmManager realms, int caller, long round) {
-    call(realms, PROMPT, CONFIG);
-  }
-
-  private static void call(MultiRealmManager realms, String prompt, String config) {
-    realms.generate(OTHER, "model", prompt, config, text -> {});
-  }
-
-  private static void guest(MultiRealmManager realms, long round, byte[] wasm) {
-    if (round == 0) {
-      realms.deploy(OTHER, wasm);
-    }
-    call(realms, PROMPT, CONFIG);
-  }
-
   // ---- measuring --------------------------------------------------------------------------------
 
   private record Result(long[] first, long[] between, long errors) {}
 
   private Result measure(Neighbour neighbour) throws InterruptedException {
-    RuntimeConfig config =
-        RuntimeConfig.builder(backend)
-            .model("model", model)
-            .maxContext(CONTEXT)
-            .sequences(SEQUENCES)
-            .memory64Bytes(0)
-            .limits(GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2)))
-            .build();
     TokenTimes times = new TokenTimes();
     AtomicLong errors = new AtomicLong();
-    AtomicBoolean over = new AtomicBoolean();
-    List<Thread> threads = new ArrayList<>();
-    try (MultiRealmManager realms = new MultiRealmManager(config, DefaultGuest.bytes())) {
-      GuestLimits limits = GuestLimits.DEFAULT.withDeadline(Duration.ofSeconds(2));
-      realms.create(VICTIM, policy(limits, ALLOWED).withIsolation(Isolation.inProcess()));
-      realms.create(
-          OTHER,
-          policy(limits, neighbour.allowed())
-              .withFallback(false)
-              .withBreaker(Integer.MAX_VALUE, Duration.ofSeconds(1))
-              .withIsolation(Isolation.worker()));
-      realms.generate(VICTIM, "model", PROMPT, CONFIG, text -> {});
-      for (int i = 0; i < neighbour.calls(); i++) {
-        int caller = i;
-        Thread thread = new Thread(() -> repeat(neighbour, realms, caller, over));
-        thread.setDaemon(true);
-        thread.start();
-        threads.add(thread);
-      }
+    try (Neighbourhood place = new Neighbourhood(model, backend)) {
+      MultiRealmManager realms = place.realms();
+      place.create(VICTIM, Neighbour.ALLOWED);
+      realms.generate(VICTIM, "model", Neighbour.PROMPT, Neighbour.CONFIG, text -> {});
+      place.start(neighbour, refusedPauseNanos);
       Thread.sleep(500);
       long end = System.nanoTime() + nanos;
       while (System.nanoTime() < end) {
         times.begin();
         try {
-          realms.generate(VICTIM, "model", PROMPT, CONFIG, times);
+          realms.generate(VICTIM, "model", Neighbour.PROMPT, Neighbour.CONFIG, times);
         } catch (RealmException e) {
           errors.incrementAndGet();
         }
       }
-      over.set(true);
-      for (Thread thread : threads) {
-        thread.join(5000);
-      }
     }
     return new Result(times.first().toArray(), times.between().toArray(), errors.get());
-  }
-
-  private static RealmPolicy policy(GuestLimits guest, int atOnce) {
-    return RealmPolicy.of(
-        ResourceLimits.builder()
-            .guest(guest)
-            .maxConcurrentCalls(atOnce)
-            .maxSequences(atOnce)
-            .maxQueuedSteps(16 * atOnce)
-            .build());
-  }
-
-  private void repeat(
-      Neighbour neighbour, MultiRealmManager realms, int caller, AtomicBoolean over) {
-    for (long round = 0; !over.get(); round++) {
-      try {
-        neighbour.act().run(realms, caller, round);
-      } catch (RealmException e) {
-        // What it is there for.
-        LockSupport.parkNanos(refusedPauseNanos);
-      }
-    }
   }
 
   private static Row print(BenchOutput output, String name, Result result, Result polite) {

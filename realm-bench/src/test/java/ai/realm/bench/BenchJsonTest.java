@@ -84,6 +84,14 @@ final class BenchJsonTest {
       expectTimes(row.required("firstToken"));
       expectTimes(row.required("betweenTokens"));
     }
+    JsonNode shares = report.required("shares");
+    assertThat(shares.valueStream().map(row -> row.required("sequences").intValue()))
+        .containsExactly(4, 4, 32, 32);
+    for (JsonNode row : shares) {
+      assertThat(row.required("shares").valueStream().mapToDouble(JsonNode::doubleValue).sum())
+          .isCloseTo(1, within(1e-9));
+      assertThat(row.required("jain").doubleValue()).isBetween(1.0 / 3, 1.0);
+    }
   }
 
   @Test
