@@ -130,7 +130,10 @@ final class Routing {
       }
     }
     for (int e = 0; e < experts; e++) {
-      scores[e] = bias == null ? logits[base + e] : logits[base + e] + bias[e];
+      float score = bias == null ? logits[base + e] : logits[base + e] + bias[e];
+      // What is no number comes last, before what is chosen already; as a weight it stays what it
+      // is.
+      scores[e] = score >= -Float.MAX_VALUE ? score : -Float.MAX_VALUE;
     }
   }
 

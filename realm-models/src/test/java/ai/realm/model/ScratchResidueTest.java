@@ -5,14 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import ai.realm.compute.Batch;
 import ai.realm.compute.Buffer;
+import ai.realm.compute.KvStore;
+import ai.realm.compute.KvType;
 import ai.realm.gguf.GgufFile;
 import ai.realm.testing.sample.SampleModel;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// every activation is NaN goes through all of them; the next prompt's logits are those of before, bit for bit.
 class ScratchResidueTest {
   private static final int[] CHUNKS = {1, 3, 7};
+  private static final int BLOCK_SIZE = 16;
 
   @TempDir Path folder;
 
@@ -94,34 +97,50 @@ class ScratchResidueTest {
 
   private static void assertNothingLeft(
       Backend backend, CausalLm lm, int[] ids, AtomicBoolean poisoned) {
+    // What an encoder is asked for is computed whole.
     int[] chunks = lm.config().generates() ? CHUNKS : new int[0];
-    float[] whole = run(backend, lm, ids, ids.length);
-    poisoned.set(true);
-    assertThat(run(backend, lm, ids, ids.length)).as("the stranger's").containsOnly(Float.NaN);
-    for (int chunk : chunks) {
-      run(backend, lm, ids, chunk);
-    }
-    poisoned.set(false);
-    assertThat(run(backend, lm, ids, ids.length)).as("after the stranger").isEqualTo(whole);
-    for (int chunk : chunks) {
-      assertThat(run(backend, lm, ids, chunk))
-          .as("after the stranger, %d tokens at a time", chunk)
-          .isEqualTo(whole);
+    try (ForwardPass pass = lm.newForwardPass(ids.length, 1)) {
+      float[] whole = run(backend, lm, pass, ids, ids.length);
+      poisoned.set(true);
+      for (int chunk : chunks) {
+        run(backend, lm, pass, ids, chunk);
+      }
+      assertThat(run(backend, lm, pass, ids, ids.length))
+          .as("the stranger's")
+          .containsOnly(Float.NaN);
+      poisoned.set(false);
+      assertThat(run(backend, lm, pass, ids, ids.length)).as("after the stranger").isEqualTo(whole);
+      for (int chunk : chunks) {
+        assertThat(run(backend, lm, pass, ids, chunk))
+            .as("after the stranger, %d tokens at a time", chunk)
+            .isEqualTo(whole);
+      }
     }
   }
 
-  /// Logits of the last token, or the embedding.
-  private static float[] run(Backend backend, CausalLm lm, int[] ids, int chunk) {
-    if (!lm.config().generates()) {
-      return BatchedSteps.hidden(backend, lm, List.of(ids))[0];
-    }
-    try (Generation generation = new Generation(backend, lm, ids.length)) {
-      float[][] last = {};
+  /// Logits of the last token, or hidden states, with keys and values of its own.
+  private static float[] run(Backend backend, CausalLm lm, ForwardPass pass, int[] ids, int chunk) {
+    boolean generates = lm.config().generates();
+    int[] blocks = new int[Math.ceilDiv(ids.length, BLOCK_SIZE)];
+    Arrays.setAll(blocks, i -> i);
+    try (KvStore kv = backend.kvStore(lm.kvLayout(BLOCK_SIZE, KvType.F32), blocks.length)) {
+      Batch batch = new Batch(ids.length, 1);
+      float[] result = new float[generates ? lm.config().vocabularySize() : 0];
       for (int from = 0; from < ids.length; from += chunk) {
-        last =
-            generation.append(Arrays.copyOfRange(ids, from, Math.min(ids.length, from + chunk)), 1);
+        int count = Math.min(chunk, ids.length - from);
+        boolean last = from + count == ids.length;
+        batch.clear();
+        batch.add(ids, from, count, from, blocks, generates && last ? 1 : 0);
+        Buffer logits = pass.forward(batch, kv);
+        if (generates && last) {
+          backend.read(logits, 0, result, 0, result.length);
+        }
       }
-      return last[0];
+      if (!generates) {
+        result = new float[ids.length * lm.config().embeddingLength()];
+        backend.read(pass.hidden(0, ids.length), 0, result, 0, result.length);
+      }
+      return result;
     }
   }
 }
