@@ -354,7 +354,7 @@ final class Scheduler {
       EngineTenant other = tenants.get(t);
       if (other.virtualTime < tenant.virtualTime
           && other.share().priority().compareTo(tenant.share().priority()) >= 0
-          && (other.prompts > 0 || decodesNow(other))) {
+          && (other.prompts > 0 || decodedJustNow(other))) {
         int rows = Math.max(1, Math.max(other.decodeRows, other.decodeRowsBefore));
         double part = tenant.share().weight() / other.share().weight();
         double time = STRETCH * part * cost.of(rows);
@@ -368,9 +368,14 @@ final class Scheduler {
   /// Whether sequences of a tenant decode in this step, or did a moment ago: between a token and the step after
   /// it lies what the caller makes of it.
   private boolean decodesNow(EngineTenant tenant) {
+    return tenant.decodedInPlan == plan || (tenant.sequences > 0 && decodedJustNow(tenant));
+  }
+
+  /// The same, and whether they did until their end: who asks again as soon as it has an answer would find a step
+  /// of all that others have begun in between.
+  private boolean decodedJustNow(EngineTenant tenant) {
     return tenant.decodedInPlan == plan
-        || (tenant.sequences > 0
-            && tenant.outputs > 0
+        || (tenant.outputs > 0
             && plannedNanos - tenant.lastOutputNanos < MOMENT_NANOS + decodeNanos());
   }
 

@@ -11,10 +11,10 @@ import org.jspecify.annotations.Nullable;
 /// `./dev bench fairness` prints and [FairnessTest] asserts. The benchmark has it from this module's jar of
 /// test classes, so that nothing inside the engine becomes public for it.
 public final class FairnessSchedule {
-  /// Places in a step, but where all of a hundred streams are to have one.
   /// Of the begin, when all come at once, times are not kept.
   private static final double BEGIN_SECONDS = 2;
 
+  /// Places in a step, but where all of a hundred streams are to have one.
   private static final int PLACES = 16;
 
   private static final int MANY_PLACES = 128;
@@ -24,6 +24,9 @@ public final class FairnessSchedule {
 
   private static final int CONTEXT = 4096;
   private static final long REST_NANOS = 200_000_000;
+
+  /// Of a caller who asks again when an answer is there.
+  private static final long MOMENT_NANOS = 2_000_000;
 
   /// What a priority gets of the work of those above it (`docs/engine.md`).
   private static final double LOWER_PART = 1.0 / 16;
@@ -94,6 +97,7 @@ public final class FairnessSchedule {
     all.addAll(besideOne());
     all.addAll(besideSeveral());
     all.addAll(besideBusy());
+    all.addAll(askingAgain());
     return all;
   }
 
@@ -138,6 +142,19 @@ public final class FairnessSchedule {
         fair, beside("F03 a hundred allowed streams and two polite of 32", hundred(), fair, two));
   }
 
+  /// A victim that comes to its share with short questions, one as soon as the last is answered.
+  static List<FairnessSchedule> askingAgain() {
+    Kind victim = new Kind("victim", 1, quarter(4), 1, 10, 40, MOMENT_NANOS);
+    String again = ", a victim that asks again at once";
+    FairnessSchedule polite =
+        beside(victim, "one polite neighbour" + again, politeOnes(1, 4), null);
+    return List.of(
+        polite,
+        beside(victim, "F01 ten times its streams" + again, hostile(40, 100, 40), polite),
+        beside(victim, "F02 the longest prompts" + again, hostile(4, 4000, 1), polite),
+        beside(victim, "F03 a hundred allowed streams" + again, hundred(), polite));
+  }
+
   private static List<FairnessSchedule> besideHostile(String besides, String fair, Kind... others) {
     FairnessSchedule polite = beside(fair, politeOnes(1, 4), null, others);
     return List.of(
@@ -155,8 +172,14 @@ public final class FairnessSchedule {
 
   private static FairnessSchedule beside(
       String name, Kind neighbour, @Nullable FairnessSchedule polite, Kind... others) {
+    Kind victim = new Kind("victim", 1, quarter(4), 1, 100, 40, REST_NANOS);
+    return beside(victim, name, neighbour, polite, others);
+  }
+
+  private static FairnessSchedule beside(
+      Kind victim, String name, Kind neighbour, @Nullable FairnessSchedule polite, Kind... others) {
     List<Kind> kinds = new ArrayList<>();
-    kinds.add(new Kind("victim", 1, quarter(4), 1, 100, 40, REST_NANOS));
+    kinds.add(victim);
     kinds.add(neighbour);
     kinds.addAll(List.of(others));
     boolean many = kinds.stream().anyMatch(kind -> kind.share.maxSequences() > 4);

@@ -132,6 +132,20 @@ final class FairnessTest {
         .isLessThanOrEqualTo(BOUND * SimulatedEngine.p99(fair.betweenTokensNanos()));
   }
 
+  @Test
+  @DisplayName("who asks again at once does not wait for a step of all streams that a stranger has")
+  void whoAsksAgainAtOnceFindsAShortStep() {
+    FairnessSchedule schedule =
+        FairnessSchedule.askingAgain().stream()
+            .filter(one -> one.name().contains("allowed"))
+            .findFirst()
+            .orElseThrow();
+    long[] first = outcome(schedule).firstTokenNanos();
+    assertThat(first).hasSizeGreaterThan(50);
+    // A step takes 5 ms and 0.2 ms a row: one of the hundred 25.
+    assertThat(SimulatedEngine.p99(first)).isLessThan(12e6);
+  }
+
   @ParameterizedTest
   @MethodSource("hostile")
   @DisplayName(
