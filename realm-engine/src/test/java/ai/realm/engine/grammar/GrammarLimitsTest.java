@@ -3,6 +3,7 @@ package ai.realm.engine.grammar;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.testing.time.CpuTime;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -10,13 +11,14 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Constraints that are made to cost much.
+@Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class GrammarLimitsTest {
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
@@ -63,7 +65,7 @@ final class GrammarLimitsTest {
   @ParameterizedTest
   @MethodSource("bombs")
   void refusesInTime(Bomb bomb) {
-    Assertions.assertTimeoutPreemptively(
+    CpuTime.assertWithin(
         PATIENCE,
         () ->
             assertThatThrownBy(() -> Grammar.compile(bomb.language(), bomb.source()))
@@ -77,8 +79,7 @@ final class GrammarLimitsTest {
       strings = {"(a+)+b", "((a*)*)*b", "(a|a)*b", "(a|aa)+b", "(.*){1,9}b", "(a?){30}a{30}b"})
   void followsNestedQuantifiersInLinearTime(String pattern) {
     Grammar g = Grammar.compile(Grammar.Kind.REGEX, pattern);
-    Assertions.assertTimeoutPreemptively(
-        PATIENCE, () -> assertThat(g.accepts("a".repeat(20_000) + "c")).isFalse());
+    CpuTime.assertWithin(PATIENCE, () -> assertThat(g.accepts("a".repeat(20_000) + "c")).isFalse());
     assertThat(g.accepts("a".repeat(40) + "b")).isTrue();
   }
 
@@ -147,7 +148,7 @@ final class GrammarLimitsTest {
         Matcher.of(
             Grammar.compile(Grammar.Kind.GBNF, source),
             TokenTrie.of(texts.length, t -> texts[t], 0));
-    Assertions.assertTimeoutPreemptively(
+    CpuTime.assertWithin(
         PATIENCE,
         () ->
             assertThatThrownBy(

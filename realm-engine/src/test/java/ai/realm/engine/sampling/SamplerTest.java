@@ -2,10 +2,10 @@ package ai.realm.engine.sampling;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import ai.realm.gguf.GgufFile;
 import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.time.CpuTime;
 import ai.realm.tokenizer.Tokenizer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -274,7 +274,7 @@ final class SamplerTest {
         logits[i] = (i * 7919L % LARGE) * 1e-6f;
       }
       for (SamplingParams params : all) {
-        assertTimeout(PATIENCE, () -> sample(params, logits.clone()), params::toString);
+        CpuTime.assertWithin(params.toString(), PATIENCE, () -> sample(params, logits.clone()));
       }
     }
   }
@@ -292,7 +292,7 @@ final class SamplerTest {
     }
     Candidates c = new Candidates();
     c.load(logits, LARGE);
-    assertTimeout(PATIENCE, () -> c.sort(LARGE / 2));
+    CpuTime.assertWithin(PATIENCE, () -> c.sort(LARGE / 2));
     for (int i = 0; i < LARGE / 2; i++) {
       assertThat(c.logits[i]).isEqualTo(LARGE - i);
     }
