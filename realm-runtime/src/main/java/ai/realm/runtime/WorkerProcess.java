@@ -6,6 +6,7 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.BufferUnderflowException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -98,13 +99,6 @@ final class WorkerProcess implements AutoCloseable {
             "-XX:ReservedCodeCacheSize=48m",
             "-XX:MaxDirectMemorySize=8m",
             "-XX:+UseSerialGC",
-            // Policy 1 makes priorities nice values; where the user may lower those too, nothing
-            // shall.
-            "-XX:ThreadPriorityPolicy=1",
-            "-XX:CompilerThreadPriority=" + COMPILER_NICE,
-            "-XX:JavaPriority8_To_OSPriority=0",
-            "-XX:JavaPriority9_To_OSPriority=0",
-            "-XX:JavaPriority10_To_OSPriority=0",
             "-XX:ActiveProcessorCount=2",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-HeapDumpOnOutOfMemoryError",
@@ -112,6 +106,7 @@ final class WorkerProcess implements AutoCloseable {
             "-XX:-UsePerfData",
             "-XX:+DisableAttachMechanism",
             "-XX:ErrorFile=" + folder.resolve("crash.log")));
+    command.addAll(priorities());
     // Guests that the build compiled may come from either path.
     add(command, "--module-path", System.getProperty("jdk.module.path", ""));
     add(command, "-cp", System.getProperty("java.class.path", ""));
@@ -123,6 +118,36 @@ final class WorkerProcess implements AutoCloseable {
       command.add(WorkerMain.class.getName());
     }
     return command;
+  }
+
+  /// Options by which the JVM's compiler threads stand back. Nice values are Linux's; those that a JVM sets are
+  /// not relative to its own, so that a host which was given another one than 0 keeps all of its workers at that.
+  private static List<String> priorities() {
+    if (niceOfProcess() != 0) {
+      return List.of();
+    }
+    return List.of(
+        // 1 makes priorities nice values; where the user may lower those too, nothing shall.
+        "-XX:ThreadPriorityPolicy=1",
+        "-XX:CompilerThreadPriority=" + COMPILER_NICE,
+        "-XX:JavaPriority8_To_OSPriority=0",
+        "-XX:JavaPriority9_To_OSPriority=0",
+        "-XX:JavaPriority10_To_OSPriority=0");
+  }
+
+  /// Of this process; not 0 where that is not known.
+  private static int niceOfProcess() {
+    try {
+      return nice(Files.readString(Path.of("/proc/self/stat")));
+    } catch (IOException | RuntimeException e) {
+      return Integer.MAX_VALUE;
+    }
+  }
+
+  /// The nice value in a `stat` file: behind the name, which may have blanks, it is the seventeenth field (proc(5)).
+  static int nice(String stat) {
+    String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+    return Integer.parseInt(fields[16]);
   }
 
   /// Adds a path of classes; a worker has another working directory.
