@@ -6,7 +6,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.BufferUnderflowException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -33,11 +32,6 @@ final class WorkerProcess implements AutoCloseable {
 
   /// How long a worker that runs may take to open an instance before an impatient caller ends it.
   private static final long OPEN_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
-
-  /// Nice value of the JVM's compiler threads: beside another thread that wants the core they get a seventieth of
-  /// it, so that a tenant that has ever new guests compiled does not stretch the steps of others. Guests, and
-  /// what reads them, have the nice value of all.
-  static final int COMPILER_NICE = 19;
 
   private final Process process;
   private final WorkerFolder folder;
@@ -106,7 +100,6 @@ final class WorkerProcess implements AutoCloseable {
             "-XX:-UsePerfData",
             "-XX:+DisableAttachMechanism",
             "-XX:ErrorFile=" + folder.resolve("crash.log")));
-    command.addAll(priorities());
     // Guests that the build compiled may come from either path.
     add(command, "--module-path", System.getProperty("jdk.module.path", ""));
     add(command, "-cp", System.getProperty("java.class.path", ""));
@@ -118,36 +111,6 @@ final class WorkerProcess implements AutoCloseable {
       command.add(WorkerMain.class.getName());
     }
     return command;
-  }
-
-  /// Options by which the JVM's compiler threads stand back. Nice values are Linux's; those that a JVM sets are
-  /// not relative to its own, so that a host which was given another one than 0 keeps all of its workers at that.
-  private static List<String> priorities() {
-    if (niceOfProcess() != 0) {
-      return List.of();
-    }
-    return List.of(
-        // 1 makes priorities nice values; where the user may lower those too, nothing shall.
-        "-XX:ThreadPriorityPolicy=1",
-        "-XX:CompilerThreadPriority=" + COMPILER_NICE,
-        "-XX:JavaPriority8_To_OSPriority=0",
-        "-XX:JavaPriority9_To_OSPriority=0",
-        "-XX:JavaPriority10_To_OSPriority=0");
-  }
-
-  /// Of this process; not 0 where that is not known.
-  private static int niceOfProcess() {
-    try {
-      return nice(Files.readString(Path.of("/proc/self/stat")));
-    } catch (IOException | RuntimeException e) {
-      return Integer.MAX_VALUE;
-    }
-  }
-
-  /// The nice value in a `stat` file: behind the name, which may have blanks, it is the seventeenth field (proc(5)).
-  static int nice(String stat) {
-    String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-    return Integer.parseInt(fields[16]);
   }
 
   /// Adds a path of classes; a worker has another working directory.
