@@ -16,7 +16,7 @@ record Neighbour(String name, int calls, int allowed, Act act) {
 
   /// One thing that a neighbour does; what it is refused or killed for is its own affair.
   interface Act {
-    void run(MultiRealmManager realms, int caller, long round);
+    void run(MultiRealmManager realms, long round);
   }
 
   Neighbour(String name, int calls, Act act) {
@@ -36,8 +36,7 @@ record Neighbour(String name, int calls, int allowed, Act act) {
         new Neighbour(
             "F02 prompts of the greatest length",
             4,
-            (realms, caller, round) ->
-                call(realms, round + longest, "{\"raw\":true,\"max_tokens\":1}")),
+            (realms, round) -> call(realms, round + longest, "{\"raw\":true,\"max_tokens\":1}")),
         new Neighbour("F03 a hundred streams", 100, Neighbour::generate),
         new Neighbour("F03 a hundred streams, allowed", 100, 100, Neighbour::generate));
   }
@@ -48,18 +47,18 @@ record Neighbour(String name, int calls, int allowed, Act act) {
         new Neighbour(
             "F04 spinner, in a worker",
             1,
-            (realms, caller, round) -> guest(realms, round, HostileGuests.spinner())),
+            (realms, round) -> guest(realms, round, HostileGuests.spinner())),
         new Neighbour(
             "F05 allocator, in a worker",
             1,
-            (realms, caller, round) -> guest(realms, round, HostileGuests.allocator())),
+            (realms, round) -> guest(realms, round, HostileGuests.allocator())),
         new Neighbour(
             "F06 compile bombs, in a worker",
             1,
-            (realms, caller, round) -> realms.deploy(TENANT, HostileGuests.bomb(round))));
+            (realms, round) -> realms.deploy(TENANT, HostileGuests.bomb(round))));
   }
 
-  private static void generate(MultiRealmManager realms, int caller, long round) {
+  private static void generate(MultiRealmManager realms, long round) {
     call(realms, PROMPT, CONFIG);
   }
 

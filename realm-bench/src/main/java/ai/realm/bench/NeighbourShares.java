@@ -1,6 +1,7 @@
 package ai.realm.bench;
 
 import ai.realm.compute.Backend;
+import ai.realm.engine.FairnessSchedule;
 import ai.realm.runtime.MultiRealmManager;
 import ai.realm.runtime.RealmStatus;
 import ai.realm.runtime.TenantId;
@@ -69,7 +70,10 @@ final class NeighbourShares {
       }
       double all = done.stream().mapToLong(Long::longValue).sum();
       return new Row(
-          neighbour.name(), sequences, done.stream().map(part -> part / all).toList(), jain(done));
+          neighbour.name(),
+          sequences,
+          done.stream().map(part -> part / all).toList(),
+          FairnessSchedule.jainIndex(done.stream().mapToDouble(Long::doubleValue).toArray()));
     }
   }
 
@@ -87,15 +91,5 @@ final class NeighbourShares {
 
   private static long work(Usage usage) {
     return usage.promptTokens() + DECODED * usage.newTokens();
-  }
-
-  private static double jain(List<Long> parts) {
-    double sum = 0;
-    double squares = 0;
-    for (long part : parts) {
-      sum += part;
-      squares += (double) part * part;
-    }
-    return sum * sum / (parts.size() * squares);
   }
 }

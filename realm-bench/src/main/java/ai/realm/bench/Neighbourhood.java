@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongConsumer;
 
 /// Realms of which one is a [Neighbour]'s, whose calls go on until this is closed.
 final class Neighbourhood implements AutoCloseable {
@@ -61,23 +62,17 @@ final class Neighbourhood implements AutoCloseable {
             .withBreaker(Integer.MAX_VALUE, Duration.ofSeconds(1))
             .withIsolation(Isolation.worker()));
     for (int i = 0; i < neighbour.calls(); i++) {
-      int caller = i;
-      repeat(round -> neighbour.act().run(realms, caller, round), refusedPauseNanos);
+      repeat(round -> neighbour.act().run(realms, round), refusedPauseNanos);
     }
   }
 
-  /// One act, by its number.
-  interface Repeated {
-    void run(long round);
-  }
-
-  /// Does that again and again on a thread of its own.
-  void repeat(Repeated act, long refusedPauseNanos) {
+  /// Does that again and again, told how often it has been done, on a thread of its own.
+  void repeat(LongConsumer act, long refusedPauseNanos) {
     Thread thread =
         new Thread(() -> {
           for (long round = 0; !over.get(); round++) {
             try {
-              act.run(round);
+              act.accept(round);
             } catch (RealmException e) {
               // What a hostile neighbour is there for.
               LockSupport.parkNanos(refusedPauseNanos);

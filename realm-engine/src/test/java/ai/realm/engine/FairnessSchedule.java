@@ -332,8 +332,13 @@ public final class FairnessSchedule {
             .flatMapToDouble(
                 k -> tenants.get(k).stream().mapToDouble(t -> work(config, t) / due[k]))
             .toArray();
+    return received.length < 2 ? null : jainIndex(received);
+  }
+
+  /// Jain's index of what each received by what was due to it: 1 where all are equal, `1 / n` where one of n had all.
+  public static double jainIndex(double... received) {
     double sum = DoubleStream.of(received).sum();
     double squares = DoubleStream.of(received).map(r -> r * r).sum();
-    return received.length < 2 ? null : sum * sum / (received.length * squares);
+    return sum * sum / (received.length * squares);
   }
 }

@@ -10,10 +10,8 @@ import ai.realm.testing.sample.SampleModel;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// S07: on a batch-invariant backend a sequence's logits are the same, bit for bit, whichever strangers are in
@@ -23,19 +21,8 @@ class BatchInvarianceTest {
 
   @TempDir Path folder;
 
-  static Stream<String> backends() {
-    return Backends.installed().stream()
-        .filter(provider -> provider.unavailableReason().isEmpty())
-        .map(provider -> provider.name());
-  }
-
-  static Stream<Arguments> models() {
-    return backends()
-        .flatMap(backend -> TinyModel.names().stream().map(name -> Arguments.of(name, backend)));
-  }
-
   @ParameterizedTest(name = "on {0}")
-  @MethodSource("backends")
+  @MethodSource("ai.realm.model.TestBackends#names")
   void sampleModelAnswersAloneAsInCompany(String backendName) {
     List<int[]> prompts =
         SampleModel.reference().cases().subList(0, 4).stream().map(c -> c.ids()).toList();
@@ -47,7 +34,7 @@ class BatchInvarianceTest {
   }
 
   @ParameterizedTest(name = "{0} on {1}")
-  @MethodSource("models")
+  @MethodSource("ai.realm.model.TestBackends#tinyModels")
   void everyArchitectureAnswersAloneAsInCompany(String name, String backendName) {
     TinyModel tiny = TinyModel.read(name);
     int[] ids = tiny.ids();

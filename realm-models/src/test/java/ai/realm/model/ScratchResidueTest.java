@@ -16,10 +16,8 @@ import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// S05: buffers and scratch memory that steps reuse are written before they are read. A stranger's prompt whose
@@ -30,19 +28,8 @@ class ScratchResidueTest {
 
   @TempDir Path folder;
 
-  static Stream<String> backends() {
-    return Backends.installed().stream()
-        .filter(provider -> provider.unavailableReason().isEmpty())
-        .map(provider -> provider.name());
-  }
-
-  static Stream<Arguments> models() {
-    return backends()
-        .flatMap(backend -> TinyModel.names().stream().map(name -> Arguments.of(name, backend)));
-  }
-
   @ParameterizedTest(name = "on {0}")
-  @MethodSource("backends")
+  @MethodSource("ai.realm.model.TestBackends#names")
   void nothingOfAStrangerIsLeftInTheSampleModel(String backendName) {
     int[] ids = SampleModel.reference().cases().getFirst().ids();
     try (Backend backend = open(backendName)) {
@@ -56,7 +43,7 @@ class ScratchResidueTest {
   }
 
   @ParameterizedTest(name = "{0} on {1}")
-  @MethodSource("models")
+  @MethodSource("ai.realm.model.TestBackends#tinyModels")
   void nothingOfAStrangerIsLeft(String name, String backendName) {
     TinyModel tiny = TinyModel.read(name);
     try (Backend backend = open(backendName)) {
