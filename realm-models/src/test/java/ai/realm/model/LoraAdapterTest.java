@@ -55,8 +55,7 @@ class LoraAdapterTest {
 
   static Stream<Arguments> models() {
     return Stream.of("llama-factors", "phi3", "gpt2", "deepseek2", "mamba")
-        .flatMap(
-            model -> SampleModelLogitsTest.backends().map(backend -> Arguments.of(model, backend)));
+        .flatMap(model -> TestBackends.names().map(backend -> Arguments.of(model, backend)));
   }
 
   @ParameterizedTest(name = "{0} on {1}")

@@ -28,21 +28,15 @@ class SampleModelLogitsTest {
   /// Deviations grow while tokens are fed back, so a margin must exceed several times the error.
   private static final double MARGIN_FACTOR = 4;
 
-  static Stream<String> backends() {
-    return Backends.installed().stream()
-        .filter(provider -> provider.unavailableReason().isEmpty())
-        .map(provider -> provider.name());
-  }
-
   static Stream<Arguments> files() {
-    return backends()
+    return TestBackends.names()
         .flatMap(backend ->
             Stream.of("f16", "q8_0", "q6_k", "q4_k_m", "q4_0")
                 .map(type -> Arguments.of("realm-sample-" + type, backend)));
   }
 
   @ParameterizedTest(name = "on {0}")
-  @MethodSource("backends")
+  @MethodSource("ai.realm.model.TestBackends#names")
   void embeddedModelGivesTheReferenceLogitsAndTexts(String backend) {
     compare(SampleModel.path(), SampleModel.reference(), QUANTIZED_TOLERANCE, backend);
   }
@@ -105,7 +99,7 @@ class SampleModelLogitsTest {
   }
 
   @ParameterizedTest(name = "on {0}")
-  @MethodSource("backends")
+  @MethodSource("ai.realm.model.TestBackends#names")
   void sequencesOfOneBatchDoNotSeeEachOther(String backendName) {
     List<SampleReference.Case> cases = SampleModel.reference().cases().subList(0, 3);
     try (Backend backend = Backends.open(backendName, BackendOptions.DEFAULT).backend();

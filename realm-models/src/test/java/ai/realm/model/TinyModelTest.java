@@ -9,11 +9,9 @@ import ai.realm.gguf.GgufFile;
 import java.nio.file.Path;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// A tiny model of each architecture, on every backend that runs here, against llama.cpp.
@@ -29,16 +27,8 @@ class TinyModelTest {
 
   @TempDir Path folder;
 
-  static Stream<Arguments> models() {
-    return TinyModel.names().stream()
-        .flatMap(name ->
-            Backends.installed().stream()
-                .filter(provider -> provider.unavailableReason().isEmpty())
-                .map(provider -> Arguments.of(name, provider.name())));
-  }
-
   @ParameterizedTest(name = "{0} on {1}")
-  @MethodSource("models")
+  @MethodSource("ai.realm.model.TestBackends#tinyModels")
   void computesWhatTheReferenceDoes(String name, String backendName) {
     TinyModel tiny = TinyModel.read(name);
     double tolerance =

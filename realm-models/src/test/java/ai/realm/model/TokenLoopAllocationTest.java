@@ -25,7 +25,7 @@ class TokenLoopAllocationTest {
   private static final long BYTES_PER_STEP = 4096;
 
   static Stream<String> fastBackends() {
-    return SampleModelLogitsTest.backends().filter(name -> !name.equals("naive"));
+    return TestBackends.names().filter(name -> !name.equals("naive"));
   }
 
   @ParameterizedTest(name = "on {0}")
