@@ -83,13 +83,27 @@ final class GuestPool {
     lock.lock();
     try {
       old.addAll(lent);
-      List<GuestSession> ending = new ArrayList<>();
-      idle.forEach(one -> ending.add(one.session()));
-      idle.clear();
-      return ending;
+      return takeIdle();
     } finally {
       lock.unlock();
     }
+  }
+
+  /// Lets go of those that idle: they are the caller's to close.
+  List<GuestSession> release() {
+    lock.lock();
+    try {
+      return takeIdle();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private List<GuestSession> takeIdle() {
+    List<GuestSession> taken = new ArrayList<>();
+    idle.forEach(one -> taken.add(one.session()));
+    idle.clear();
+    return taken;
   }
 
   /// Whether it lends no more and everything lent came back.
@@ -104,12 +118,11 @@ final class GuestPool {
 
   /// Ends what idles and lends no more.
   void retire() {
-    List<GuestSession> ending = new ArrayList<>();
+    List<GuestSession> ending;
     lock.lock();
     try {
       retired = true;
-      idle.forEach(one -> ending.add(one.session()));
-      idle.clear();
+      ending = takeIdle();
     } finally {
       lock.unlock();
     }
@@ -121,10 +134,8 @@ final class GuestPool {
     lock.lock();
     try {
       retired = true;
-      List<GuestSession> all = new ArrayList<>();
-      idle.forEach(one -> all.add(one.session()));
+      List<GuestSession> all = takeIdle();
       lent.forEach(one -> all.add(one.session()));
-      idle.clear();
       return all;
     } finally {
       lock.unlock();

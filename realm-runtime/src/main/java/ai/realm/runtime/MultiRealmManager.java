@@ -178,6 +178,12 @@ public final class MultiRealmManager implements AutoCloseable {
     realm(tenant).use(null);
   }
 
+  /// Ends all instances that wait for a call, with their linear memory, as when memory is short: a realm keeps
+  /// up to four of each guest that it runs. Calls in progress go on; the next one makes its instance anew.
+  public void releaseIdle() {
+    realms.values().forEach(TenantRealm::releaseIdle);
+  }
+
   /// Lets the tenant's guest generate: its `load_model` where that was not called, then its `generate`.
   ///
   /// @param model name of a model

@@ -18,6 +18,7 @@ final class TenantRealm implements AutoCloseable {
   private final GuestPool fallback;
   private final Workers.@Nullable Slot worker;
   private final Semaphore deploying = new Semaphore(1);
+  private final DeploymentPace pace = new DeploymentPace();
   private final ReentrantLock lock = new ReentrantLock();
   private final Set<GuestPool> retired = new HashSet<>();
   private @Nullable Version own;
@@ -82,7 +83,7 @@ final class TenantRealm implements AutoCloseable {
     }
     return worker == null
         ? modules.get(wasm, limits)
-        : modules.getFrom(new WorkerGuestEngine(worker, functions.all()), wasm, limits);
+        : modules.getFrom(new WorkerGuestEngine(worker, functions.all(), pace), wasm, limits);
   }
 
   Realm realm() {
@@ -316,6 +317,22 @@ final class TenantRealm implements AutoCloseable {
     } finally {
       lock.unlock();
     }
+  }
+
+  /// Ends the instances that wait for a call.
+  void releaseIdle() {
+    List<GuestSession> ending = new ArrayList<>();
+    lock.lock();
+    try {
+      ending.addAll(fallback.release());
+      Version version = own;
+      if (version != null) {
+        ending.addAll(version.pool().release());
+      }
+    } finally {
+      lock.unlock();
+    }
+    GuestSession.closeAll(ending);
   }
 
   void forgetLayers() {

@@ -20,6 +20,7 @@ final class WorkerMain {
   static final int OPEN = 1;
 
   static final int INTERRUPT = 2;
+  static final int STAND_BACK = 3;
 
   private static final int KEPT_MODULES = 16;
   private static final long PUBLISH_NANOS = 10_000_000;
@@ -88,6 +89,7 @@ final class WorkerMain {
               guest.interrupt();
             }
           }
+          case STAND_BACK -> CompilerThreads.standBack();
           default -> throw new IOException("worker: unknown command");
         }
       }

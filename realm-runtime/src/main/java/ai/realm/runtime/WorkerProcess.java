@@ -104,6 +104,7 @@ final class WorkerProcess implements AutoCloseable {
     add(command, "--module-path", System.getProperty("jdk.module.path", ""));
     add(command, "-cp", System.getProperty("java.class.path", ""));
     Module module = WorkerMain.class.getModule();
+    command.add("--enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED"));
     if (module.isNamed()) {
       command.add("-m");
       command.add(module.getName() + "/" + WorkerMain.class.getName());
@@ -234,13 +235,23 @@ final class WorkerProcess implements AutoCloseable {
 
   /// Interrupts the guest of a line.
   void interrupt(int id) {
+    tell(out -> {
+      out.writeInt(WorkerMain.INTERRUPT);
+      out.writeInt(id);
+    });
+  }
+
+  /// Lets its compiler threads work only while no other thread of the machine wants their core.
+  void standBack() {
+    tell(out -> out.writeInt(WorkerMain.STAND_BACK));
+  }
+
+  /// Posts a command that a worker which was recycled does not need; whoever waits for its guest finds out.
+  private void tell(Command command) {
     try {
-      post(out -> {
-        out.writeInt(WorkerMain.INTERRUPT);
-        out.writeInt(id);
-      });
+      post(command);
     } catch (IOException e) {
-      // A worker that was recycled needs no interrupt; whoever waits for its guest finds out.
+      // It was recycled.
     }
   }
 

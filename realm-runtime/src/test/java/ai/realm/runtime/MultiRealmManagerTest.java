@@ -162,20 +162,24 @@ final class MultiRealmManagerTest extends SampleFixture {
     assertThat(tokens).isEqualTo(48 * 8);
   }
 
+  /// Output whose receiver keeps the guest waiting from its first text on.
+  private static GuestOutput waiting(CountDownLatch started, CountDownLatch goOn) {
+    return text -> {
+      started.countDown();
+      try {
+        assertThat(goOn.await(60, TimeUnit.SECONDS)).isTrue();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    };
+  }
+
   @Test
   void newVersionServesNewCallsWhileOldOnesFinishOnTheirs() throws Exception {
     manager.create(A, FREE);
     CountDownLatch started = new CountDownLatch(1);
     CountDownLatch deployed = new CountDownLatch(1);
-    GuestOutput slow =
-        text -> {
-          started.countDown();
-          try {
-            assertThat(deployed.await(60, TimeUnit.SECONDS)).isTrue();
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
-        };
+    GuestOutput slow = waiting(started, deployed);
     try (ExecutorService callers = Executors.newFixedThreadPool(1)) {
       Future<CallResult> old =
           callers.submit(() -> manager.generate(A, "sample", FRANCE, "{}", slow));
@@ -185,6 +189,36 @@ final class MultiRealmManagerTest extends SampleFixture {
       deployed.countDown();
       assertThat(old.get(60, TimeUnit.SECONDS).text()).isEqualTo("The capital of France is Paris.");
     }
+    manager.undeploy(A);
+    assertThat(ask(A).text()).contains("Paris");
+  }
+
+  @Test
+  void instancesThatIdleAreReleasedBesideCalls() throws Exception {
+    manager.create(A, FREE);
+    manager.create(B, FREE);
+    ask(A);
+    manager.deploy(A, saying('1'));
+    ask(A);
+    CountDownLatch started = new CountDownLatch(1);
+    CountDownLatch released = new CountDownLatch(1);
+    try (ExecutorService callers = Executors.newFixedThreadPool(1)) {
+      Future<CallResult> running =
+          callers.submit(
+              () -> manager.generate(B, "sample", FRANCE, "{}", waiting(started, released)));
+      assertThat(started.await(60, TimeUnit.SECONDS)).isTrue();
+      assertThat(manager.status(A).idleGuests()).isEqualTo(1);
+      long before = manager.status(A).memoryBytes();
+      manager.releaseIdle();
+      assertThat(manager.status(A).idleGuests()).isZero();
+      assertThat(before).as("of its own guest and of the default one").isGreaterThan(1 << 16);
+      assertThat(manager.status(A).memoryBytes()).isZero();
+      assertThat(manager.status(B).memoryBytes()).isPositive();
+      released.countDown();
+      assertThat(running.get(60, TimeUnit.SECONDS).text()).contains("Paris");
+    }
+    assertThat(manager.status(B).idleGuests()).isEqualTo(1);
+    assertThat(ask(A).text()).isEqualTo("1");
     manager.undeploy(A);
     assertThat(ask(A).text()).contains("Paris");
   }
