@@ -40,17 +40,29 @@ final class HostCodeInterruptTest extends SampleFixture {
     int tool = module.importFunction("realm_host", "tool_call", 4);
     int free = module.importFunction("realm_host", "blob_free", 1);
     int grammar = module.importFunction("realm_host", "grammar_compile", 3);
+    int newMatcher = module.importFunction("realm_host", "matcher_new", 2);
+    int fork = module.importFunction("realm_host", "matcher_fork", 1);
+    int mask = module.importFunction("realm_host", "matcher_mask", 3);
+    int freeMatcher = module.importFunction("realm_host", "matcher_free", 1);
     module.memory(64, 64);
     module.function("rest", 0, 0, new Code().constant(7));
     int model = 0;
     int text = 1;
     int kv = 2;
+    int matcher = 3;
+    int other = 4;
     Code run = new Code().constant(0).constant(TEXT).constant(100).call(argument).drop();
     run.constant(TEXT).constant(6).call(open).set(model);
     run.constant(1).constant(TEXT).constant(8192).call(argument).set(text);
     run.get(model).call(fresh).set(kv).storeLocal(RECORD, kv);
     run.storeConstant(RECORD + 4, 600).storeConstant(RECORD + 8, 1).storeConstant(RECORD + 12, 700);
-    run.storeConstant(600, 1).raw(0x03, 0x40);
+    run.storeConstant(600, 1);
+    if (what.equals("matcher_mask")) {
+      run.constant(2).constant(TEXT).get(text).call(grammar).get(model).call(newMatcher);
+      // Without a matcher it traps: `if (matcher < 0) unreachable`.
+      run.set(matcher).get(matcher).constant(0).raw(0x48, 0x04, 0x40).unreachable().raw(0x0b);
+    }
+    run.raw(0x03, 0x40);
     switch (what) {
       case "step" ->
           run.get(kv).constant(0).call(cut).drop().constant(RECORD).constant(1).call(step);
@@ -65,13 +77,17 @@ final class HostCodeInterruptTest extends SampleFixture {
       case "tool_call" ->
           run.constant(TEXT).get(text).constant(TEXT).get(text).call(tool).call(free);
       case "grammar_compile" -> run.constant(2).constant(TEXT).get(text).call(grammar);
+      case "matcher_mask" -> {
+        run.get(matcher).call(fork).set(other);
+        run.get(other).constant(4096).constant(4096).call(mask).drop().get(other).call(freeMatcher);
+      }
       case "model_open" -> {
         // The name was overwritten by the text, which is the same here.
         run.constant(TEXT).get(text).call(open).call(close);
       }
       default -> throw new IllegalArgumentException(what);
     }
-    module.function("run", 0, 3, run.drop().raw(0x0c, 0, 0x0b).constant(0));
+    module.function("run", 0, 5, run.drop().raw(0x0c, 0, 0x0b).constant(0));
     return module.build();
   }
 
@@ -79,6 +95,7 @@ final class HostCodeInterruptTest extends SampleFixture {
     return switch (what) {
       case "tool_call" -> "sleep";
       case "grammar_compile" -> "((((a|b){0,90}){0,90}){0,90})";
+      case "matcher_mask" -> "((a|b)[a-z ]{0,60}){0,60}x";
       case "model_open" -> "sample";
       default -> "";
     };
@@ -99,6 +116,7 @@ final class HostCodeInterruptTest extends SampleFixture {
         "candle_matmul",
         "tool_call",
         "grammar_compile",
+        "matcher_mask",
         "model_open"
       })
   void guestThatIsInTheHostsCodeEnds(String what) {
