@@ -24,35 +24,8 @@ import org.jspecify.annotations.Nullable;
 /// had less than those who decode. Of a higher [Priority] everything goes first, but for what is owed to
 /// those below.
 final class Scheduler {
-  /// Prompt rows that are always taken beside strangers' tokens: fewer would cost more than they bring.
-  private static final int LEAST_CHUNK = 8;
-
-  /// The same of a tenant that has had more than its share: what a decoded token counts by default.
-  private static final int LEAST_CHUNK_AHEAD = 4;
-
-  /// How much longer strangers' prompts may make a step that decodes.
-  private static final double STRETCH = 0.5;
-
-  /// The same of a tenant that has had more than its share.
-  private static final double STRETCH_AHEAD = 0.25;
-
-  /// Prompt rows of a step without decoding rows, when other tenants may come: fewer would waste kernels.
-  private static final int LEAST_SHARED_CHUNK = 16;
-
-  /// How many decoding steps such a step may last.
-  private static final int SHARED_CHUNK_STEPS = 2;
-
-  /// How long a step of prompts may take when nobody else is there: who comes, or gives up, waits for it.
-  private static final long LONGEST_STEP_NANOS = 500_000_000;
-
-  /// Rows of such a step at the least.
-  private static final int LEAST_LONG_CHUNK = 64;
-
   /// Part of a step's places that is kept for prompts where more sequences decode than there are places.
   private static final double PLACES_FOR_PROMPTS = 1.0 / 8;
-
-  /// How long a sequence counts as decoding after a token, when the tenant's own prompts ask.
-  private static final long OWN_MOMENT_NANOS = 100_000_000;
 
   /// How far a tenant may fall behind another, in steps full of prompts.
   private static final double MOST_BEHIND_STEPS = 16;
@@ -60,30 +33,8 @@ final class Scheduler {
   /// How far before those that are always there a tenant may begin that has had less, in the same.
   private static final double CREDIT_STEPS = 0.5;
 
-  /// How long a tenant counts as being there after its last work.
-  private static final long COMPANY_NANOS = 1_000_000_000;
-
   /// What lower priorities get while higher ones have work: one row of so many.
   private static final double LOWER_SHARE = 1.0 / 16;
-
-  /// How long a tenant counts as decoding after a token, besides the time of a step.
-  private static final long MOMENT_NANOS = 5_000_000;
-
-  /// Steps that are shorter leave a thread's core to others when tenants are in company: a guest that is
-  /// woken on a core that computes waits for a time slice, of 2 to 4 ms on Linux.
-  private static final long SHORT_STEP_NANOS = 2_000_000;
-
-  /// Steps that are shorter always do: guests take a fair part of the time then, and the operations are too
-  /// small to be faster with one thread more.
-  private static final long TINY_STEP_NANOS = 500_000;
-
-  /// A core of so many parts of the machine at the most is spared.
-  private static final double SHORT_SPARES = 0.25;
-
-  /// Of two cores one, while a sequence or two decode: operations of so small a model are faster on one.
-  private static final double TINY_SPARES = 0.5;
-
-  private static final int FEW_ROWS = 2;
 
   /// Prompts of a tenant, of those that have no blocks, that are told in a plan that there are none: each costs a look
   /// at all sequences.
@@ -91,25 +42,15 @@ final class Scheduler {
 
   private final EngineConfig config;
   private final List<EngineTenant> tenants;
-  private final List<Sequence> sequences;
   private final BlockSupply blocks;
   private final LongSupplier nanoClock;
-  private final StepCost cost = new StepCost();
+  private final StepBounds bounds;
   private final FairClock clock;
-
-  /// Whether a step that only decodes was measured.
-  private boolean decodeMeasured;
 
   private int decodeRows;
   private long plan;
 
-  /// When the step was planned.
-  private long plannedNanos;
-
   private int promptRows;
-
-  /// Sequences that decode as one row, of the step before too where this one has none.
-  private int typicalDecodeRows = 1;
 
   /// Rows that each priority is behind its least share beside higher ones, or ahead.
   private final double[] owed = new double[Priority.values().length];
@@ -136,7 +77,7 @@ final class Scheduler {
       LongSupplier nanoClock) {
     this.config = config;
     this.tenants = tenants;
-    this.sequences = sequences;
+    this.bounds = new StepBounds(config, tenants, sequences, nanoClock);
     this.blocks = blocks;
     this.nanoClock = nanoClock;
     this.clock =
@@ -156,19 +97,12 @@ final class Scheduler {
 
   /// The part of all cores that a step may leave to what else the tenants need; 0 for none.
   double sparedPart() {
-    double decodeNanos = decodeMeasured ? decodeNanos() : Double.MAX_VALUE;
-    if (decodeNanos < TINY_STEP_NANOS) {
-      return typicalDecodeRows <= FEW_ROWS ? TINY_SPARES : SHORT_SPARES;
-    }
-    return decodeNanos < SHORT_STEP_NANOS && inCompany() ? SHORT_SPARES : 0;
+    return bounds.sparedPart();
   }
 
   /// Learns from a step how long such take.
   void measured(int rows, long nanos) {
-    if (decodeRows > 0 && promptRows == 0) {
-      decodeMeasured = true;
-    }
-    cost.add(rows, nanos);
+    bounds.measured(rows, nanos, decodeRows > 0 && promptRows == 0);
   }
 
   /// What the choice of a tenant's tokens took beside the forward pass.
@@ -177,27 +111,20 @@ final class Scheduler {
       return;
     }
     tenant.sampleNanos += 0.1 * ((double) nanos / outputs - tenant.sampleNanos);
-    if (cost.isKnown()) {
-      tenant.virtualTime += nanos / cost.nanosPerRow() / tenant.share().weight();
-    }
-  }
-
-  /// Of a step that only decodes.
-  private double decodeNanos() {
-    return cost.of(typicalDecodeRows);
+    tenant.virtualTime += bounds.inRows(nanos) / tenant.share().weight();
   }
 
   /// Fills the batch; leaves it empty when nothing can run.
   void plan(Batch batch) {
     plan++;
-    plannedNanos = nanoClock.getAsLong();
+    bounds.begin(plan);
     batch.clear();
     planned.clear();
     decodeRows = 0;
     rank();
     clock.advance();
     singles = countSingles();
-    int least = Math.min(LEAST_CHUNK, config.maxRows());
+    int least = Math.min(StepBounds.LEAST_CHUNK, config.maxRows());
     for (int p = 0; p < highest; p++) {
       if (owed[p] >= least) {
         takeLevel(batch, p, (int) owed[p]);
@@ -207,7 +134,7 @@ final class Scheduler {
       takeLevel(batch, p, config.maxRows());
     }
     promptRows = batch.rows() - decodeRows;
-    typicalDecodeRows = decodeRows > 0 ? decodeRows : typicalDecodeRows;
+    bounds.decodes(decodeRows);
   }
 
   /// Adds what waits of a priority: what decodes, then prompts.
@@ -218,10 +145,10 @@ final class Scheduler {
     decodeRows += batch.rows() - others;
     int rows;
     if (singles == 0) {
-      rows = promptRows();
-    } else if (decodeMeasured || decodeRows == 0) {
+      rows = bounds.promptRows();
+    } else if (bounds.isDecodeMeasured() || decodeRows == 0) {
       // Those that decode and are not taken yet keep their rows.
-      rows = Math.max(1, Math.min(stallRows(), config.maxRows() - singles));
+      rows = Math.max(1, Math.min(bounds.stallRows(), config.maxRows() - singles));
     } else {
       // The first step that decodes does nothing else: to learn what that takes.
       rows = 0;
@@ -289,123 +216,6 @@ final class Scheduler {
     waiting = waits;
   }
 
-  /// Rows of a step without decoding sequences.
-  private int promptRows() {
-    if (!cost.isKnown()) {
-      return inCompany() ? stallRows() : config.maxRows();
-    }
-    int rows;
-    if (!inCompany()) {
-      rows = Math.max(LEAST_LONG_CHUNK, cost.rowsIn(LONGEST_STEP_NANOS, config.maxRows()));
-    } else if (!decodeMeasured) {
-      rows = stallRows();
-    } else {
-      double time = SHARED_CHUNK_STEPS * decodeNanos();
-      rows = Math.max(LEAST_SHARED_CHUNK, cost.rowsIn(time, config.maxRows()));
-    }
-    return Math.min(config.maxRows(), anyDecodedJustNow() ? Math.min(rows, stallRows()) : rows);
-  }
-
-  /// Whether a sequence had a token a moment ago and is not asked to compute a prompt: what it is asked next
-  /// is on its way.
-  private boolean anyDecodedJustNow() {
-    long now = nanoClock.getAsLong();
-    double moment = OWN_MOMENT_NANOS + decodeNanos();
-    for (int i = 0; i < sequences.size(); i++) {
-      Sequence s = sequences.get(i);
-      if (!s.stepping && s.hadOutput && now - s.lastUsedNanos < moment) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /// Whether several tenants have work, or had a moment ago.
-  private boolean inCompany() {
-    long now = nanoClock.getAsLong();
-    int there = 0;
-    for (int t = 0; t < tenants.size(); t++) {
-      EngineTenant tenant = tenants.get(t);
-      boolean worked = tenant.promptTokens + tenant.decodedTokens > 0;
-      if (!tenant.waiting.isEmpty() || (worked && now - tenant.lastWorkNanos < COMPANY_NANOS)) {
-        there++;
-      }
-    }
-    return there > 1;
-  }
-
-  /// Prompt rows that a tenant may add beside others' decoding sequences.
-  private int rowsBesideStrangers(boolean ahead) {
-    int least = ahead ? LEAST_CHUNK_AHEAD : LEAST_CHUNK;
-    if (!decodeMeasured) {
-      return least;
-    }
-    double time = (ahead ? STRETCH_AHEAD : STRETCH) * decodeNanos();
-    return Math.max(least, cost.rowsIn(time, config.maxRows()));
-  }
-
-  /// How many of a tenant's sequences may decode in a step beside tenants that have had less and have work: as many
-  /// as each of these has that decode, or what the machine computes in STRETCH of the time that a step of that one's
-  /// alone takes, by their weights. So a step that a stranger's only stream waits for takes half as long again, if this tenant
-  /// has a hundred, which still have its share of the machine; and all of it while such strangers have nothing to do.
-  private int decodesBesideOthers(EngineTenant tenant) {
-    int most = config.maxRows();
-    for (int t = 0; t < tenants.size(); t++) {
-      EngineTenant other = tenants.get(t);
-      if (other.virtualTime < tenant.virtualTime
-          && other.share().priority().compareTo(tenant.share().priority()) >= 0
-          && (other.prompts > 0 || decodedJustNow(other))) {
-        int rows = Math.max(1, Math.max(other.decodeRows, other.decodeRowsBefore));
-        double part = tenant.share().weight() / other.share().weight();
-        double time = STRETCH * part * cost.of(rows);
-        int added = cost.isKnown() ? cost.rowsIn(time, config.maxRows()) : LEAST_CHUNK;
-        most = Math.min(most, Math.max(1, Math.max((int) (rows * part), added)));
-      }
-    }
-    return most;
-  }
-
-  /// Whether sequences of a tenant decode in this step, or did a moment ago: between a token and the step after
-  /// it lies what the caller makes of it.
-  private boolean decodesNow(EngineTenant tenant) {
-    return tenant.decodedInPlan == plan || (tenant.sequences > 0 && decodedJustNow(tenant));
-  }
-
-  /// The same, and whether they did until their end: who asks again as soon as it has an answer would find a step
-  /// of all that others have begun in between.
-  private boolean decodedJustNow(EngineTenant tenant) {
-    return tenant.decodedInPlan == plan
-        || (tenant.outputs > 0
-            && plannedNanos - tenant.lastOutputNanos < MOMENT_NANOS + decodeNanos());
-  }
-
-  /// Who decodes beside a tenant's prompts, seen from it.
-  private enum Beside {
-    NOBODY,
-    /// Tenants that have had less than this one.
-    BEHIND,
-    /// Some that have had as much or more.
-    AHEAD
-  }
-
-  /// Whether sequences of other tenants decode. Those of a lower priority do not count.
-  private Beside decodesBeside(EngineTenant tenant) {
-    Beside found = Beside.NOBODY;
-    for (int t = 0; t < tenants.size(); t++) {
-      EngineTenant other = tenants.get(t);
-      if (other == tenant || other.share().priority().compareTo(tenant.share().priority()) < 0) {
-        continue;
-      }
-      if (decodesNow(other)) {
-        if (other.virtualTime >= tenant.virtualTime) {
-          return Beside.AHEAD;
-        }
-        found = Beside.BEHIND;
-      }
-    }
-    return found;
-  }
-
   /// Rows that a request may have in this step.
   private int room(Batch batch, StepRequest next, boolean decode, int maxRows) {
     if (next.whole) {
@@ -416,30 +226,15 @@ final class Scheduler {
     if (decode) {
       EngineTenant tenant = next.sequence().tenant;
       int taken = tenant.decodedInPlan == plan ? tenant.decodeRows : 0;
-      return Math.min(room, decodesBesideOthers(tenant) - taken);
+      return Math.min(room, bounds.decodesBesideOthers(tenant) - taken);
     }
-    Beside beside = decodesBeside(next.sequence().tenant);
-    if (beside == Beside.NOBODY) {
+    StepBounds.Beside beside = bounds.decodesBeside(next.sequence().tenant);
+    if (beside == StepBounds.Beside.NOBODY) {
       return room;
     }
-    int rows = rowsBesideStrangers(beside == Beside.BEHIND) - (batch.rows() - decodeRows);
-    return Math.min(room, rows > 0 ? withSampling(next, rows) : rows);
-  }
-
-  /// Fewer rows, at least one, where a token of each is to be chosen and that takes its time.
-  private int withSampling(StepRequest next, int rows) {
-    if (next.outputs <= 1 || !cost.isKnown()) {
-      return rows;
-    }
-    double row = cost.nanosPerRow();
-    return (int) Math.max(1, rows * row / (row + next.sequence().tenant.sampleNanos));
-  }
-
-  private int stallRows() {
-    if (!cost.isKnown()) {
-      return 32;
-    }
-    return Math.max(1, cost.rowsIn(config.maxStallMillis() * 1e6, config.maxRows()));
+    boolean ahead = beside == StepBounds.Beside.BEHIND;
+    int rows = bounds.rowsBesideStrangers(ahead) - (batch.rows() - decodeRows);
+    return Math.min(room, rows > 0 ? bounds.withSampling(next, rows) : rows);
   }
 
   /// Adds requests that have one row left (`decode`) or more, fairest tenant first, up to so many rows and
@@ -471,7 +266,7 @@ final class Scheduler {
         next.sequence().tenant.emptyHanded += !decode && empty ? 1 : 0;
       } else if (batch.sequences() == 1 && !decode && maxRows < config.maxRows()) {
         // In company, the first prompt's step is at most twice as long for what others add to it.
-        maxRows = Math.min(maxRows, Math.max(LEAST_SHARED_CHUNK, 2 * batch.rows()));
+        maxRows = Math.min(maxRows, Math.max(StepBounds.LEAST_SHARED_CHUNK, 2 * batch.rows()));
       }
     }
   }
