@@ -7,7 +7,7 @@ import ai.realm.error.RealmException;
 public final class EngineException extends RealmException {
   private static final long serialVersionUID = 1L;
 
-  /// @param code `CANCELLED`, `DEADLINE`, `ENGINE_CLOSED` or `ENGINE_FAILURE`
+  /// @param code `CANCELLED`, `DEADLINE`, `ENGINE_CLOSED`, `ENGINE_FAILURE` or `SAMPLING_FAILED`
   /// @param message one sentence
   public EngineException(String code, String message) {
     super(code, message);

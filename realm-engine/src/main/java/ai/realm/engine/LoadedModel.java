@@ -98,7 +98,8 @@ public final class LoadedModel implements AutoCloseable {
     return model;
   }
 
-  private record AdapterFile(GgufFile file, Adapter adapter, float strength) {
+  /// @param fingerprint of the file: guests ask again and again, under a lock that all share
+  private record AdapterFile(GgufFile file, Adapter adapter, float strength, byte[] fingerprint) {
     void close() {
       adapter.close();
       file.close();
@@ -121,7 +122,8 @@ public final class LoadedModel implements AutoCloseable {
         throw new IllegalStateException("model " + file.path().getFileName() + " was unloaded");
       }
       Adapter adapter = model.loadAdapter(adapterFile, strength);
-      adapters.add(new AdapterFile(adapterFile, adapter, strength));
+      adapters.add(
+          new AdapterFile(adapterFile, adapter, strength, GgufFingerprint.of(adapterFile)));
       return adapter;
     } catch (InternalError e) {
       adapterFile.close();
@@ -150,7 +152,7 @@ public final class LoadedModel implements AutoCloseable {
       ByteBuffer both = ByteBuffer.allocate(2 * GgufFingerprint.BYTES + 4).put(own);
       for (AdapterFile known : adapters) {
         if (known.adapter == adapter) {
-          both.put(GgufFingerprint.of(known.file)).putFloat(known.strength);
+          both.put(known.fingerprint).putFloat(known.strength);
         }
       }
       return both.array();

@@ -128,8 +128,13 @@ final class CallFunctions {
       return Errno.ENOENT;
     }
     byte[] key = memory.bytes(a[0], a[1]);
-    byte[] value = state.realm().store().get(new String(key, StandardCharsets.UTF_8));
+    byte[] value = state.realm().store().get(storeKey(key));
     return value == null ? Errno.ENOENT : memory.put(value, a[2], a[3]);
+  }
+
+  /// A key byte by byte, whatever text it is.
+  private static String storeKey(byte[] key) {
+    return new String(key, StandardCharsets.ISO_8859_1);
   }
 
   /// `(key_ptr, key_len, ptr, len)`; an empty value removes the key.
@@ -144,9 +149,7 @@ final class CallFunctions {
     }
     byte[] key = memory.bytes(a[0], a[1]);
     byte[] value = memory.bytes(a[2], a[3]);
-    return state.realm().store().put(new String(key, StandardCharsets.UTF_8), value)
-        ? 0
-        : storeExceeded();
+    return state.realm().store().put(storeKey(key), value) ? 0 : storeExceeded();
   }
 
   private int storeExceeded() {

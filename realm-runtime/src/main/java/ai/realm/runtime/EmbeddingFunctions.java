@@ -37,22 +37,42 @@ final class EmbeddingFunctions {
     if (a[2] < 1 || a[3] < 0 || a[3] >= POOLINGS.length) {
       return Errno.EINVAL;
     }
-    int[] tokens = memory.ints(a[1], a[2]);
-    float[] row = new float[model.host().embeddingLength()];
-    Pooling pooling = a[3] == 0 ? model.host().pooling() : POOLINGS[a[3]];
-    if (sequence != null) {
-      sequence.sampled.forget();
+    try (HostMemory.Loan room = state.hostMemory().new Loan()) {
+      float[] row = new float[model.host().embeddingLength()];
+      Pooling pooling = a[3] == 0 ? model.host().pooling() : POOLINGS[a[3]];
+      int error;
+      if (sequence == null) {
+        room.take(4L * a[2]);
+        error = computeAlone(model, memory.ints(a[1], a[2]), pooling, row);
+      } else {
+        error = computeIn(a[0], sequence, memory, a, pooling, row);
+      }
+      if (error < 0) {
+        return error;
+      }
+      memory.put(row, a[4], Math.min(row.length, a[5]));
+      return row.length;
+    } catch (LimitException e) {
+      state.call().refuse(Errno.EDQUOT, e);
+      return Errno.EDQUOT;
     }
-    int error =
-        sequence == null
-            ? computeAlone(model, tokens, pooling, row)
-            : compute(
-                model.host().engine(), sequence.sequence, sequence.request, tokens, pooling, row);
-    if (error < 0) {
-      return error;
+  }
+
+  /// In an open sequence, whose request keeps the tokens until its next step.
+  private int computeIn(
+      int handle,
+      GuestState.OpenSequence open,
+      GuestMemory memory,
+      int[] a,
+      Pooling pooling,
+      float[] row) {
+    int charged = open.charge(handle, 4L * a[2], state);
+    if (charged < 0) {
+      return charged;
     }
-    memory.put(row, a[4], Math.min(row.length, a[5]));
-    return row.length;
+    open.sampled.forget();
+    Engine engine = open.model.host().engine();
+    return compute(engine, open.sequence, open.request, memory.ints(a[1], a[2]), pooling, row);
   }
 
   private int computeAlone(GuestState.OpenModel model, int[] tokens, Pooling pooling, float[] row) {

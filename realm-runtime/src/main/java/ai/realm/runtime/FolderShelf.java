@@ -78,6 +78,11 @@ final class FolderShelf implements SequenceShelf {
   }
 
   @Override
+  public boolean copies() {
+    return true;
+  }
+
+  @Override
   public Prepared prepare(SavedKv.Key key, SavedKv saved) {
     Path target = file(key);
     Path tenant = folder.resolve(key.tenant());

@@ -5,7 +5,9 @@ import ai.realm.engine.grammar.Grammar;
 import ai.realm.engine.grammar.GrammarException;
 import ai.realm.engine.grammar.Matcher;
 import ai.realm.engine.sampling.Sampler;
+import ai.realm.engine.sampling.SamplingParams;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 
 /// Host functions for what a step may sample: grammars, the matchers that follow an output through one,
@@ -101,8 +103,9 @@ final class GrammarFunctions {
     /// Bytes for each byte of its settings.
     private static final int SETTING_BYTES = 32;
 
-    static OpenSampler of(Sampler sampler, ModelHost host, int settings) {
-      return new OpenSampler(sampler, host, (long) SETTING_BYTES * settings);
+    static OpenSampler of(SamplingParams params, ModelHost host, int settings) {
+      long bytes = (long) SETTING_BYTES * settings + params.dry().breakers().bytes();
+      return new OpenSampler(Sampler.of(params), host, bytes);
     }
 
     @Override
@@ -298,8 +301,10 @@ final class GrammarFunctions {
       return Errno.EMSGSIZE;
     }
     try {
-      Sampler sampler = Sampler.of(SamplerConfig.read(memory.bytes(a[1], a[2]), model));
-      return state.handle(OpenSampler.of(sampler, model.host(), a[2]));
+      SamplingParams params = SamplerConfig.read(memory.bytes(a[1], a[2]), model);
+      return state.handle(OpenSampler.of(params, model.host(), a[2]));
+    } catch (CancellationException e) {
+      return Errno.ECANCELED;
     } catch (SamplerConfig.InvalidException e) {
       state.call().refuse(Errno.EINVAL, e);
       return Errno.EINVAL;

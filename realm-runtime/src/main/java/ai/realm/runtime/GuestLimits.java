@@ -9,7 +9,7 @@ import java.time.Duration;
 /// @param deadline the longest that one call may run, waiting for steps included: `GUEST_DEADLINE`
 /// @param cpuTime CPU time of one call, waiting for steps not included: `GUEST_CPU`
 /// @param maxModuleBytes size of the WebAssembly module
-/// @param maxHandles open models, sequences, tickets and blobs together: `EDQUOT`, `HANDLE_LIMIT`
+/// @param maxHandles what is open at once, of all kinds together: `EDQUOT`, `HANDLE_LIMIT`
 /// @param stackBytes stack of the guest's thread: `GUEST_TRAP`
 /// @param logBytes of one call, each line 16 more than it has; what is more is dropped: `EDQUOT`, `LOG_LIMIT`
 public record GuestLimits(
@@ -20,6 +20,9 @@ public record GuestLimits(
     int maxHandles,
     long stackBytes,
     int logBytes) {
+  /// The longest of all durations: with what the clock says it still fits into a `long` of nanoseconds.
+  static final Duration LONGEST = Duration.ofDays(36_500);
+
   /// 64 MiB of memory, ten minutes a call, one of them on the CPU.
   public static final GuestLimits DEFAULT =
       new GuestLimits(
@@ -36,17 +39,22 @@ public record GuestLimits(
       throw new IllegalArgumentException(
           "maxMemoryBytes: expected 64 KiB to 2 GiB, found " + maxMemoryBytes);
     }
-    if (!deadline.isPositive()
-        || !cpuTime.isPositive()
+    if (!isDuration(deadline)
+        || !isDuration(cpuTime)
         || maxModuleBytes < 8
         || maxHandles < 1
         || stackBytes < 1 << 16
         || logBytes < 0) {
       throw new IllegalArgumentException(
-          "expected positive deadline, CPU time, module size and handles, 64 KiB of stack, found "
-              + "%s, %s, %d, %d, %d"
-                  .formatted(deadline, cpuTime, maxModuleBytes, maxHandles, stackBytes));
+          "expected deadline and CPU time above 0 and of 100 years at most, a module of 8 bytes, 1 handle, 64 KiB of "
+              + "stack and log bytes of 0 at the least, found %s, %s, %d, %d, %d, %d"
+                  .formatted(deadline, cpuTime, maxModuleBytes, maxHandles, stackBytes, logBytes));
     }
+  }
+
+  /// Whether it is above 0 and no longer than [#LONGEST].
+  static boolean isDuration(Duration duration) {
+    return duration.isPositive() && duration.compareTo(LONGEST) <= 0;
   }
 
   /// The same with another deadline.

@@ -74,7 +74,13 @@ final class GuestMemory {
     return bytes;
   }
 
-  /// The same into an array that is there already.
+  /// Tells who observes that a range is about to be read, piece by piece.
+  void reads(int pointer, int length) {
+    check(pointer, length);
+    read(pointer, length);
+  }
+
+  /// A piece of what [#reads] told of, into an array that is there already.
   void bytes(int pointer, int length, byte[] to) {
     check(pointer, length);
     MemorySegment.copy(

@@ -116,6 +116,7 @@ final class LayerFunctions {
       return Errno.EINVAL;
     }
     Call call = state.call();
+    memory.reads(a[3], a[4]);
     try {
       state
           .realm()

@@ -3,8 +3,8 @@ package ai.realm.runtime;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
-/// Bytes of linear memory that the instances of one realm may hold together. Charged before anything is
-/// allocated.
+/// Bytes that may be held together: linear memory of a realm's instances with the host's copies of it, logits
+/// of an instance, a realm's part of the host's heap. Charged before anything is allocated.
 final class MemoryBudget implements MemoryCharge {
   private final @Nullable MemoryBudget whole;
   private final AtomicLong used;

@@ -162,9 +162,15 @@ final class ModelFunctions {
     }
     int[] ids = memory.ints(a[1], a[2]);
     Tokenizer tokenizer = model.host().tokenizer();
+    long bytes = 0;
     for (int id : ids) {
       if (id < 0 || id >= tokenizer.vocabulary().size()) {
         return Errno.EINVAL;
+      }
+      // A token may stand for a hundred bytes and more.
+      bytes += tokenizer.tokenBytes(id).length;
+      if (bytes > MAX_TEXT) {
+        return Errno.EMSGSIZE;
       }
     }
     return memory.put(tokenizer.decode(ids).getBytes(StandardCharsets.UTF_8), a[3], a[4]);

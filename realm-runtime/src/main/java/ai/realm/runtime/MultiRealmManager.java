@@ -126,7 +126,7 @@ public final class MultiRealmManager implements AutoCloseable {
   /// @throws InterruptedException when interrupted: nothing is published
   public PublishedPrefix publish(String model, int[] tokens, Duration within)
       throws InterruptedException {
-    long deadlineNanos = System.nanoTime() + within.toNanos();
+    long deadlineNanos = deadline(within);
     ModelCatalog.Entry entry = model(model, deadlineNanos);
     return entry.host().engine().publish(entry.adapter(), tokens, deadlineNanos);
   }
@@ -135,9 +135,14 @@ public final class MultiRealmManager implements AutoCloseable {
   /// template writes it.
   public PublishedPrefix publishSystemPrompt(String model, String system, Duration within)
       throws InterruptedException {
-    long deadlineNanos = System.nanoTime() + within.toNanos();
+    long deadlineNanos = deadline(within);
     int[] tokens = model(model, deadlineNanos).host().systemTokens(system);
     return publish(model, tokens, Duration.ofNanos(deadlineNanos - System.nanoTime()));
+  }
+
+  private static long deadline(Duration within) {
+    boolean longer = within.compareTo(GuestLimits.LONGEST) > 0;
+    return System.nanoTime() + (longer ? GuestLimits.LONGEST : within).toNanos();
   }
 
   ModelCatalog.Entry model(String name, long deadlineNanos) throws InterruptedException {

@@ -20,9 +20,9 @@ public record RealmPolicy(
     Duration openFor,
     Isolation isolation) {
   public RealmPolicy {
-    if (failuresToOpen < 1 || !openFor.isPositive()) {
+    if (failuresToOpen < 1 || !GuestLimits.isDuration(openFor)) {
       throw new IllegalArgumentException(
-          "realm policy: expected positive failuresToOpen and openFor, found %d, %s"
+          "realm policy: expected positive failuresToOpen and openFor, of 100 years at most, found %d, %s"
               .formatted(failuresToOpen, openFor));
     }
   }

@@ -34,13 +34,14 @@ final class SavedSequenceFunctions {
     }
     byte[] model = fingerprint(open.model);
     Sequence sequence = open.sequence;
-    try {
+    try (HostMemory.Loan room = state.hostMemory().new Loan()) {
       saved.save(
           realm.tenant(),
           name,
           realm.limits().savedKvBytes(),
           sequence.savedBytes(),
-          () -> new SavedKv(model, sequence.save()));
+          () -> new SavedKv(model, sequence.save()),
+          room);
       return 0;
     } catch (LimitException e) {
       state.call().refuse(Errno.EDQUOT, e);

@@ -47,11 +47,21 @@ final class SavedSequences implements AutoCloseable {
   ///
   /// @param limit what the tenant may save
   /// @param bytes of the copy
-  /// @throws LimitException `SAVED_KV_LIMIT` or `SAVED_KV_FULL`: nothing was copied
+  /// @param room takes what is put on the heap for it only while it is written
+  /// @throws LimitException `SAVED_KV_LIMIT`, `SAVED_KV_FULL` or `HOST_MEMORY_LIMIT`: nothing was copied
   /// @throws SavedSequenceException `SAVED_KV_IO`: what the name had is still there
-  void save(TenantId tenant, byte[] name, long limit, long bytes, Supplier<SavedKv> copy) {
+  void save(
+      TenantId tenant,
+      byte[] name,
+      long limit,
+      long bytes,
+      Supplier<SavedKv> copy,
+      HostMemory.Loan room) {
     SavedKv.Key key = SavedKv.Key.of(tenant, name);
     long cost = OVERHEAD + bytes;
+    if (shelf.copies()) {
+      room.take(bytes);
+    }
     reserve(tenant, key, limit, cost);
     boolean kept = false;
     try (SequenceShelf.Prepared prepared = shelf.prepare(key, copy.get())) {

@@ -23,6 +23,9 @@ interface SequenceShelf extends AutoCloseable {
 
   Prepared prepare(SavedKv.Key key, SavedKv saved);
 
+  /// Whether what is prepared is kept elsewhere than on the heap.
+  boolean copies();
+
   /// @param room takes what is put on the heap for it, before that is done
   /// @throws SavedSequenceException when it is damaged or of another model
   /// @throws LimitException `HOST_MEMORY_LIMIT`
@@ -40,6 +43,11 @@ interface SequenceShelf extends AutoCloseable {
   static SequenceShelf inMemory() {
     return new SequenceShelf() {
       private final Map<SavedKv.Key, SavedKv> all = new ConcurrentHashMap<>();
+
+      @Override
+      public boolean copies() {
+        return false;
+      }
 
       @Override
       public Prepared prepare(SavedKv.Key key, SavedKv saved) {

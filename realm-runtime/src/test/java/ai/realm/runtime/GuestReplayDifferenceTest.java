@@ -132,6 +132,28 @@ final class GuestReplayDifferenceTest extends SampleFixture {
             "call 1, run: host call 1, arg_read: pointers: expected one outside of the memory, found none");
   }
 
+  @Test
+  void bytesOfALayerCount() {
+    Path file = folder.resolve("layer.recording");
+    record(storing(7, 1024), file);
+    assertThat(GuestReplay.run(storing(7, 1024), file, backend).difference()).isEmpty();
+    assertThat(GuestReplay.run(storing(7, 4096), file, backend).difference())
+        .as("elsewhere")
+        .isEmpty();
+    assertThat(GuestReplay.run(storing(8, 1024), file, backend).difference())
+        .startsWith("call 1, run: host call 1, memory64_store_layer: ptr");
+  }
+
+  /// Stores a layer of sixteen bytes that lie at an address.
+  private static byte[] storing(int value, int address) {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int store = module.importFunction("realm_host", "memory64_store_layer", 5);
+    Code code = new Code().storeConstant(address + 12, value).constant(0).constant(4);
+    code.constant(3).constant(address).constant(16).call(store);
+    module.memory(1, 1).function("run", 0, 0, code);
+    return module.build();
+  }
+
   private void record(byte[] wasm, Path file) {
     try (RealmRuntime runtime = new RealmRuntime(sample())) {
       GuestRecorder recorder = new GuestRecorder(runtime, wasm);

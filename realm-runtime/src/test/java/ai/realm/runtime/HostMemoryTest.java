@@ -9,13 +9,18 @@ import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.engine.grammar.Grammar;
 import ai.realm.engine.grammar.Matcher;
+import ai.realm.engine.sampling.DryBreakers;
 import ai.realm.testing.sample.SampleModel;
+import ai.realm.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -252,6 +257,89 @@ final class HostMemoryTest {
     assertThat(tenant.used() - before).isBetween(1200L, 2000L);
     tenant.free("kv", kv);
     assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  @Test
+  void tokensThatASequenceKeepsOfAnEmbeddingAreCharged() {
+    int ids = 8192;
+    int count =
+        tenant.call("tokenize", tenant.model, TEXT, tenant.text("a b c ".repeat(50)), 3, ids, 1000);
+    assertThat(count).isGreaterThan(100);
+    int kv = tenant.call("kv_new", tenant.model);
+    int other = tenant.call("kv_new", tenant.model);
+    long before = tenant.used();
+    assertThat(tenant.call("embed", kv, ids, 100, 1, 32_768, 1000)).isPositive();
+    assertThat(tenant.used() - before).isEqualTo(400);
+    // The engine refuses what is not in the vocabulary, and the request keeps it all the same.
+    tenant.memory.putInt(ids + 4 * 119, 1 << 30);
+    assertThat(tenant.call("embed", other, ids, 120, 1, 32_768, 1000)).isEqualTo(Errno.EINVAL);
+    assertThat(tenant.used() - before).isEqualTo(880);
+    assertThat(tenant.call("embed", tenant.model, ids, 100, 1, 32_768, 1000)).isPositive();
+    assertThat(tenant.used() - before).as("a text of its own is over").isEqualTo(880);
+    tenant.free("kv", kv);
+    tenant.free("kv", other);
+    assertThat(tenant.used()).isLessThan(before);
+  }
+
+  @Test
+  void samplersAreChargedForTheirSequenceBreakers() {
+    List<String> breakers = IntStream.range(0, 64).mapToObj(i -> "e" + i).toList();
+    long bytes = DryBreakers.of(tokenizer(), breakers).bytes();
+    String settings =
+        breakers.stream()
+            .collect(
+                Collectors.joining(
+                    "\",\"", "{\"dry_multiplier\":1,\"dry_sequence_breakers\":[\"", "\"]}"));
+    assertThat(bytes).isGreaterThan(32L * settings.length());
+    long before = tenant.used();
+    Thread.currentThread().interrupt();
+    int stopped = tenant.call("sampler_new", tenant.model, TEXT, tenant.text(settings));
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(stopped).isEqualTo(Errno.ECANCELED);
+    int sampler = tenant.call("sampler_new", tenant.model, TEXT, tenant.text(settings));
+    assertThat(tenant.used() - before).isGreaterThan(bytes);
+    tenant.free("sampler", sampler);
+    assertThat(tenant.used()).isEqualTo(before);
+  }
+
+  private Tokenizer tokenizer() {
+    return tenant.state.model(tenant.model).host().tokenizer();
+  }
+
+  @Test
+  void textOfTokensIsNotLongerThanOtherTexts() {
+    int longest = 0;
+    for (int id = 0; id < tokenizer().vocabulary().size(); id++) {
+      boolean longer = tokenizer().tokenBytes(id).length > tokenizer().tokenBytes(longest).length;
+      longest = longer ? id : longest;
+    }
+    int most = (2 << 20) / tokenizer().tokenBytes(longest).length;
+    int[] ids = new int[most + 1];
+    Arrays.fill(ids, longest);
+    int pages = (4 * ids.length >> 16) + 1;
+    LinearMemory linear = new FlatMemory(new MemoryLimits(pages, pages), tenant.realm.memory());
+    GuestMemory large = new GuestMemory(linear);
+    large.put(ids, 0, ids.length);
+    assertThat(tenant.callWith(large, "detokenize", tenant.model, 0, most, 0, 0))
+        .isBetween(most, 2 << 20);
+    assertThat(tenant.callWith(large, "detokenize", tenant.model, 0, most + 1, 0, 0))
+        .isEqualTo(Errno.EMSGSIZE);
+    linear.close();
+  }
+
+  @Test
+  void keysOfTheStoreAreBytes() {
+    int value = 8192;
+    for (int key = 200; key < 203; key++) {
+      tenant.memory.putInt(TEXT, key);
+      tenant.memory.putInt(value, 10 * key);
+      assertThat(tenant.call("kvs_put", TEXT, 4, value, 4)).isZero();
+    }
+    for (int key = 200; key < 203; key++) {
+      tenant.memory.putInt(TEXT, key);
+      assertThat(tenant.call("kvs_get", TEXT, 4, value, 4)).isEqualTo(4);
+      assertThat(tenant.memory.getInt(value)).isEqualTo(10 * key);
+    }
   }
 
   @Test

@@ -271,25 +271,36 @@ final class SavedSequenceGuestTest extends SampleFixture {
         .isInstanceOfSatisfying(LimitException.class, e -> assertThat(e.code()).isEqualTo(code));
   }
 
-  /// A file is read onto the host's heap before the engine has it.
+  /// A file is read onto the host's heap before the engine has it, and written from there.
   @Test
-  void filesThatAreReadAreChargedToHostMemoryMeanwhile() throws IOException {
+  void filesThatAreReadAndWrittenAreChargedToHostMemoryMeanwhile() throws IOException {
     Path kept = Files.createTempDirectory(folder, "kv");
     SequenceStorage storage = SequenceStorage.inFolder(kept, 1 << 30);
+    try (Tenants tenants = new Tenants(config(storage), ResourceLimits.builder().build())) {
+      HostCaller guest = tenants.realm("a");
+      int model = guest.open("sample");
+      int kv = guest.call("kv_new", model);
+      guest.greedy(kv, IDS, guest.tokenize(model, PROMPT, IDS), 1);
+      assertThat(save(guest, kv, "a prompt's blocks")).isZero();
+    }
     ResourceLimits limits = ResourceLimits.builder().hostBytes(16 << 10).build();
     try (Tenants tenants = new Tenants(config(storage), limits)) {
       HostCaller guest = tenants.realm("a");
       int model = guest.open("sample");
       int kv = guest.call("kv_new", model);
       assertThat(save(guest, kv, "empty")).isZero();
-      guest.greedy(kv, IDS, guest.tokenize(model, PROMPT, IDS), 1);
-      assertThat(save(guest, kv, "a prompt's blocks")).isZero();
-      assertThat(guest.call("kv_free", kv)).isZero();
       HostMemory memory = tenants.realms.get("a").hostMemory();
-      long before = memory.used();
+      long full = memory.used();
       assertThatThrownBy(() -> open(guest, model, "a prompt's blocks"))
           .isInstanceOfSatisfying(
               LimitException.class, e -> assertThat(e.code()).isEqualTo("HOST_MEMORY_LIMIT"));
+      assertThat(memory.used()).isEqualTo(full);
+      guest.greedy(kv, IDS, guest.tokenize(model, PROMPT, IDS), 1);
+      assertThatThrownBy(() -> save(guest, kv, "too much"))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("HOST_MEMORY_LIMIT"));
+      assertThat(guest.call("kv_free", kv)).isZero();
+      long before = memory.used();
       assertThat(memory.used()).isEqualTo(before);
       int opened = open(guest, model, "empty");
       assertThat(opened).isPositive();

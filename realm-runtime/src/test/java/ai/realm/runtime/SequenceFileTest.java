@@ -323,6 +323,11 @@ class SequenceFileTest {
           }
 
           @Override
+          public boolean copies() {
+            return memoryShelf.copies();
+          }
+
+          @Override
           public SavedKv read(SavedKv.Key key, SavedKv.Expected expected, HostMemory.Loan to) {
             return memoryShelf.read(key, expected, to);
           }
@@ -345,8 +350,44 @@ class SequenceFileTest {
     try (SavedSequences sequences = new SavedSequences(1 << 20, slow)) {
       all.set(sequences);
       byte[] name = "name".getBytes(StandardCharsets.UTF_8);
-      sequences.save(new TenantId("a"), name, 1 << 20, 100, this::saved);
+      sequences.save(new TenantId("a"), name, 1 << 20, 100, this::saved, room);
       assertThat(seen).containsExactly(SavedSequences.OVERHEAD + 100);
+    }
+  }
+
+  /// What goes to a disk is on the heap only while it is written: by as many calls as the tenant makes.
+  @Test
+  void theCopyThatIsWrittenIsCharged() {
+    shelf.close();
+    byte[] name = "other".getBytes(StandardCharsets.UTF_8);
+    try (SavedSequences all = SavedSequences.open(SequenceStorage.inFolder(folder, 8 << 20))) {
+      long used = all.used();
+      TenantId tenant = new TenantId("a");
+      assertThatThrownBy(() ->
+              all.save(
+                  tenant,
+                  name,
+                  8 << 20,
+                  (1 << 20) + 1,
+                  () -> {
+                    throw new AssertionError("copied");
+                  },
+                  room))
+          .isInstanceOfSatisfying(
+              LimitException.class, e -> assertThat(e.code()).isEqualTo("HOST_MEMORY_LIMIT"));
+      assertThat(all.used()).isEqualTo(used);
+      all.save(
+          tenant,
+          name,
+          8 << 20,
+          1 << 20,
+          () -> {
+            assertThat(memory.used()).isEqualTo(1 << 20);
+            return saved();
+          },
+          room);
+      room.close();
+      assertThat(memory.used()).isZero();
     }
   }
 
@@ -364,7 +405,8 @@ class SequenceFileTest {
                   100,
                   () -> {
                     throw new IllegalStateException("the copy failed");
-                  }))
+                  },
+                  room))
           .hasMessage("the copy failed");
       assertThat(all.used()).isEqualTo(used);
       assertThat(Files.readAllBytes(file)).isEqualTo(good);

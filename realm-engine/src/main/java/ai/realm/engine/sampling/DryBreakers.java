@@ -8,6 +8,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 
 /// Strings that end a repetition for DRY, as the token sequences that can spell them: a token that
 /// contains the string, or one that ends with its beginning, followed by the tokens of the rest.
@@ -20,6 +21,9 @@ public final class DryBreakers {
 
   private static final int MAX_CHARACTERS = 40;
   private static final int MAX_TAIL = 20;
+
+  /// Tokens between looks at the interrupt.
+  private static final int LOOK_TOKENS = 1024;
 
   /// Tokens that are breakers all by themselves.
   private final BitSet alone;
@@ -40,6 +44,9 @@ public final class DryBreakers {
   }
 
   /// The token sequences of strings in a vocabulary. Looks at every token: keep it for the model.
+  ///
+  /// @throws IllegalArgumentException for a string without text
+  /// @throws CancellationException when interrupted
   public static DryBreakers of(Tokenizer tokenizer, List<String> strings) {
     List<String> breakers = new ArrayList<>();
     for (String string : strings) {
@@ -53,6 +60,9 @@ public final class DryBreakers {
     }
     Reader reader = new Reader(tokenizer);
     for (int token = 0; token < tokenizer.vocabulary().size(); token++) {
+      if (token % LOOK_TOKENS == 0 && Thread.currentThread().isInterrupted()) {
+        throw new CancellationException("interrupted while sequence breakers were made");
+      }
       String word =
           new String(tokenizer.detokenize(new int[] {token}, false, true), StandardCharsets.UTF_8);
       for (String breaker : breakers) {
