@@ -50,8 +50,7 @@ final class SpecialTokens {
         if (token < 0) {
           continue;
         }
-        int busy = taken.nextSetBit(at);
-        if (busy >= 0 && busy < at + n) {
+        if (isTaken(taken, at, at + n)) {
           continue;
         }
         taken.set(at, at + n);
@@ -62,6 +61,16 @@ final class SpecialTokens {
       }
     }
     return pieces(text.length, taken, starts, stripped, tokenAt);
+  }
+
+  /// Looks no further than the end: what is taken next may be the end of a long text.
+  private static boolean isTaken(BitSet taken, int from, int to) {
+    for (int i = from; i < to; i++) {
+      if (taken.get(i)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /// The lengths of the special tokens that occur at all; mostly none.

@@ -52,6 +52,8 @@ final class StepAdmission {
   /// @param ahead how many requests of the same submission were admitted before it
   void admit(StepRequest request, int ahead) {
     Sequence s = request.sequence();
+    // First of all: who is refused a place costs no look at its tokens.
+    checkQueue(s, ahead);
     request.checkReady(vocabulary, generates, config.maxRows());
     int total = s.length + request.count;
     if (total > contextLength || total < 0) {
@@ -68,7 +70,6 @@ final class StepAdmission {
     if (!canEverRun(request, s.length)) {
       throw poolLimit(s.tenant, config.blocksFor(total));
     }
-    checkQueue(s, ahead);
   }
 
   /// Whether a request would have its blocks if it were alone.

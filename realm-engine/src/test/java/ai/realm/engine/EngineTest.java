@@ -17,6 +17,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -320,17 +321,19 @@ final class EngineTest {
   @Test
   void boundsTheQueue() throws Exception {
     FakeModel model = new FakeModel(1000);
-    model.nanosPerRow = 200_000_000;
+    model.nanosPerRow = 5_000_000;
     try (Engine engine = start(model, config(4, 1, 8, 100))) {
       EngineTenant tenant = engine.tenant("a", new TenantShare(1, 10, 100, 2));
       List<Sequence> open = new ArrayList<>();
       List<StepRequest> sent = new ArrayList<>();
+      AtomicInteger room = new AtomicInteger();
       assertThatThrownBy(
               () -> {
                 for (int i = 0; i < 5; i++) {
                   Sequence s = engine.newSequence(tenant);
                   open.add(s);
-                  StepRequest r = request(s, prompt(i, 4));
+                  room.set(s.tokens.length);
+                  StepRequest r = request(s, prompt(i, 90));
                   engine.submit(r);
                   sent.add(r);
                 }
@@ -341,6 +344,8 @@ final class EngineTest {
                 assertThat(e.code()).isEqualTo("QUEUE_FULL");
                 assertThat(e.retryAfter()).isPositive();
               });
+      assertThat(open.getLast().tokens.length).as("nothing was copied").isEqualTo(room.get());
+      assertThat(room.get()).isLessThan(90);
       assertThat(sent.size()).isBetween(2, 4);
       for (StepRequest r : sent) {
         r.await(System.nanoTime() + 10 * SECOND);

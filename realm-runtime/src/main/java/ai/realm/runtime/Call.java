@@ -40,6 +40,8 @@ final class Call {
   private volatile @Nullable LongSupplier elsewhere;
   private @Nullable RealmException refusal;
   private int refusalErrno;
+  private String failedFunction = "";
+  private int failedErrno;
   private int promptTokens;
   private int newTokens;
   private long firstTokenNanos;
@@ -293,6 +295,20 @@ final class Call {
     refusal = reason;
   }
 
+  /// A host function said no.
+  void failed(String function, int errno) {
+    failedFunction = function;
+    failedErrno = errno;
+  }
+
+  private String error(long value) {
+    if (value >= 0) {
+      return "";
+    }
+    boolean handedOn = (int) value == failedErrno;
+    return (handedOn ? failedFunction + ": " : "") + Errno.describe(value);
+  }
+
   /// A limit that no time mends is reached: remembers it and returns `EDQUOT`.
   int exceeded(String code, String what) {
     refuse(Errno.EDQUOT, quota.exceeded(code, what, 0));
@@ -315,6 +331,7 @@ final class Call {
   CallResult result(long value) {
     return new CallResult(
         value,
+        error(value),
         text.toString(),
         promptTokens,
         newTokens,

@@ -110,7 +110,7 @@ final class CallFunctions {
               TimeUnit.NANOSECONDS.toMillis(
                   Math.max(0, state.call().deadlineNanos() - System.nanoTime()));
           case NEW_TOKENS -> state.call().newTokensLeft();
-          case MEMORY_BYTES -> Math.max(0, state.memory().limit() - state.memory().used());
+          case MEMORY_BYTES -> Math.max(0, state.memoryLeft(memory.size()));
           default -> Errno.EINVAL;
         };
     return (int) Math.min(Integer.MAX_VALUE, left);

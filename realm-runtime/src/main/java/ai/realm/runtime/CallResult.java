@@ -2,7 +2,9 @@ package ai.realm.runtime;
 
 /// How a guest's call ended.
 ///
-/// @param value what the export returned; 0 when it returns nothing
+/// @param value what the export returned; 0 when it returns nothing. Negative where the guest failed in good order,
+///     as the SDKs' guests and the default one do: see `error`
+/// @param error what a negative value means, with the host function that gave it last; empty for others
 /// @param text all text that the guest emitted
 /// @param promptTokens tokens that it fed, but for those that the sequence itself had just sampled
 /// @param newTokens tokens that were sampled for it, the one that ended the generation not counted
@@ -12,9 +14,20 @@ package ai.realm.runtime;
 ///     that of the host functions
 public record CallResult(
     long value,
+    String error,
     String text,
     int promptTokens,
     int newTokens,
     long firstTokenNanos,
     long totalNanos,
-    long waitNanos) {}
+    long waitNanos) {
+  /// This, unless the guest said that it failed.
+  ///
+  /// @throws GuestErrorException `GUEST_ERROR` where the value is negative
+  public CallResult orThrow() {
+    if (value < 0) {
+      throw new GuestErrorException(this);
+    }
+    return this;
+  }
+}

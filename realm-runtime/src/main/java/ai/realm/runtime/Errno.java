@@ -18,8 +18,8 @@ final class Errno {
     return switch ((int) number) {
       case ENOENT -> "there is no model, tool, value or saved sequence of that name";
       case EBADF -> "unknown handle";
-      case EAGAIN -> "the engine's queue is full";
-      case EBUSY -> "a step of the sequence is in flight";
+      case EAGAIN -> "not ready: the engine's queue is full, or the ticket's steps are not done";
+      case EBUSY -> "in use by a step in flight";
       case EINVAL -> "an argument is out of its range";
       case EMSGSIZE -> "the text is longer than the model's context or the guest's memory";
       case EDQUOT -> "a limit of the realm is reached";

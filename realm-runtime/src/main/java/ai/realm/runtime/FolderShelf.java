@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -67,9 +68,16 @@ final class FolderShelf implements SequenceShelf {
   }
 
   private static SavedSequenceException failed(String what, Path path, IOException e) {
+    return failed("%s %s".formatted(what, path), e);
+  }
+
+  /// Tenants read it, whose concern the host's paths are not: they are in the cause.
+  private static SavedSequenceException failed(String what, IOException e) {
+    String reason = e instanceof FileSystemException file ? file.getReason() : e.getMessage();
     return new SavedSequenceException(
         "SAVED_KV_IO",
-        "saved sequences: expected to %s %s, found: %s".formatted(what, path, e.getMessage()),
+        "saved sequences: expected to %s, found: %s"
+            .formatted(what, reason == null ? e.getClass().getSimpleName() : reason),
         e);
   }
 
@@ -101,7 +109,7 @@ final class FolderShelf implements SequenceShelf {
       }
       return new Part(part, target);
     } catch (IOException e) {
-      throw failed("write", target, e);
+      throw failed("write a file", e);
     }
   }
 
@@ -111,7 +119,7 @@ final class FolderShelf implements SequenceShelf {
       try {
         Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
       } catch (IOException e) {
-        throw failed("write", target, e);
+        throw failed("write a file", e);
       }
     }
 
@@ -145,7 +153,7 @@ final class FolderShelf implements SequenceShelf {
       try {
         Files.deleteIfExists(part);
       } catch (IOException e) {
-        throw failed("delete", part, e);
+        throw failed("delete a file", e);
       }
     }
   }
@@ -168,7 +176,7 @@ final class FolderShelf implements SequenceShelf {
     } catch (NoSuchFileException e) {
       return null; // Removed since.
     } catch (IOException e) {
-      throw failed("read", file, e);
+      throw failed("read a file", e);
     }
   }
 
@@ -177,7 +185,7 @@ final class FolderShelf implements SequenceShelf {
     try {
       Files.deleteIfExists(file(key));
     } catch (IOException e) {
-      throw failed("delete", file(key), e);
+      throw failed("delete a file", e);
     }
   }
 

@@ -47,6 +47,11 @@ final class GuestMemory {
     }
   }
 
+  /// Bytes that it has now.
+  long size() {
+    return memory.size();
+  }
+
   /// Whether `bytes` bytes from `pointer` lie in the memory.
   boolean holds(int pointer, long bytes) {
     return pointer >= 0 && bytes >= 0 && pointer + bytes <= memory.size();

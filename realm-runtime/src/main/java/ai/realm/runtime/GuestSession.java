@@ -59,13 +59,18 @@ final class GuestSession implements AutoCloseable {
   /// @throws LimitException `GUEST_BUSY` when other calls, or the one whose tool this is, keep it for longer
   ///     than a call may take; `CALL_DEPTH`; `ARGUMENT_LIMIT`
   CallResult call(String name, GuestOutput output, Object... arguments) {
-    List<byte[]> texts = Call.texts(arguments);
-    NestedCalls nested = NestedCalls.into(this, realm.tenant());
-    lockWithin(realm.limits().guest().deadline());
     try {
-      return call(nested, new Call(texts, output, realm), name, arguments);
-    } finally {
-      lock.unlock();
+      List<byte[]> texts = Call.texts(arguments);
+      NestedCalls nested = NestedCalls.into(this, realm.tenant());
+      lockWithin(realm.limits().guest().deadline());
+      try {
+        return call(nested, new Call(texts, output, realm), name, arguments);
+      } finally {
+        lock.unlock();
+      }
+    } catch (RuntimeException | Error e) {
+      realm.meter().failed.increment();
+      throw e;
     }
   }
 
@@ -89,7 +94,6 @@ final class GuestSession implements AutoCloseable {
       // The guest did not run.
       throw e;
     } catch (RuntimeException | Error e) {
-      realm.meter().failed.increment();
       // What the guest left half done must not meet the next call.
       discardInstance();
       throw e;
@@ -103,7 +107,6 @@ final class GuestSession implements AutoCloseable {
       }
     }
     // The guest gave up in good order.
-    realm.meter().failed.increment();
     throw refusal;
   }
 

@@ -127,6 +127,11 @@ final class GuestState implements AutoCloseable {
     return memory;
   }
 
+  /// Bytes by which the instance's memory may grow, by its own bound and by the realm's.
+  long memoryLeft(long size) {
+    return Math.min(memory.limit() - memory.used(), logits.limit() - size);
+  }
+
   /// The same of the host's memory.
   HostMemory hostMemory() {
     return hostMemory;

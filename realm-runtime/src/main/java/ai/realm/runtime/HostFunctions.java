@@ -120,9 +120,14 @@ final class HostFunctions {
     state.call().countHostCall();
     HostTrace present = trace;
     try {
-      return present == null
-          ? function.body().call(memory, arguments)
-          : present.call(function, memory, arguments, state.call());
+      int value =
+          present == null
+              ? function.body().call(memory, arguments)
+              : present.call(function, memory, arguments, state.call());
+      if (value < 0) {
+        state.call().failed(function.name(), value);
+      }
+      return value;
     } catch (RealmException | UncheckedIOException e) {
       throw e; // The second: whoever takes the output cannot any more, which is the caller's to
       // know.

@@ -194,6 +194,7 @@ public final class MultiRealmManager implements AutoCloseable {
   /// @param model name of a model
   /// @param prompt a text, or what the configuration says that it is
   /// @param config JSON for the guest
+  /// @return what it gave, which may be that it failed: see [CallResult#orThrow]
   /// @throws LimitException when a limit of the tenant is reached
   /// @throws GuestTrapException when the guest was stopped
   public CallResult generate(

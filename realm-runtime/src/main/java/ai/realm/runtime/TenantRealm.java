@@ -279,6 +279,7 @@ final class TenantRealm implements AutoCloseable {
       GuestOutput output) {
     Emitted emitted = new Emitted(output);
     GuestVerdict verdict = GuestVerdict.NEITHER;
+    boolean counted = false;
     try {
       LoadedGuest.Answer answer = turn.run(model, prompt, config, emitted);
       verdict = GuestVerdict.of(answer, realm.models().has(model));
@@ -290,10 +291,20 @@ final class TenantRealm implements AutoCloseable {
       if (verdict != GuestVerdict.FAILED || !standsIn(emitted)) {
         throw e;
       }
+      counted = true;
     } finally {
       pass.end(verdict);
     }
-    return takeDefault().run(model, prompt, config, output).result();
+    Turn second = takeDefault();
+    try {
+      return second.run(model, prompt, config, output).result();
+    } catch (RuntimeException e) {
+      if (counted) {
+        // It is one call.
+        realm.meter().failed.decrement();
+      }
+      throw e;
+    }
   }
 
   private boolean standsIn(Emitted emitted) {

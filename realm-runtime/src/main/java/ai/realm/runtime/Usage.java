@@ -5,7 +5,7 @@ package ai.realm.runtime;
 ///
 /// @param calls calls that began
 /// @param refused calls that a limit or the circuit breaker refused before they began: none of `calls`
-/// @param failed calls that trapped, or that a limit ended
+/// @param failed calls that ended with an error, also where the default guest stood in; each counts once
 /// @param promptTokens tokens fed, those of a prefix cache included, but for those that the sequence itself
 ///     had just sampled
 /// @param newTokens tokens sampled, those that end a generation included

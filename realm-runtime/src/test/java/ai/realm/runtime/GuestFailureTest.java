@@ -98,7 +98,7 @@ final class GuestFailureTest extends SampleFixture {
   }
 
   private static GuestVerdict verdict(int value, boolean loaded, boolean hasModel) {
-    CallResult result = new CallResult(value, "", 0, 0, 0, 0, 0);
+    CallResult result = new CallResult(value, "", "", 0, 0, 0, 0, 0);
     return GuestVerdict.of(new LoadedGuest.Answer(result, loaded), hasModel);
   }
 

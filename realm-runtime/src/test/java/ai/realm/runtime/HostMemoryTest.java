@@ -328,6 +328,13 @@ final class HostMemoryTest {
   }
 
   @Test
+  void budgetOfMemoryIsTheInstancesToo() {
+    int left = tenant.call("budget_left", 2);
+    assertThat(left).isEqualTo((64 << 20) - (4 << 16));
+    assertThat(tenant.realm.memory().limit() - tenant.realm.memory().used()).isGreaterThan(left);
+  }
+
+  @Test
   void keysOfTheStoreAreBytes() {
     int value = 8192;
     for (int key = 200; key < 203; key++) {

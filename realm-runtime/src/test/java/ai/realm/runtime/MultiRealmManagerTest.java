@@ -144,13 +144,13 @@ final class MultiRealmManagerTest extends SampleFixture {
   @Test
   void concurrentCallsOfManyTenantsAreAllRight() throws Exception {
     List<TenantId> tenants = new ArrayList<>();
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 64; i++) {
       tenants.add(new TenantId("tenant-" + i));
       manager.create(tenants.getLast(), FREE);
     }
-    try (ExecutorService callers = Executors.newFixedThreadPool(16)) {
+    try (ExecutorService callers = Executors.newFixedThreadPool(64)) {
       List<Future<String>> answers = new ArrayList<>();
-      for (int i = 0; i < 48; i++) {
+      for (int i = 0; i < 128; i++) {
         TenantId tenant = tenants.get(i % tenants.size());
         answers.add(callers.submit(() -> ask(tenant).text()));
       }
@@ -159,7 +159,46 @@ final class MultiRealmManagerTest extends SampleFixture {
       }
     }
     long tokens = tenants.stream().mapToLong(t -> manager.status(t).usage().newTokens()).sum();
-    assertThat(tokens).isEqualTo(48 * 8);
+    assertThat(tokens).isEqualTo(128 * 8);
+  }
+
+  @Test
+  void whatAGuestSaysOfItsFailureHasTheHostFunctionInIt() {
+    manager.create(A, FREE);
+    CallResult failed = manager.generate(A, "no model", FRANCE, "{}", GuestOutput.discard());
+    assertThat(failed.value()).isEqualTo(Errno.ENOENT);
+    assertThat(failed.error())
+        .isEqualTo("model_open: there is no model, tool, value or saved sequence of that name");
+    assertThatThrownBy(failed::orThrow)
+        .isInstanceOfSatisfying(
+            GuestErrorException.class,
+            e -> {
+              assertThat(e.code()).isEqualTo("GUEST_ERROR");
+              assertThat(e.result()).isEqualTo(failed);
+            })
+        .hasMessage("guest: " + failed.error());
+    CallResult answer = ask(A);
+    assertThat(answer.error()).isEmpty();
+    assertThat(answer.orThrow()).isSameAs(answer);
+    manager.deploy(A, guest(new Code().constant(Errno.EINVAL).raw(0x0f)));
+    assertThat(ask(A).error()).as("its own").isEqualTo("an argument is out of its range");
+  }
+
+  @Test
+  void aCallThatEndsWithAnErrorFailsOnce() {
+    ResourceLimits few = ResourceLimits.builder().newTokensPerMinute(3).build();
+    manager.create(A, RealmPolicy.of(few).withFallback(true).withBreaker(9, Duration.ofDays(1)));
+    manager.deploy(A, crashing());
+    assertThatThrownBy(() -> ask(A)).hasMessageContaining("new tokens a minute");
+    assertThat(manager.status(A).usage().calls()).isEqualTo(1);
+    assertThat(manager.status(A).usage().failed()).as("both guests failed").isEqualTo(1);
+    manager.undeploy(A);
+    String long3 = "x".repeat(3 << 20);
+    assertThatThrownBy(() -> manager.generate(A, "sample", long3, "{}", GuestOutput.discard()))
+        .isInstanceOfSatisfying(
+            LimitException.class, e -> assertThat(e.code()).isEqualTo("ARGUMENT_LIMIT"));
+    assertThat(manager.status(A).usage().calls()).isEqualTo(2);
+    assertThat(manager.status(A).usage().failed()).isEqualTo(2);
   }
 
   /// Output whose receiver keeps the guest waiting from its first text on.

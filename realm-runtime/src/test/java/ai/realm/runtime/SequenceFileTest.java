@@ -355,6 +355,20 @@ class SequenceFileTest {
     }
   }
 
+  @Test
+  void pathsOfTheHostAreNotTheTenants() throws IOException {
+    Files.delete(file);
+    Files.createDirectories(file.resolve("in the way"));
+    try (SequenceShelf.Prepared prepared = shelf.prepare(KEY, saved())) {
+      assertThatThrownBy(prepared::commit)
+          .isInstanceOfSatisfying(
+              SavedSequenceException.class, e -> assertThat(e.code()).isEqualTo("SAVED_KV_IO"))
+          .message()
+          .startsWith("saved sequences: expected to write a file, found: ")
+          .doesNotContain(folder.toString());
+    }
+  }
+
   /// What goes to a disk is on the heap only while it is written: by as many calls as the tenant makes.
   @Test
   void theCopyThatIsWrittenIsCharged() {

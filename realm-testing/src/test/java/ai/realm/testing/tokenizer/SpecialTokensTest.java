@@ -2,9 +2,11 @@ package ai.realm.testing.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.realm.testing.time.CpuTime;
 import ai.realm.tokenizer.StreamingDecoder;
 import ai.realm.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,6 +21,20 @@ final class SpecialTokensTest {
 
   private static TestVocabulary bytes() {
     return TestVocabulary.bytePairs("gpt-2");
+  }
+
+  /// What is taken first may be the end of a long text: it was looked for from each token on.
+  @Test
+  void aLongTextOfTokensTakesLittle() {
+    Tokenizer t =
+        bytes()
+            .token("<c>", TestVocabulary.CONTROL)
+            .token("<end>", TestVocabulary.CONTROL)
+            .tokenizer();
+    String text = "<c>".repeat(600_000) + "<end>";
+    CpuTime.assertWithin(
+        Duration.ofSeconds(1),
+        () -> assertThat(t.encode(text, false, true)).hasSize(600_001).doesNotContain(-1));
   }
 
   @Test
