@@ -2,13 +2,14 @@ package ai.realm.runtime;
 
 import java.time.Duration;
 
-/// What one call of a guest may take.
+/// What one call of a guest may take: of one export. A `generate` of [MultiRealmManager] may be three of them, `load_model` where an instance
+/// has not loaded the model yet, its own `generate`, and the default guest's where that stands in.
 ///
 /// @param maxMemoryBytes linear memory of an instance, and as much again for logits that its steps keep; `memory.grow` past it answers -1, and a module
 ///     that starts with more is refused
 /// @param deadline the longest that one call may run, waiting for steps included: `GUEST_DEADLINE`
 /// @param cpuTime CPU time of one call, waiting for steps not included: `GUEST_CPU`
-/// @param maxModuleBytes size of the WebAssembly module
+/// @param maxModuleBytes size of the WebAssembly module: `GUEST_INVALID`
 /// @param maxHandles what is open at once, of all kinds together: `EDQUOT`, `HANDLE_LIMIT`
 /// @param stackBytes stack of the guest's thread: `GUEST_TRAP`
 /// @param logBytes of one call, each line 16 more than it has; what is more is dropped: `EDQUOT`, `LOG_LIMIT`

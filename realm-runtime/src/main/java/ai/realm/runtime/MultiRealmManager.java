@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// manager.deploy(tenant, wasm);                  // or leave it at the default guest
 /// manager.generate(tenant, "model", "Hello", "{}", output);
 /// ```
-/// Guests are compiled once each, however many realms run them. A new version serves new calls at once
+/// Guests are compiled once each, however many realms run them, in a worker once for that worker. A new version serves new calls at once
 /// while calls in progress finish on the old one. A guest that fails several times in a row is not tried
 /// for a while; if the tenant's policy says so the default guest stands in. Safe for many threads.
 public final class MultiRealmManager implements AutoCloseable {
@@ -53,7 +53,7 @@ public final class MultiRealmManager implements AutoCloseable {
   /// @throws RealmPolicyException `REALM_EXISTS` when the tenant has one
   /// @throws LimitException `REALM_BUSY` while the one that it had is being removed, `WORKER_LIMIT`
   public void create(TenantId tenant, RealmPolicy policy) {
-    Realm realm = new Realm(tenant, policy.limits(), models, memory64, policy.tools());
+    Realm realm = new Realm(tenant, policy.limits(), models, memory64, policy.tools(), nanoClock);
     Workers.Slot worker =
         switch (policy.isolation()) {
           case Isolation.InProcess inProcess -> null;

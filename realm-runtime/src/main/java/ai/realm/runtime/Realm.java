@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 
 /// What the running guests of one tenant share: limits and what is left of them, what was used, the
 /// tenant's place in each engine. Safe for many threads.
@@ -39,6 +40,17 @@ final class Realm implements AutoCloseable {
       ModelCatalog models,
       Memory64Manager memory64,
       GuestTools tools) {
+    this(tenant, limits, models, memory64, tools, System::nanoTime);
+  }
+
+  /// @param nanoClock by which rates are counted
+  Realm(
+      TenantId tenant,
+      ResourceLimits limits,
+      ModelCatalog models,
+      Memory64Manager memory64,
+      GuestTools tools,
+      LongSupplier nanoClock) {
     this.tenant = tenant;
     this.limits = limits;
     this.share = share(limits);
@@ -46,7 +58,7 @@ final class Realm implements AutoCloseable {
     this.memory64 = memory64;
     this.layers = memory64.open(tenant, limits.layerBytes());
     this.tools = tools;
-    this.quota = new Quota(tenant, limits, meter, System::nanoTime);
+    this.quota = new Quota(tenant, limits, meter, nanoClock);
     this.memory = new MemoryBudget(limits.memoryBytes());
     this.store = new GuestStore(limits.storeBytes());
     this.hostMemory = new HostMemory(tenant, limits.hostBytes());
