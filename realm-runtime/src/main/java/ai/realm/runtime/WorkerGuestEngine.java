@@ -104,8 +104,7 @@ final class WorkerGuestEngine implements GuestEngine {
       } catch (WorkerChannel.BrokenException e) {
         throw worker.lost(e);
       } catch (InternalError e) {
-        worker.recycle("truncated the memory that it shares");
-        throw worker.lost(null);
+        throw worker.truncated();
       }
     }
 

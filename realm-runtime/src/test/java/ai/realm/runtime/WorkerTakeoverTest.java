@@ -14,6 +14,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -55,6 +56,10 @@ final class WorkerTakeoverTest extends SampleFixture {
     final List<HostFunction> functions;
 
     Attacked(String way, Duration deadline) {
+      this(way, deadline, System::nanoTime);
+    }
+
+    Attacked(String way, Duration deadline, LongSupplier nanoClock) {
       RuntimeConfig config = sample();
       memory64 = RealmRuntime.newMemory64(config);
       models = new ModelCatalog(config);
@@ -69,7 +74,7 @@ final class WorkerTakeoverTest extends SampleFixture {
           new Workers(
               (isolation, wanted) ->
                   WorkerProcess.start(folder -> HostileLaunch.command(way), wanted),
-              System::nanoTime);
+              nanoClock);
       slot = workers.join(A, WORKER);
       functions = new HostFunctions(new GuestState(realm)).all();
     }
@@ -127,11 +132,42 @@ final class WorkerTakeoverTest extends SampleFixture {
         "odd memory",
         "text",
         "truncate",
+        "truncate at once",
+        "truncate at message 16",
+        "truncate at message 17",
+        "truncate at message 18",
+        "truncate at message 19",
         "hang up",
         "exit"
       })
   void workerThatBreaksTheProtocolIsRecycled(String way) {
-    assertCode(attack(way), "WORKER_LOST");
+    try (Attacked attacked = new Attacked(way, HANG)) {
+      assertCode(attack(attacked), "WORKER_LOST");
+      assertThat(attacked.process().isAlive()).isFalse();
+    }
+  }
+
+  /// Before a line is open, while a guest is loaded, and during a call. Descriptors are all tenants'.
+  @ParameterizedTest
+  @ValueSource(strings = {"truncate at once", "truncate at message 16", "truncate at message 19"})
+  void workersThatTakeTheSharedMemoryAwayLeaveNoDescriptors(String way) {
+    // What is lost so seldom is started again at once.
+    AtomicLong clock = new AtomicLong();
+    long calm = Workers.Restarts.CALM.toNanos();
+    var system = (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    try (Attacked attacked = new Attacked(way, HANG, () -> clock.addAndGet(calm))) {
+      assertCode(attack(attacked), "WORKER_LOST");
+      long before = system.getOpenFileDescriptorCount();
+      int workers = 12;
+      for (int i = 0; i < workers; i++) {
+        assertCode(attack(attacked), "WORKER_LOST");
+        assertThat(attacked.slot.starts()).as("each is recycled").isEqualTo(i + 2);
+      }
+      // A process that has ended is let go of by a thread of its own.
+      await(
+          () -> system.getOpenFileDescriptorCount() - before < workers,
+          "nothing of the workers is open");
+    }
   }
 
   @Test
