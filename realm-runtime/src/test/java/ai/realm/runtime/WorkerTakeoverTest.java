@@ -7,10 +7,14 @@ import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import com.sun.management.UnixOperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -79,10 +83,15 @@ final class WorkerTakeoverTest extends SampleFixture {
       functions = new HostFunctions(new GuestState(realm)).all();
     }
 
-    GuestEngine.Module load() {
+    static byte[] guest() {
       WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
       module.function("generate", 0, 0, new Code().constant(0));
-      return new WorkerGuestEngine(slot, functions).load(module.build(), realm.limits().guest());
+      return module.build();
+    }
+
+    GuestEngine.Module load(GuestModules modules) {
+      WorkerGuestEngine engine = new WorkerGuestEngine(slot, functions);
+      return modules.getFrom(engine, guest(), realm.limits().guest()).module();
     }
 
     WorkerProcess process() {
@@ -105,7 +114,11 @@ final class WorkerTakeoverTest extends SampleFixture {
   }
 
   private static Throwable attack(Attacked attacked) {
-    try (GuestSession session = new GuestSession(attacked.realm, attacked.load())) {
+    return attack(attacked, new GuestModules(new EndiveGuestEngine()));
+  }
+
+  private static Throwable attack(Attacked attacked, GuestModules modules) {
+    try (GuestSession session = new GuestSession(attacked.realm, attacked.load(modules))) {
       CallResult result = session.call("generate", GuestOutput.discard());
       return new IllegalStateException("result " + result.value());
     } catch (GuestTrapException | GuestFormatException e) {
@@ -158,7 +171,7 @@ final class WorkerTakeoverTest extends SampleFixture {
     try (Attacked attacked = new Attacked(way, HANG, () -> clock.addAndGet(calm))) {
       assertCode(attack(attacked), "WORKER_LOST");
       long before = system.getOpenFileDescriptorCount();
-      int workers = 12;
+      int workers = 8;
       for (int i = 0; i < workers; i++) {
         assertCode(attack(attacked), "WORKER_LOST");
         assertThat(attacked.slot.starts()).as("each is recycled").isEqualTo(i + 2);
@@ -268,6 +281,37 @@ final class WorkerTakeoverTest extends SampleFixture {
   private static void lose(Workers.Slot slot) {
     WorkerProcess process = slot.worker(List.of());
     await(() -> !process.isAlive(), "the process ends");
+  }
+
+  /// While one deploys to it, or calls a guest that it has to be given again.
+  @ParameterizedTest
+  @ValueSource(strings = {"silent", "forgets, then is silent"})
+  void workerThatDoesNotOpenALineKeepsNobodyFromTheCompiler(String way) throws Exception {
+    GuestModules modules = new GuestModules(new EndiveGuestEngine());
+    int silentLine = way.equals("silent") ? 1 : 3;
+    try (Attacked attacked = new Attacked(way, HANG);
+        Workers workers = new Workers();
+        ExecutorService callers = Executors.newFixedThreadPool(2)) {
+      Future<Throwable> attack = callers.submit(() -> attack(attacked, modules));
+      await(
+          () -> {
+            WorkerProcess process = attacked.slot.present();
+            return process != null && Files.exists(process.folder().resolve("bell-" + silentLine));
+          },
+          "the line is being opened");
+      Workers.Slot slot = workers.join(new TenantId("b"), WORKER);
+      Future<GuestModules.Guest> other =
+          callers.submit(() ->
+              modules.getFrom(
+                  new WorkerGuestEngine(slot, attacked.functions),
+                  Attacked.guest(),
+                  GuestLimits.DEFAULT));
+      // Less than a worker may take to open a line.
+      assertThat(other.get(20, TimeUnit.SECONDS).module()).isNotNull();
+      assertThat(attack.isDone()).isFalse();
+      attacked.process().recycle("has served");
+      assertCode(attack.get(HANG.toSeconds(), TimeUnit.SECONDS), "WORKER_LOST");
+    }
   }
 
   /// Also where a worker was started anew: compiling is one at a time over all of them.
