@@ -6,7 +6,8 @@ import java.nio.ByteOrder;
 import org.jspecify.annotations.Nullable;
 
 /// A guest's linear memory as host functions use it: every pointer and length is checked first, and one
-/// that reaches outside traps the guest. Nothing of the guest is read twice.
+/// that reaches outside traps the guest. Nothing of the guest is read twice. Memory that a worker took away is
+/// an `InternalError` at the access, before the host does anything with what it read.
 final class GuestMemory {
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -34,6 +35,7 @@ final class GuestMemory {
   }
 
   private void read(int pointer, int length) {
+    memory.settle();
     Observer present = observer;
     if (present != null && length > 0) {
       present.read(memory.segment((long) pointer + length), pointer, length);
@@ -41,6 +43,7 @@ final class GuestMemory {
   }
 
   private void wrote(int pointer, int length) {
+    memory.settle();
     Observer present = observer;
     if (present != null && length > 0) {
       present.wrote(memory.segment((long) pointer + length), pointer, length);
@@ -90,6 +93,7 @@ final class GuestMemory {
     check(pointer, length);
     MemorySegment.copy(
         memory.segment((long) pointer + length), ValueLayout.JAVA_BYTE, pointer, to, 0, length);
+    memory.settle();
   }
 
   /// Writes at most `capacity` bytes and returns how many there are.

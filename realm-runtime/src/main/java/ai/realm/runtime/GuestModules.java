@@ -49,7 +49,7 @@ final class GuestModules {
     checkSize(wasm, limits);
     String digest = Sha256.hex(wasm);
     FutureTask<Guest> mine =
-        new FutureTask<>(() -> new Guest(digest, compile(engine, wasm.clone(), limits)));
+        new FutureTask<>(() -> new Guest(digest, compile(wasm.clone(), limits)));
     FutureTask<Guest> task = remember(digest, new Kept(mine, wasm.length));
     while (true) {
       try {
@@ -85,14 +85,15 @@ final class GuestModules {
     return new GuestTrapException("GUEST_CANCELLED", "guest: interrupted while it was compiled", e);
   }
 
-  /// The same where another engine than this one's runs it, which keeps what it compiles itself.
+  /// The same where another engine than this one's runs it, which keeps what it compiles itself, and has its
+  /// own order of who compiles when.
   Guest getFrom(GuestEngine other, byte[] wasm, GuestLimits limits) {
     checkSize(wasm, limits);
-    try {
-      return new Guest(Sha256.hex(wasm), compile(other, wasm.clone(), limits));
-    } catch (InterruptedException e) {
-      throw interrupted(e);
+    if (Thread.currentThread().isInterrupted()) {
+      throw interrupted(new InterruptedException());
     }
+    compilations.incrementAndGet();
+    return new Guest(Sha256.hex(wasm), other.load(wasm.clone(), limits));
   }
 
   static void checkSize(byte[] wasm, GuestLimits limits) {
@@ -110,14 +111,13 @@ final class GuestModules {
         TimeUnit.SECONDS.toNanos(COMPILE_SECONDS));
   }
 
-  private GuestEngine.Module compile(GuestEngine with, byte[] wasm, GuestLimits limits)
-      throws InterruptedException {
+  private GuestEngine.Module compile(byte[] wasm, GuestLimits limits) throws InterruptedException {
     if (!compiler.tryAcquire(COMPILE_SECONDS, TimeUnit.SECONDS)) {
       throw busy();
     }
     try {
       compilations.incrementAndGet();
-      return with.load(wasm, limits);
+      return engine.load(wasm, limits);
     } finally {
       compiler.release();
     }

@@ -191,6 +191,8 @@ final class GuestThread implements AutoCloseable {
           // Whoever waits for the task may bring the next one before it has quite returned here.
           next.compareAndSet(task, null);
           task.run();
+          // One that the call did not need is not the next one's.
+          Thread.interrupted();
           until = System.nanoTime() + IDLE.toNanos();
         } else if (System.nanoTime() - until >= 0) {
           next.compareAndSet(null, NOTHING_MORE);

@@ -34,6 +34,11 @@ abstract class LinearMemory implements Memory, AutoCloseable {
   /// The memory itself, until it grows next; at least its first `end` bytes are there.
   abstract MemorySegment segment(long end);
 
+  /// Reports accesses that failed, where they can.
+  ///
+  /// @throws InternalError when one failed
+  void settle() {}
+
   /// Gives the memory back.
   @Override
   public abstract void close();

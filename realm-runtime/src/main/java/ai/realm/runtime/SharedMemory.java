@@ -48,6 +48,12 @@ final class SharedMemory extends LinearMemory {
     return bytes;
   }
 
+  /// The worker may take it away at any time.
+  @Override
+  void settle() {
+    WorkerChannel.settle();
+  }
+
   @Override
   public void close() {
     charge.give(bytes.byteSize());

@@ -82,6 +82,7 @@ final class WorkerChannel implements AutoCloseable {
   private long lastWaitNanos;
   private long lastSpunNanos;
   private volatile long spunNanos;
+  private volatile long seenCpuNanos;
 
   private WorkerChannel(
       MemorySegment control, SocketChannel bell, Selector selector, boolean host) {
@@ -236,6 +237,9 @@ final class WorkerChannel implements AutoCloseable {
       throw new BrokenException("expected a message of 4 to 7168 bytes, found " + length);
     }
     MemorySegment.copy(control, ValueLayout.JAVA_BYTE, at + Integer.BYTES, in.array(), 0, length);
+    if (host) {
+      settle();
+    }
     return in.clear().limit(length);
   }
 
@@ -246,9 +250,26 @@ final class WorkerChannel implements AutoCloseable {
     LONG.setOpaque(control, CPU_NANOS, nanos - spunNanos);
   }
 
-  /// What the worker says that the guest's thread has used.
+  /// What the worker says that the guest's thread has used; what it said last where it took the page away or
+  /// the line is closed. For any thread.
   long cpuNanos() {
-    return (long) LONG.getOpaque(control, CPU_NANOS);
+    try {
+      long said = (long) LONG.getOpaque(control, CPU_NANOS);
+      settle();
+      seenCpuNanos = said;
+    } catch (InternalError | IllegalStateException e) {
+      // Whoever uses the line finds out.
+    }
+    return seenCpuNanos;
+  }
+
+  /// Has the JVM report an access to memory that the other side took away here, and not anywhere later in
+  /// what the thread does: compiled code goes on after such an access, up to where it leaves or calls what is
+  /// not Java, as this does.
+  ///
+  /// @throws InternalError when one failed since
+  static void settle() {
+    boolean unused = Thread.holdsLock(LONG);
   }
 
   /// How long the last wait spun: CPU time that was nobody's work. What it slept is none.

@@ -36,7 +36,7 @@ final class WorkerGuestEngine implements GuestEngine {
   @Override
   public Module load(byte[] wasm, GuestLimits limits) {
     if (!EndiveGuestEngine.isBuiltIn(wasm)) {
-      GuestAdmission.check(wasm, limits);
+      slot.compile(System.nanoTime() + WAIT_NANOS, () -> GuestAdmission.check(wasm, limits));
     }
     WorkerModule module = new WorkerModule(wasm.clone(), Sha256.of(wasm));
     WorkerProcess worker = slot.worker(functions);
@@ -45,7 +45,9 @@ final class WorkerGuestEngine implements GuestEngine {
     if (pace.isFastWith(System.nanoTime())) {
       worker.standBack();
     }
-    slot.compile(System.nanoTime() + WAIT_NANOS, () -> module.load(worker));
+    try (WorkerLine line = module.open(worker)) {
+      slot.compile(System.nanoTime() + WAIT_NANOS, () -> module.load(line));
+    }
     return module;
   }
 
@@ -62,21 +64,29 @@ final class WorkerGuestEngine implements GuestEngine {
     /// Gives the guest to a worker that does not have it, at the expense of the call that needs it: what the
     /// process itself uses for that, and for its start where this is the first guest that it gets again.
     private void loadAgain(WorkerProcess worker, Call call) {
-      slot.compile(
-          call.deadlineNanos(),
-          () -> {
-            long before = worker.takeStart() ? 0 : worker.ownCpuNanos();
-            try {
-              load(worker);
-            } finally {
-              call.chargeCpuAtEnd(worker.ownCpuNanos() - before);
-            }
-          });
+      try (WorkerLine line = open(worker)) {
+        slot.compile(
+            call.deadlineNanos(),
+            () -> {
+              long before = worker.takeStart() ? 0 : worker.ownCpuNanos();
+              try {
+                load(line);
+              } finally {
+                call.chargeCpuAtEnd(worker.ownCpuNanos() - before);
+              }
+            });
+      }
     }
 
-    private void load(WorkerProcess worker) {
-      try (WorkerLine line =
-          worker.open(Math.max(1, wasm.length), GuestLimits.DEFAULT.stackBytes())) {
+    /// A line to load the guest on. It is opened before the compiler is taken: a worker that takes its time over
+    /// that keeps no other's guests waiting.
+    private WorkerLine open(WorkerProcess worker) {
+      return worker.open(Math.max(1, wasm.length), GuestLimits.DEFAULT.stackBytes());
+    }
+
+    private void load(WorkerLine line) {
+      WorkerProcess worker = line.worker();
+      try {
         line.put(wasm);
         line.channel().message(WorkerMessage.LOAD).putInt(wasm.length).put(digest);
         line.channel().send();
@@ -104,8 +114,7 @@ final class WorkerGuestEngine implements GuestEngine {
       } catch (WorkerChannel.BrokenException e) {
         throw worker.lost(e);
       } catch (InternalError e) {
-        worker.recycle("truncated the memory that it shares");
-        throw worker.lost(null);
+        throw worker.truncated();
       }
     }
 

@@ -110,8 +110,7 @@ final class WorkerInstance implements GuestEngine.Instance {
       throw line.worker().lost(e);
     } catch (InternalError e) {
       // A page of the shared file is not there any more.
-      line.worker().recycle("truncated the memory that it shares");
-      throw line.worker().lost(null);
+      throw line.worker().truncated();
     } finally {
       call.watchElsewhere(null);
       running = false;
@@ -232,8 +231,11 @@ final class WorkerInstance implements GuestEngine.Instance {
     if (running) {
       line.worker().recycle(NOT_STOPPED);
     }
-    line.close();
-    memory.close();
+    try {
+      line.close();
+    } finally {
+      memory.close();
+    }
   }
 
   /// Charges the realm's budget, and has the memory backed before the guest touches it.

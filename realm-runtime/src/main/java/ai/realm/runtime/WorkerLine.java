@@ -46,6 +46,7 @@ final class WorkerLine implements AutoCloseable {
     this.channel = channel;
   }
 
+  /// @throws IOException when the worker does not open its side; one that breaks the memory is recycled
   static WorkerLine open(
       WorkerProcess worker, int id, Path folder, long memoryBytes, long stackBytes)
       throws IOException {
@@ -54,6 +55,7 @@ final class WorkerLine implements AutoCloseable {
     Arena arena = Arena.ofShared();
     FileChannel file = null;
     WorkerChannel channel = null;
+    boolean done = false;
     try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
       file =
           FileChannel.open(
@@ -73,19 +75,29 @@ final class WorkerLine implements AutoCloseable {
           new WorkerLine(
               worker, id, arena, file, whole.asSlice(WorkerChannel.CONTROL_BYTES), channel);
       line.awaitReady();
+      done = true;
       return line;
-    } catch (IOException | RuntimeException e) {
+    } catch (InternalError e) {
+      throw new IOException(worker.truncated());
+    } finally {
+      if (!done) {
+        close(channel, arena, file);
+      }
+      Files.deleteIfExists(shared);
+      Files.deleteIfExists(socket);
+    }
+  }
+
+  /// Nothing of a line stays open, or every tenant would be without descriptors before long.
+  private static void close(
+      @Nullable WorkerChannel channel, Arena arena, @Nullable FileChannel file) {
+    try (file) {
       if (channel != null) {
         channel.close();
       }
       arena.close();
-      if (file != null) {
-        file.close();
-      }
-      throw e;
-    } finally {
-      Files.deleteIfExists(shared);
-      Files.deleteIfExists(socket);
+    } catch (IOException e) {
+      // It has no name any more; the last to close it gives its memory back.
     }
   }
 
@@ -145,12 +157,7 @@ final class WorkerLine implements AutoCloseable {
   ///
   /// @param most nanoseconds that its process has used
   long cpuNanos(long most) {
-    try {
-      return Math.clamp(channel.cpuNanos(), 0, most);
-    } catch (InternalError e) {
-      // The worker took the file from under us: whoever uses the line finds out.
-      return 0;
-    }
+    return Math.clamp(channel.cpuNanos(), 0, most);
   }
 
   void interruptGuest() {
@@ -196,16 +203,12 @@ final class WorkerLine implements AutoCloseable {
     channel.message(WorkerMessage.CLOSE);
     try {
       channel.send();
+      WorkerChannel.settle();
     } catch (InternalError e) {
       // The worker took the file from under us: nothing is lost that was not lost already.
       worker.recycle("truncated the memory that it shares");
-    }
-    channel.close();
-    arena.close();
-    try {
-      file.close();
-    } catch (IOException e) {
-      // It has no name any more; the last to close it gives its memory back.
+    } finally {
+      close(channel, arena, file);
     }
   }
 }

@@ -280,6 +280,12 @@ final class WorkerProcess implements AutoCloseable {
     process.destroyForcibly();
   }
 
+  /// Kills a worker that took away pages of the memory that it shares, which is an `InternalError` here.
+  GuestTrapException truncated() {
+    recycle("truncated the memory that it shares");
+    return lost(null);
+  }
+
   /// Why the worker is not there any more; kills it where it is.
   GuestTrapException lost(@Nullable Exception cause) {
     String reason = recycled;

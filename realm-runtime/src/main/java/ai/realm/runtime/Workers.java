@@ -46,7 +46,8 @@ final class Workers implements AutoCloseable {
   }
 
   /// Runs what reads and compiles a guest in a worker: one at a time over all workers, whether it is new
-  /// there or the worker was started anew.
+  /// there or the worker was started anew. What waits for a worker to start or to answer else comes before,
+  /// or one that a guest took over would keep all others' guests waiting.
   ///
   /// @throws LimitException `COMPILER_BUSY` when others take too long
   void compile(long deadlineNanos, Runnable loading) {

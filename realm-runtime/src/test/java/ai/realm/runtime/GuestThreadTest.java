@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -88,6 +89,27 @@ final class GuestThreadTest {
         .hasMessageContaining("its time for the call is over");
     assertThat(run(() -> Thread.currentThread().isInterrupted())).isFalse();
     assertThat(first.isAlive()).isFalse();
+  }
+
+  /// A tool that was cancelled leaves one, and its guest may answer all the same.
+  @Test
+  void aCallThatEndsWellLeavesNoInterruptToTheNext() {
+    Thread first =
+        run(() -> {
+          Thread.currentThread().interrupt();
+          return Thread.currentThread();
+        });
+    long cpuBefore = cpuNanos(first);
+    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(300));
+    assertThat(cpuNanos(first) - cpuBefore)
+        .as("it waits for the next call")
+        .isLessThan(TimeUnit.MILLISECONDS.toNanos(30));
+    assertThat(run(() -> Thread.currentThread().isInterrupted())).isFalse();
+    assertThat(run(Thread::currentThread)).isSameAs(first);
+  }
+
+  private static long cpuNanos(Thread thread) {
+    return ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId());
   }
 
   /// Waits for an interrupt and swallows it, so often.

@@ -20,13 +20,17 @@ final class HostileWorker {
   private final RandomAccessFile file;
   private final MappedByteBuffer shared;
   private final SocketChannel bell;
+  private final int line;
   private long sent;
 
   /// The number of a host function without parameters.
   private static volatile int abiVersion;
 
-  private HostileWorker(String way, RandomAccessFile file, SocketChannel bell) throws Exception {
+  /// @param line the number of the instance
+  private HostileWorker(String way, int line, RandomAccessFile file, SocketChannel bell)
+      throws Exception {
     this.way = way;
+    this.line = line;
     this.file = file;
     this.bell = bell;
     this.shared = file.getChannel().map(FileChannel.MapMode.READ_WRITE, 0, file.length());
@@ -50,26 +54,46 @@ final class HostileWorker {
         in.readInt();
         continue;
       }
-      in.readInt();
+      int line = in.readInt();
       RandomAccessFile file = new RandomAccessFile(in.readUTF(), "rw");
+      if (arguments[0].equals("truncate at once")) {
+        file.setLength(0);
+      }
       SocketChannel bell = SocketChannel.open(UnixDomainSocketAddress.of(in.readUTF()));
       in.readLong();
-      HostileWorker worker = new HostileWorker(arguments[0], file, bell);
+      HostileWorker worker = new HostileWorker(arguments[0], line, file, bell);
       Thread.ofPlatform().daemon().start(worker::serve);
     }
   }
 
+  /// Whether its line is one on which nothing is ever said.
+  private boolean isSilent() {
+    return switch (way) {
+      case "truncate at once", "silent" -> true;
+      // Its guest is loaded on the first and made on the second, where it has to be loaded again.
+      case "forgets, then is silent" -> line > 2;
+      default -> false;
+    };
+  }
+
   private void serve() {
     try {
+      if (isSilent()) {
+        Thread.sleep(Long.MAX_VALUE);
+      }
       send(message(way.equals("not ready") ? 9 : 1));
       for (int received = 0; ; received++) {
         while (shared.getLong(0) == received) {
           Thread.sleep(1);
         }
         int kind = shared.getInt(1024 + 4);
+        if (way.equals("truncate at message " + kind)) {
+          truncate(0);
+        }
         switch (kind) {
           // The module is loaded, the instance is there, the function has no parameters.
-          case 16, 17, 18 -> send(message(4).putLong(0));
+          case 16, 18 -> send(message(4).putLong(0));
+          case 17 -> send(message(4).putLong(way.startsWith("forgets") ? -1 : 0));
           case 19 -> attack();
           case 23 -> {
             return;
@@ -113,6 +137,15 @@ final class HostileWorker {
     }
   }
 
+  /// Where nothing is left, the next look at the shared memory ends this process.
+  private void truncate(long length) throws Exception {
+    file.setLength(length);
+    bell.write(ByteBuffer.allocate(1));
+    if (length == 0) {
+      Thread.sleep(Long.MAX_VALUE);
+    }
+  }
+
   private static ByteBuffer text(ByteBuffer to, String text) {
     byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
     return to.putInt(utf8.length).put(utf8);
@@ -134,10 +167,7 @@ final class HostileWorker {
       case "odd memory" -> send(message(3).putLong(1));
       case "text" -> send(message(5).putInt(1 << 30));
       case "code" -> send(text(text(message(5), "ADMIN"), "let me\n\u001b[31min"));
-      case "truncate" -> {
-        file.setLength(1);
-        bell.write(ByteBuffer.allocate(1));
-      }
+      case "truncate" -> truncate(1);
       case "hang up" -> bell.close();
       case "exit" -> System.exit(7);
       case "host calls for ever" -> {

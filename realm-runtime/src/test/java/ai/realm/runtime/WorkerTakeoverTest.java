@@ -7,13 +7,18 @@ import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import com.sun.management.UnixOperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -55,6 +60,10 @@ final class WorkerTakeoverTest extends SampleFixture {
     final List<HostFunction> functions;
 
     Attacked(String way, Duration deadline) {
+      this(way, deadline, System::nanoTime);
+    }
+
+    Attacked(String way, Duration deadline, LongSupplier nanoClock) {
       RuntimeConfig config = sample();
       memory64 = RealmRuntime.newMemory64(config);
       models = new ModelCatalog(config);
@@ -69,15 +78,20 @@ final class WorkerTakeoverTest extends SampleFixture {
           new Workers(
               (isolation, wanted) ->
                   WorkerProcess.start(folder -> HostileLaunch.command(way), wanted),
-              System::nanoTime);
+              nanoClock);
       slot = workers.join(A, WORKER);
       functions = new HostFunctions(new GuestState(realm)).all();
     }
 
-    GuestEngine.Module load() {
+    static byte[] guest() {
       WasmModuleBuilder module = new WasmModuleBuilder().memory(1, 1);
       module.function("generate", 0, 0, new Code().constant(0));
-      return new WorkerGuestEngine(slot, functions).load(module.build(), realm.limits().guest());
+      return module.build();
+    }
+
+    GuestEngine.Module load(GuestModules modules) {
+      WorkerGuestEngine engine = new WorkerGuestEngine(slot, functions);
+      return modules.getFrom(engine, guest(), realm.limits().guest()).module();
     }
 
     WorkerProcess process() {
@@ -100,7 +114,11 @@ final class WorkerTakeoverTest extends SampleFixture {
   }
 
   private static Throwable attack(Attacked attacked) {
-    try (GuestSession session = new GuestSession(attacked.realm, attacked.load())) {
+    return attack(attacked, new GuestModules(new EndiveGuestEngine()));
+  }
+
+  private static Throwable attack(Attacked attacked, GuestModules modules) {
+    try (GuestSession session = new GuestSession(attacked.realm, attacked.load(modules))) {
       CallResult result = session.call("generate", GuestOutput.discard());
       return new IllegalStateException("result " + result.value());
     } catch (GuestTrapException | GuestFormatException e) {
@@ -127,11 +145,42 @@ final class WorkerTakeoverTest extends SampleFixture {
         "odd memory",
         "text",
         "truncate",
+        "truncate at once",
+        "truncate at message 16",
+        "truncate at message 17",
+        "truncate at message 18",
+        "truncate at message 19",
         "hang up",
         "exit"
       })
   void workerThatBreaksTheProtocolIsRecycled(String way) {
-    assertCode(attack(way), "WORKER_LOST");
+    try (Attacked attacked = new Attacked(way, HANG)) {
+      assertCode(attack(attacked), "WORKER_LOST");
+      assertThat(attacked.process().isAlive()).isFalse();
+    }
+  }
+
+  /// Before a line is open, while a guest is loaded, and during a call. Descriptors are all tenants'.
+  @ParameterizedTest
+  @ValueSource(strings = {"truncate at once", "truncate at message 16", "truncate at message 19"})
+  void workersThatTakeTheSharedMemoryAwayLeaveNoDescriptors(String way) {
+    // What is lost so seldom is started again at once.
+    AtomicLong clock = new AtomicLong();
+    long calm = Workers.Restarts.CALM.toNanos();
+    var system = (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    try (Attacked attacked = new Attacked(way, HANG, () -> clock.addAndGet(calm))) {
+      assertCode(attack(attacked), "WORKER_LOST");
+      long before = system.getOpenFileDescriptorCount();
+      int workers = 8;
+      for (int i = 0; i < workers; i++) {
+        assertCode(attack(attacked), "WORKER_LOST");
+        assertThat(attacked.slot.starts()).as("each is recycled").isEqualTo(i + 2);
+      }
+      // A process that has ended is let go of by a thread of its own.
+      await(
+          () -> system.getOpenFileDescriptorCount() - before < workers,
+          "nothing of the workers is open");
+    }
   }
 
   @Test
@@ -232,6 +281,37 @@ final class WorkerTakeoverTest extends SampleFixture {
   private static void lose(Workers.Slot slot) {
     WorkerProcess process = slot.worker(List.of());
     await(() -> !process.isAlive(), "the process ends");
+  }
+
+  /// While one deploys to it, or calls a guest that it has to be given again.
+  @ParameterizedTest
+  @ValueSource(strings = {"silent", "forgets, then is silent"})
+  void workerThatDoesNotOpenALineKeepsNobodyFromTheCompiler(String way) throws Exception {
+    GuestModules modules = new GuestModules(new EndiveGuestEngine());
+    int silentLine = way.equals("silent") ? 1 : 3;
+    try (Attacked attacked = new Attacked(way, HANG);
+        Workers workers = new Workers();
+        ExecutorService callers = Executors.newFixedThreadPool(2)) {
+      Future<Throwable> attack = callers.submit(() -> attack(attacked, modules));
+      await(
+          () -> {
+            WorkerProcess process = attacked.slot.present();
+            return process != null && Files.exists(process.folder().resolve("bell-" + silentLine));
+          },
+          "the line is being opened");
+      Workers.Slot slot = workers.join(new TenantId("b"), WORKER);
+      Future<GuestModules.Guest> other =
+          callers.submit(() ->
+              modules.getFrom(
+                  new WorkerGuestEngine(slot, attacked.functions),
+                  Attacked.guest(),
+                  GuestLimits.DEFAULT));
+      // Less than a worker may take to open a line.
+      assertThat(other.get(20, TimeUnit.SECONDS).module()).isNotNull();
+      assertThat(attack.isDone()).isFalse();
+      attacked.process().recycle("has served");
+      assertCode(attack.get(HANG.toSeconds(), TimeUnit.SECONDS), "WORKER_LOST");
+    }
   }
 
   /// Also where a worker was started anew: compiling is one at a time over all of them.
