@@ -60,6 +60,9 @@ public final class Engine implements AutoCloseable {
   private long stepEndNanos;
   private long stepNanos;
 
+  /// Of the last step, without the choice of tokens; 0 once the scheduler has it.
+  private long forwardNanos;
+
   private Engine(CausalLm model, Backend backend, EngineConfig config) {
     this.model = model;
     this.backend = backend;
@@ -273,9 +276,9 @@ public final class Engine implements AutoCloseable {
         if (closing) {
           return false;
         }
-        if (stepNanos > 0) {
-          state.scheduler.measured(batch.rows(), stepNanos);
-          stepNanos = 0;
+        if (forwardNanos > 0) {
+          state.scheduler.measured(batch.rows(), forwardNanos);
+          forwardNanos = 0;
         }
         state.dropHopeless();
         if (state.queued.get() > 0) {
@@ -307,6 +310,7 @@ public final class Engine implements AutoCloseable {
     } catch (Throwable t) {
       failed = new EngineException("ENGINE_FAILURE", "the forward step failed: " + t, t);
     }
+    forwardNanos = System.nanoTime() - started;
     // Before anybody is told, so that who has waited for a step finds it counted.
     lock.lock();
     try {

@@ -18,8 +18,10 @@ public final class EngineTenant {
   /// How long its callers take from a token to the step after it; 0 until one did.
   final ReturnTime returnTime = new ReturnTime();
 
-  /// What choosing a token of it takes on the engine's thread, a moving mean.
+  /// What choosing a token of it takes on the engine's thread, a moving mean; 0 before one was chosen.
   double sampleNanos;
+
+  boolean sampleKnown;
 
   /// Of what waited when the step was planned, what has one row left and what has more.
   int singles;

@@ -52,6 +52,12 @@ final class Scheduler {
 
   private int promptRows;
 
+  /// What choosing tokens of the prompts that were taken lasts, in rows.
+  private double samplingRows;
+
+  /// Whether a step of prompts may take its time.
+  private boolean undisturbed;
+
   /// Rows that each priority is behind its least share beside higher ones, or ahead.
   private final double[] owed = new double[Priority.values().length];
 
@@ -101,6 +107,8 @@ final class Scheduler {
   }
 
   /// Learns from a step how long such take.
+  ///
+  /// @param nanos of the forward pass: what choosing tokens took is each tenant's own ([#sampled])
   void measured(int rows, long nanos) {
     bounds.measured(rows, nanos, decodeRows > 0 && promptRows == 0);
   }
@@ -110,7 +118,9 @@ final class Scheduler {
     if (outputs == 0) {
       return;
     }
-    tenant.sampleNanos += 0.1 * ((double) nanos / outputs - tenant.sampleNanos);
+    double each = (double) nanos / outputs;
+    tenant.sampleNanos += (tenant.sampleKnown ? 0.1 : 1) * (each - tenant.sampleNanos);
+    tenant.sampleKnown = true;
     tenant.virtualTime += bounds.inRows(nanos) / tenant.share().weight();
   }
 
@@ -121,6 +131,7 @@ final class Scheduler {
     batch.clear();
     planned.clear();
     decodeRows = 0;
+    samplingRows = 0;
     rank();
     clock.advance();
     singles = countSingles();
@@ -144,6 +155,7 @@ final class Scheduler {
     take(batch, true, config.maxRows(), config.maxSequences() - placesForPrompts());
     decodeRows += batch.rows() - others;
     int rows;
+    undisturbed = singles == 0 && bounds.isUndisturbed();
     if (singles == 0) {
       rows = bounds.promptRows();
     } else if (bounds.isDecodeMeasured() || decodeRows == 0) {
@@ -230,7 +242,7 @@ final class Scheduler {
     }
     StepBounds.Beside beside = bounds.decodesBeside(next.sequence().tenant);
     if (beside == StepBounds.Beside.NOBODY) {
-      return room;
+      return bounds.withSampling(next, room, samplingRows, undisturbed);
     }
     boolean ahead = beside == StepBounds.Beside.BEHIND;
     int rows = bounds.rowsBesideStrangers(ahead) - (batch.rows() - decodeRows);
@@ -266,7 +278,10 @@ final class Scheduler {
         next.sequence().tenant.emptyHanded += !decode && empty ? 1 : 0;
       } else if (batch.sequences() == 1 && !decode && maxRows < config.maxRows()) {
         // In company, the first prompt's step is at most twice as long for what others add to it.
-        maxRows = Math.min(maxRows, Math.max(StepBounds.LEAST_SHARED_CHUNK, 2 * batch.rows()));
+        maxRows =
+            Math.min(
+                maxRows,
+                Math.max(StepBounds.LEAST_SHARED_CHUNK, (int) (2 * (batch.rows() + samplingRows))));
       }
     }
   }
@@ -368,6 +383,7 @@ final class Scheduler {
       tenant.decodeRows++;
     } else {
       tenant.promptTokens += take;
+      samplingRows += bounds.inRows(outputs * tenant.sampleNanos);
     }
     return true;
   }

@@ -30,6 +30,9 @@ final class StepBounds {
   /// Rows of such a step at the least.
   private static final int LEAST_LONG_CHUNK = 64;
 
+  /// Rows of a prompt with many outputs of a tenant of whom no token was chosen yet.
+  private static final int FIRST_SAMPLED = 32;
+
   /// How long a sequence counts as decoding after a token, when the tenant's own prompts ask.
   private static final long OWN_MOMENT_NANOS = 100_000_000;
 
@@ -98,6 +101,7 @@ final class StepBounds {
 
   /// Learns from a step how long such take.
   ///
+  /// @param nanos of the forward pass, without the choice of tokens
   /// @param decodes whether it did nothing else
   void measured(int rows, long nanos, boolean decodes) {
     decodeMeasured |= decodes;
@@ -110,7 +114,7 @@ final class StepBounds {
   }
 
   /// What takes so long, in rows of prompts; 0 while that is not known.
-  double inRows(long nanos) {
+  double inRows(double nanos) {
     return cost.isKnown() ? nanos / cost.nanosPerRow() : 0;
   }
 
@@ -126,6 +130,11 @@ final class StepBounds {
   /// Of a step that only decodes.
   private double decodeNanos() {
     return cost.of(typicalDecodeRows);
+  }
+
+  /// Whether nobody else is there, and no sequence had a token a moment ago.
+  boolean isUndisturbed() {
+    return !inCompany() && !anyDecodedJustNow();
   }
 
   /// Rows of a step without decoding sequences.
@@ -252,6 +261,24 @@ final class StepBounds {
     }
     double row = cost.nanosPerRow();
     return (int) Math.max(1, rows * row / (row + next.sequence().tenant.sampleNanos));
+  }
+
+  /// The same where nobody else decodes.
+  ///
+  /// @param sampling what choosing tokens of other prompts in the step lasts, in rows
+  /// @param undisturbed whether the step may take its time, instead of that of `rows`
+  /// @return 0 where the others leave no time
+  int withSampling(StepRequest next, int rows, double sampling, boolean undisturbed) {
+    EngineTenant tenant = next.sequence().tenant;
+    if (next.outputs <= 1) {
+      return rows;
+    }
+    if (!cost.isKnown() || !tenant.sampleKnown) {
+      return Math.min(rows, FIRST_SAMPLED);
+    }
+    double row = cost.nanosPerRow();
+    double left = (undisturbed ? LONGEST_STEP_NANOS : rows * row) - sampling * row;
+    return left <= 0 ? 0 : (int) Math.clamp(left / (row + tenant.sampleNanos), 1, rows);
   }
 
   /// Prompt rows that take no longer than somebody who decodes may have to wait for them.

@@ -339,6 +339,55 @@ final class FairnessTest {
   }
 
   @Test
+  @DisplayName(
+      "who comes to a lone tenant that wants a token behind each of its own waits half a second")
+  void whoComesBesideALoneScorerWaitsHalfASecond() {
+    for (int streams : new int[] {1, 8}) {
+      SimulatedEngine engine = engine();
+      EngineTenant scorer = tenant(engine, "scorer");
+      engine.choosing(scorer, 10_000_000);
+      clients(engine, scorer, streams, 1000, 1).forEach(SimulatedEngine.Client::wantsAllOutputs);
+      long longest = 0;
+      for (int i = 0; i < 100; i++) {
+        long before = engine.nanos();
+        engine.step();
+        longest = Math.max(longest, engine.nanos() - before);
+      }
+      assertThat(longest).as("%d streams", streams).isBetween(300_000_000L, 540_000_000L);
+      long asked = engine.nanos();
+      engine.ask(tenant(engine, "other"), new int[100]);
+      assertThat(engine.nanos() - asked).isLessThan(1_100_000_000);
+    }
+  }
+
+  @Test
+  @DisplayName(
+      "a tenant's prompts have the same steps beside another whose tokens are costly to choose")
+  void costlySamplingLeavesOthersChunksAsTheyAre() {
+    double cheap = chunkBeside(0);
+    assertThat(chunkBeside(5_000_000)).isGreaterThanOrEqualTo(0.9 * cheap);
+  }
+
+  /// Rows of a tenant's prompts in each step that has some, beside a scorer.
+  private static double chunkBeside(long samplingNanos) {
+    SimulatedEngine engine = engine();
+    EngineTenant scorer = tenant(engine, "scorer");
+    engine.choosing(scorer, samplingNanos);
+    prompter(engine, scorer, 2000).wantsAllOutputs();
+    EngineTenant other = tenant(engine, "other");
+    prompter(engine, other, 2000);
+    engine.run(1);
+    long before = other.promptTokens;
+    int chunks = 0;
+    for (int i = 0; i < 400; i++) {
+      long had = other.promptTokens;
+      engine.step();
+      chunks += other.promptTokens > had ? 1 : 0;
+    }
+    return (double) (other.promptTokens - before) / chunks;
+  }
+
+  @Test
   @DisplayName("whatever waits, a step takes some of it: whoever asks gets on")
   void somebodyAlwaysGetsOn() {
     for (int seed = 0; seed < 200; seed++) {

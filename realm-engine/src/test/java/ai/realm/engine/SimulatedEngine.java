@@ -43,6 +43,11 @@ final class SimulatedEngine {
         .maxQueuedRequests(4096);
   }
 
+  /// The time that has passed.
+  long nanos() {
+    return now;
+  }
+
   /// How often nothing was planned though something waited.
   int idleWhileSomethingWaited() {
     return idle;
@@ -254,10 +259,10 @@ final class SimulatedEngine {
       now += 1_000_000;
       return false;
     }
-    long nanos = stepNanos + rowNanos * batch.rows() + delay + choose();
+    long forward = stepNanos + rowNanos * batch.rows() + delay;
     delay = 0;
-    now += nanos;
-    state.scheduler.measured(batch.rows(), nanos);
+    now += forward + choose();
+    state.scheduler.measured(batch.rows(), forward);
     boolean finished = false;
     for (int i = 0; i < state.scheduler.planned.size(); i++) {
       StepRequest r = state.scheduler.planned.get(i);

@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -63,13 +66,34 @@ final class SparedCoreTest {
 
   @Test
   void theBackendIsToldBeforeTheStep() throws InterruptedException {
+    assertTinyStepsAreTold(null);
+  }
+
+  @Test
+  void whatChoosingATokenTakesIsNoPartOfTheStep() throws InterruptedException {
+    assertTinyStepsAreTold(
+        new TokenConstraint() {
+          @Override
+          public void mask(long[] allowed) {
+            LockSupport.parkNanos(5_000_000);
+            Arrays.fill(allowed, -1);
+          }
+
+          @Override
+          public void accept(int token) {}
+        });
+  }
+
+  private static void assertTinyStepsAreTold(@Nullable TokenConstraint constraint)
+      throws InterruptedException {
     FakeModel model = new FakeModel(256);
     try (Engine real = Engine.start(model, model.backend, CONFIG)) {
       try (Sequence s = real.newSequence(real.tenant("t", SHARE))) {
         StepRequest request = new StepRequest();
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
         while (model.backend.free == 0 && System.nanoTime() < deadline) {
           request.set(s, new int[] {1}, 1, 1, Sampler.of(SamplingParams.GREEDY));
+          request.constrain(constraint);
           real.submit(request);
           request.await(deadline);
           s.truncate(0);

@@ -15,6 +15,9 @@ final class GbnfParser {
   private final Map<Integer, Boolean> defined = new HashMap<>();
   private int at;
 
+  /// Nested levels of what was read last, groups and repetitions of repetitions.
+  private int levels;
+
   private GbnfParser(String text, Budget budget) {
     this.text = text;
     this.rules = new RuleSet(budget);
@@ -79,18 +82,22 @@ final class GbnfParser {
     rules.budget().depth(depth);
     List<Expr> all = new ArrayList<>();
     all.add(sequence(depth));
+    int most = levels;
     while (peek() == '|') {
       at++;
       space(true);
       all.add(sequence(depth));
+      most = Math.max(most, levels);
     }
+    levels = most;
     return Expr.choice(all);
   }
 
   private Expr sequence(int depth) {
-    boolean nested = depth > 0;
     List<Expr> parts = new ArrayList<>();
+    int most = 0;
     while (true) {
+      levels = 0;
       char c = peek();
       Expr part;
       if (c == '"') {
@@ -108,6 +115,7 @@ final class GbnfParser {
           throw error("')'");
         }
         at++;
+        levels++;
       } else if (isWord(c)) {
         int from = at;
         int rule = number(name());
@@ -116,15 +124,18 @@ final class GbnfParser {
       } else {
         break;
       }
-      space(nested);
-      parts.add(repeated(part, nested));
+      space(depth > 0);
+      parts.add(repeated(part, depth));
+      most = Math.max(most, levels);
     }
+    levels = most;
     return parts.size() == 1 ? parts.getFirst() : new Expr.Sequence(List.copyOf(parts));
   }
 
-  private Expr repeated(Expr body, boolean nested) {
+  private Expr repeated(Expr body, int depth) {
+    boolean nested = depth > 0;
     Expr out = body;
-    while (true) {
+    for (int i = 0; ; i++) {
       switch (peek()) {
         case '*' -> out = new Expr.Repeat(out, 0, Expr.Repeat.UNBOUNDED);
         case '+' -> out = new Expr.Repeat(out, 1, Expr.Repeat.UNBOUNDED);
@@ -134,6 +145,8 @@ final class GbnfParser {
           return out;
         }
       }
+      levels += i > 0 ? 1 : 0;
+      rules.budget().depth(depth + levels);
       at++;
       space(nested);
     }

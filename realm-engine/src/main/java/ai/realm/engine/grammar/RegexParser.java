@@ -276,8 +276,13 @@ final class RegexParser {
     }
     int value = hex(4);
     if (Character.isHighSurrogate((char) value) && text.startsWith("\\u", at)) {
+      int second = at;
       at += 2;
-      return Character.toCodePoint((char) value, (char) hex(4));
+      char low = peek() == '{' ? 0 : (char) hex(4);
+      if (Character.isLowSurrogate(low)) {
+        return Character.toCodePoint((char) value, low);
+      }
+      at = second;
     }
     return value;
   }

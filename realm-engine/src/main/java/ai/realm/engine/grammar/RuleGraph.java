@@ -36,14 +36,17 @@ final class RuleGraph {
     return weight[rule];
   }
 
-  private static void collect(Expr expr, BitSet called) {
-    switch (expr) {
-      case Expr.Chars chars -> {}
-      case Expr.Bytes bytes -> {}
-      case Expr.Sequence sequence -> sequence.parts().forEach(p -> collect(p, called));
-      case Expr.Choice choice -> choice.alternatives().forEach(p -> collect(p, called));
-      case Expr.Repeat repeat -> collect(repeat.body(), called);
-      case Expr.Ref ref -> called.set(ref.rule());
+  private static void collect(Expr body, BitSet called) {
+    List<Expr> todo = new ArrayList<>(List.of(body));
+    while (!todo.isEmpty()) {
+      switch (todo.removeLast()) {
+        case Expr.Chars chars -> {}
+        case Expr.Bytes bytes -> {}
+        case Expr.Sequence sequence -> todo.addAll(sequence.parts());
+        case Expr.Choice choice -> todo.addAll(choice.alternatives());
+        case Expr.Repeat repeat -> todo.add(repeat.body());
+        case Expr.Ref ref -> called.set(ref.rule());
+      }
     }
   }
 

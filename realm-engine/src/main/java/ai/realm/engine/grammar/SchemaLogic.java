@@ -16,6 +16,9 @@ final class SchemaLogic {
   private final SchemaReader reader;
   private final Budget budget;
 
+  /// Schemas that a value is held against, each of one that the one before refers to or contains.
+  private int depth;
+
   SchemaLogic(SchemaReader reader, Budget budget) {
     this.reader = reader;
     this.budget = budget;
@@ -43,19 +46,29 @@ final class SchemaLogic {
           case Map<?, ?> map -> areMembersValid(map, shape);
           default -> true;
         };
-    return valid && shape.pending.stream().allMatch(a -> isOneValid(value, a));
+    // Loops, as this calls itself and a guest's stack is small.
+    for (int i = 0; valid && i < shape.pending.size(); i++) {
+      valid = isOneValid(value, shape.pending.get(i));
+    }
+    return valid;
   }
 
   private boolean isValid(Object value, @Nullable Object schema, String place) {
     budget.time();
-    return schema == null || isValid(value, reader.read(schema, place));
+    if (schema == null) {
+      return true;
+    }
+    budget.depth(++depth);
+    boolean valid = isValid(value, reader.read(schema, place));
+    depth--;
+    return valid;
   }
 
   private boolean isOneValid(Object value, Shape.Alternatives alternatives) {
-    long valid =
-        alternatives.schemas().stream()
-            .filter(s -> isValid(value, s, alternatives.place()))
-            .count();
+    int valid = 0;
+    for (Object schema : alternatives.schemas()) {
+      valid += isValid(value, schema, alternatives.place()) ? 1 : 0;
+    }
     return alternatives.exclusive() ? valid == 1 : valid > 0;
   }
 

@@ -2,6 +2,8 @@ package ai.realm.engine.grammar;
 
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -297,9 +299,7 @@ final class SchemaReader {
     }
     Object at = root;
     boolean embedded = false;
-    String path =
-        java.net.URLDecoder.decode(
-            ref.substring(1).replace("+", "%2B"), java.nio.charset.StandardCharsets.UTF_8);
+    String path = pointer(ref);
     if (!path.isEmpty() && path.charAt(0) != '/') {
       throw GrammarException.unsupported(
           "schema: $ref: expected a JSON pointer, found " + JsonText.quote(ref));
@@ -325,6 +325,17 @@ final class SchemaReader {
       throw embedded("$ref " + JsonText.quote(ref));
     }
     return at;
+  }
+
+  /// The JSON pointer of a reference, without what a URI escapes.
+  private static String pointer(String ref) {
+    try {
+      return URLDecoder.decode(ref.substring(1).replace("+", "%2B"), StandardCharsets.UTF_8);
+    } catch (IllegalArgumentException e) {
+      throw GrammarException.invalid(
+          "schema: $ref: expected two hexadecimal digits behind each %, found "
+              + JsonText.quote(ref));
+    }
   }
 
   private static void hint(

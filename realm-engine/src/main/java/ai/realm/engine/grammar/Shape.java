@@ -125,13 +125,22 @@ final class Shape {
     return out;
   }
 
-  /// Both must hold: null stands for no demand.
+  /// Both must hold: null stands for no demand. Not deeper with each schema more, as equality of schemas is found
+  /// by recursion.
   static @Nullable Object both(@Nullable Object a, @Nullable Object b) {
     if (a == null || Boolean.TRUE.equals(a)) {
       return b == null && a != null ? a : b;
     }
     if (b == null || Boolean.TRUE.equals(b) || a.equals(b)) {
       return a;
+    }
+    if (a instanceof Map<?, ?> m
+        && m.size() == 1
+        && m.get("allOf") instanceof List<?> list
+        && !list.isEmpty()) {
+      List<Object> all = new ArrayList<>(list);
+      all.add(b);
+      return Map.of("allOf", all);
     }
     return Map.of("allOf", List.of(a, b));
   }

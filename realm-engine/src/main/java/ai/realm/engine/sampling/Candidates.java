@@ -104,12 +104,15 @@ public final class Candidates {
     maxKnown = false;
   }
 
-  /// Divides all logits, which leaves them in order.
+  /// Divides all logits, which leaves them in order. Where the greatest would become infinite, it becomes 0 and the
+  /// others' distances from it are divided: the probabilities are the same. None is less than -[Float#MAX_VALUE].
   void divide(float by) {
-    max = max() / by;
+    float greatest = max();
+    float from = Float.isInfinite(greatest / by) ? greatest : 0;
     for (int i = 0; i < size; i++) {
-      logits[i] /= by;
+      logits[i] = Math.max(-Float.MAX_VALUE, (logits[i] - from) / by);
     }
+    max = (greatest - from) / by;
   }
 
   /// Room for a number of each candidate.

@@ -3,6 +3,7 @@ package ai.realm.engine.sampling;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.engine.sampling.SamplingParams.StageKind;
 import ai.realm.gguf.GgufFile;
 import ai.realm.testing.sample.SampleModel;
 import ai.realm.testing.time.CpuTime;
@@ -13,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 final class SamplerTest {
@@ -78,16 +80,41 @@ final class SamplerTest {
         .containsExactly(2, 3, 4, 5, 6, 7);
   }
 
+  /// Logits over such a temperature are infinite.
+  @Test
+  void aTinyTemperatureTakesTheMostProbableToken() {
+    for (float t : new float[] {1e-35f, 1e-37f, 1e-38f, 1e-42f, Float.MIN_VALUE}) {
+      SamplingParams.Builder b = SamplingParams.builder().temperature(t);
+      assertThat(draw(b.build(), 20)).as("%s", t).containsOnly(0);
+      float[] negative = {Float.NEGATIVE_INFINITY, -30, -20, -20.5f, -3e38f};
+      assertThat(sample(b.build(), negative)).as("%s", t).isEqualTo(2);
+      // What comes after it finds numbers.
+      b.topNSigma(1).order(List.of(StageKind.TEMPERATURE, StageKind.TOP_N_SIGMA));
+      assertThat(draw(b.build(), 20)).as("%s, then top-nσ", t).containsOnly(0);
+    }
+  }
+
+  @Test
+  void aTinyTemperatureDrawsFromTheMostProbableTokensOnly() {
+    SamplingParams.Builder b = SamplingParams.builder().temperature(Float.MIN_VALUE);
+    float[] logits = {1, 7, 3, 7, Float.NEGATIVE_INFINITY};
+    assertThat(IntStream.range(0, 50).map(seed -> sample(b.seed(seed).build(), logits.clone())))
+        .containsOnly(1, 3);
+  }
+
+  @Test
+  void aDynamicTemperatureThatBecomesTinyTakesTheMostProbableToken() {
+    for (float bias : new float[] {90, 95, 100, 200}) {
+      SamplingParams.Builder b = SamplingParams.builder().temperature(1).dynamicTemperature(1, 1);
+      assertThat(draw(b.logitBias(Map.of(3, bias)).build(), 20)).as("%s", bias).containsOnly(3);
+    }
+  }
+
   @Test
   void theOrderOfStagesCounts() {
     SamplingParams.Builder b = SamplingParams.builder().temperature(3).minP(0.5f);
     assertThat(kept(b.build())).containsExactly(0);
-    assertThat(
-            kept(
-                b.order(
-                        List.of(
-                            SamplingParams.StageKind.TEMPERATURE, SamplingParams.StageKind.MIN_P))
-                    .build()))
+    assertThat(kept(b.order(List.of(StageKind.TEMPERATURE, StageKind.MIN_P)).build()))
         .containsExactly(0, 1, 2, 3);
   }
 
