@@ -6,7 +6,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -48,13 +48,13 @@ final class GuestThread implements AutoCloseable {
   <T> T run(Supplier<T> work, Call call, Quota quota) {
     // Before the guest begins: limits that are lowered from then on are not the call's.
     Quota.Rates rates = quota.rates();
-    AtomicLong cpuAtEnd = new AtomicLong(-1);
+    End end = new End(quota);
     FutureTask<T> task =
         new FutureTask<>(() -> {
           try {
             return work.get();
           } finally {
-            cpuAtEnd.set(Call.threadCpuNanos());
+            end.reached(Call.threadCpuNanos());
           }
         });
     Runner present = runner;
@@ -86,7 +86,7 @@ final class GuestThread implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new GuestTrapException("GUEST_CANCELLED", "guest: the caller was interrupted", e);
     } finally {
-      watch.end(cpuAtEnd.get());
+      end.left(watch);
       if (runner == null) {
         present.end();
       }
@@ -142,6 +142,41 @@ final class GuestThread implements AutoCloseable {
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /// Where a call's work ends, and whoever waits for it: mostly in this order. Work that is given up
+  /// (`GUEST_STUCK`) still is a call of the tenant's, and its CPU time is charged when it does end.
+  private static final class End {
+    private final Quota quota;
+    private final AtomicBoolean first = new AtomicBoolean();
+    private volatile @Nullable Watch givenUp;
+    private volatile long cpuNanos;
+
+    End(Quota quota) {
+      this.quota = quota;
+    }
+
+    /// The work has ended.
+    ///
+    /// @param threadNanos what its thread has used
+    void reached(long threadNanos) {
+      cpuNanos = threadNanos;
+      Watch late = first.compareAndSet(false, true) ? null : givenUp;
+      if (late != null) {
+        late.end(threadNanos);
+        quota.leave();
+      }
+    }
+
+    /// Nobody waits for it any more.
+    void left(Watch watch) {
+      givenUp = watch;
+      quota.enter();
+      if (!first.compareAndSet(false, true)) {
+        quota.leave();
+        watch.end(cpuNanos);
       }
     }
   }
@@ -229,11 +264,11 @@ final class GuestThread implements AutoCloseable {
     }
 
     @Nullable GuestTrapException look() {
-      if (call.isPastDeadline()) {
-        return new GuestTrapException("GUEST_DEADLINE", "guest: its time for the call is over");
-      }
       long used = call.guestCpuNanos(cpuNanos(thread) - cpuBefore);
       boolean within = charge(used);
+      if (call.isPastDeadline()) {
+        return GuestTrapException.deadline(2 * used > System.nanoTime() - call.startedNanos());
+      }
       if (used > call.cpuLimitNanos()) {
         return new GuestTrapException(
             "GUEST_CPU",
@@ -255,11 +290,9 @@ final class GuestThread implements AutoCloseable {
 
     /// Charges the rest.
     ///
-    /// @param cpuAtEnd what the thread had used when the call ended; negative for a call that did not end
+    /// @param cpuAtEnd what the thread had used when the call ended
     void end(long cpuAtEnd) {
-      if (cpuAtEnd >= 0) {
-        charge(call.guestCpuNanos(cpuAtEnd - cpuBefore));
-      }
+      charge(call.guestCpuNanos(cpuAtEnd - cpuBefore));
     }
   }
 }

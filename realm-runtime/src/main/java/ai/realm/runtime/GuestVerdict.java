@@ -17,7 +17,8 @@ import java.util.Set;
 /// | `SAMPLING_FAILED`: its mask or sampler leaves no token | failed |
 /// | `GUEST_INVALID`: it cannot be linked, or lacks the function | failed |
 /// | a host function failed with what is no error of Realm | failed |
-/// | `GUEST_DEADLINE`: waiting for the engine and for tools counts into it; who computes meets `GUEST_CPU` | neither |
+/// | `GUEST_DEADLINE` with most of the time computed | failed |
+/// | `GUEST_DEADLINE` else: waiting for the engine and for tools counts into it | neither |
 /// | `MEMORY_LIMIT`, `HOST_CALL_RATE`, `CPU_RATE` and other limits of the tenant | neither |
 /// | `GUEST_CANCELLED`, `TOOL_FAILED`, `ENGINE_CLOSED`, `ENGINE_FAILURE` | neither |
 /// | the caller's output failed | neither |
@@ -53,7 +54,7 @@ enum GuestVerdict {
   static GuestVerdict of(RuntimeException end) {
     boolean failed =
         switch (end) {
-          case GuestTrapException trap -> FAILURES.contains(trap.code());
+          case GuestTrapException trap -> FAILURES.contains(trap.code()) || trap.wasComputing();
           case GuestFormatException unfit -> true;
           case EngineException engine -> engine.code().equals("SAMPLING_FAILED");
           // A host function failed: see HostFunctions#call.

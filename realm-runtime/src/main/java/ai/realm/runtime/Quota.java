@@ -71,6 +71,15 @@ final class Quota {
         code, tenant + ": " + what, retryAfterNanos == Long.MAX_VALUE ? 0 : retryAfterNanos);
   }
 
+  /// A call that was given up goes on, beside those that were admitted, until it has to [#leave].
+  void enter() {
+    running.incrementAndGet();
+  }
+
+  void leave() {
+    running.decrementAndGet();
+  }
+
   void end() {
     running.decrementAndGet();
     long nanos = atEndNanos.getAndSet(0);

@@ -121,6 +121,55 @@ final class GuestThreadTest {
     return true;
   }
 
+  /// It is a call of the tenant's until it ends, and its CPU time is the tenant's.
+  @Test
+  void workThatIsGivenUpCountsUntilItEnds() {
+    AtomicBoolean over = new AtomicBoolean();
+    assertThatThrownBy(() ->
+            run(() -> {
+              while (!over.get()) {
+                Thread.interrupted();
+              }
+              return 0;
+            }))
+        .isInstanceOfSatisfying(
+            GuestTrapException.class, e -> assertThat(e.code()).isEqualTo("GUEST_STUCK"));
+    assertThat(realm.quota().running()).isEqualTo(1);
+    long charged = realm.meter().usage().cpuNanos();
+    over.set(true);
+    while (realm.quota().running() > 0) {
+      LockSupport.parkNanos(1_000_000);
+    }
+    assertThat(realm.meter().usage().cpuNanos()).isGreaterThan(charged);
+    run(() -> 0);
+    assertThat(realm.quota().running()).isZero();
+  }
+
+  @Test
+  void whoComputesUpToTheDeadlineFailsAndWhoWaitsDoesNot() {
+    assertThat(verdictAtTheDeadline(0)).isEqualTo(GuestVerdict.NEITHER);
+    assertThat(verdictAtTheDeadline(TimeUnit.MINUTES.toNanos(5))).isEqualTo(GuestVerdict.FAILED);
+  }
+
+  /// @param cpuNanos that a worker says that its guest has used
+  private GuestVerdict verdictAtTheDeadline(long cpuNanos) {
+    GuestLimits limits =
+        GuestLimits.DEFAULT
+            .withDeadline(Duration.ofMillis(100))
+            .withCpuTime(Duration.ofMinutes(10));
+    ResourceLimits unbounded = ResourceLimits.unbounded(limits);
+    Realm patient = new Realm(new TenantId("p"), unbounded, models, memory64, GuestTools.NONE);
+    Call call = new Call(List.of(), text -> {}, patient);
+    call.watchElsewhere(() -> cpuNanos);
+    try (GuestThread thread = new GuestThread("patient", 256 << 10)) {
+      thread.run(() -> await(new CountDownLatch(1)), call, patient.quota());
+      throw new AssertionError("it has a deadline");
+    } catch (GuestTrapException e) {
+      assertThat(e.code()).isEqualTo("GUEST_DEADLINE");
+      return GuestVerdict.of(e);
+    }
+  }
+
   @Test
   void interruptsThatAreSwallowedComeAgain() {
     Thread first = run(Thread::currentThread);
