@@ -27,6 +27,9 @@ import run.endive.wasm.types.ValType;
 /// Guests on Endive, compiled to JVM bytecode: at build time for modules that come as a
 /// [CompiledModule] service with the digest of their bytes, else when they are loaded.
 final class EndiveGuestEngine implements GuestEngine {
+  /// What compiled functions are called, before their numbers.
+  private static final String FUNCTION = "func_";
+
   private static final String HOST_MODULE = "realm_host";
 
   @Override
@@ -197,13 +200,23 @@ final class EndiveGuestEngine implements GuestEngine {
     } catch (WasmInterruptedException e) {
       throw interrupted(e);
     } catch (WasmEngineException e) {
-      throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage(), e);
+      throw new GuestTrapException("GUEST_TRAP", "guest: " + e.getMessage() + place(e), e);
     } catch (StackOverflowError e) {
       throw HostStack.exhausted(e);
     } catch (ArrayIndexOutOfBoundsException | NegativeArraySizeException | ClassCastException e) {
       // What the engine lets through instead of a trap of its own.
-      throw new GuestTrapException("GUEST_TRAP", "guest: an access out of bounds", e);
+      throw new GuestTrapException("GUEST_TRAP", "guest: an access out of bounds" + place(e), e);
     }
+  }
+
+  /// The function that trapped, by its number in the module.
+  private static String place(RuntimeException trap) {
+    for (StackTraceElement frame : trap.getStackTrace()) {
+      if (frame.getMethodName().startsWith(FUNCTION)) {
+        return ", in function " + frame.getMethodName().substring(FUNCTION.length());
+      }
+    }
+    return "";
   }
 
   /// An instance in the host's own process.

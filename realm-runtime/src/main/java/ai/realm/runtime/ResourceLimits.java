@@ -61,23 +61,29 @@ public record ResourceLimits(
     Priority priority,
     double weight) {
   public ResourceLimits {
-    if (memoryBytes < 1
-        || maxConcurrentCalls < 1
-        || requestsPerSecond < 1
-        || promptTokensPerMinute < 1
-        || newTokensPerMinute < 1
-        || hostCallsPerSecond < 1
-        || cpuMillisPerSecond < 1
-        || maxSequences < 1
-        || maxKvBlocks < 1
-        || maxQueuedSteps < 1
-        || storeBytes < 0
-        || savedKvBytes < 0
-        || layerBytes < 0
-        || hostBytes < 1
-        || !(weight > 0)) {
+    check("memoryBytes", memoryBytes, 1);
+    check("maxConcurrentCalls", maxConcurrentCalls, 1);
+    check("requestsPerSecond", requestsPerSecond, 1);
+    check("promptTokensPerMinute", promptTokensPerMinute, 1);
+    check("newTokensPerMinute", newTokensPerMinute, 1);
+    check("hostCallsPerSecond", hostCallsPerSecond, 1);
+    check("cpuMillisPerSecond", cpuMillisPerSecond, 1);
+    check("maxSequences", maxSequences, 1);
+    check("maxKvBlocks", maxKvBlocks, 1);
+    check("maxQueuedSteps", maxQueuedSteps, 1);
+    check("storeBytes", storeBytes, 0);
+    check("savedKvBytes", savedKvBytes, 0);
+    check("layerBytes", layerBytes, 0);
+    check("hostBytes", hostBytes, 1);
+    if (!(weight > 0)) {
+      throw new IllegalArgumentException("weight: expected above 0, found " + weight);
+    }
+  }
+
+  private static void check(String name, long value, long least) {
+    if (value < least) {
       throw new IllegalArgumentException(
-          "resource limits: expected positive bounds, found one that is not");
+          "%s: expected at least %d, found %d".formatted(name, least, value));
     }
   }
 

@@ -12,9 +12,20 @@ public record TenantId(String name) {
   public TenantId {
     if (!NAME.matcher(name).matches()) {
       throw new IllegalArgumentException(
-          "tenant: expected 1 to 64 letters, digits, '.', '-', '_', found %d characters"
-              .formatted(name.length()));
+          "tenant: expected 1 to 64 letters, digits, '.', '-', '_', the first a letter or digit, found "
+              + found(name));
     }
+  }
+
+  private static String found(String name) {
+    if (name.isEmpty() || name.length() > 64) {
+      return name.length() + " characters";
+    }
+    int wrong = 0;
+    while (NAME.matcher(name.substring(0, wrong + 1)).matches()) {
+      wrong++;
+    }
+    return "U+%04X at %d".formatted(name.codePointAt(wrong), wrong);
   }
 
   @Override

@@ -47,6 +47,21 @@ final class GuestLimitsTest {
   }
 
   @Test
+  void resourceLimitsAndTenantsSayWhatIsWrong() {
+    assertThatThrownBy(() -> ResourceLimits.builder().newTokensPerMinute(0).build())
+        .hasMessage("newTokensPerMinute: expected at least 1, found 0");
+    assertThatThrownBy(() -> ResourceLimits.builder().storeBytes(-1).build())
+        .hasMessage("storeBytes: expected at least 0, found -1");
+    assertThatThrownBy(() -> ResourceLimits.builder().weight(Double.NaN).build())
+        .hasMessage("weight: expected above 0, found NaN");
+    assertThatThrownBy(() -> new TenantId("a/b")).hasMessageEndingWith("found U+002F at 1");
+    assertThatThrownBy(() -> new TenantId("-b")).hasMessageEndingWith("found U+002D at 0");
+    assertThatThrownBy(() -> new TenantId("")).hasMessageEndingWith("found 0 characters");
+    assertThatThrownBy(() -> new TenantId("x".repeat(65)))
+        .hasMessageEndingWith("found 65 characters");
+  }
+
+  @Test
   void negativeLogBytesAreNamed() {
     assertThatThrownBy(() -> GuestLimits.DEFAULT.withLogBytes(-7))
         .isInstanceOf(IllegalArgumentException.class)

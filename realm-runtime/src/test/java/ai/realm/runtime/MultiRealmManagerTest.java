@@ -303,7 +303,9 @@ final class MultiRealmManagerTest extends SampleFixture {
     manager.create(A, FREE.withBreaker(1, Duration.ofSeconds(30)));
     manager.create(B, FREE);
     manager.deploy(A, crashing());
-    assertThatThrownBy(() -> ask(A)).isInstanceOf(GuestTrapException.class);
+    assertThatThrownBy(() -> ask(A))
+        .isInstanceOf(GuestTrapException.class)
+        .hasMessageEndingWith(", in function 1");
     clock.addAndGet(TimeUnit.SECONDS.toNanos(10));
     assertThatThrownBy(() -> ask(A))
         .isInstanceOfSatisfying(
