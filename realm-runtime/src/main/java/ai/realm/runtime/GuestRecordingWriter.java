@@ -20,9 +20,14 @@ import java.util.stream.Collectors;
 /// Writes a recording line by line. The lines are kept until the file is written, up to a bound: of a run
 /// that is longer nothing is kept.
 final class GuestRecordingWriter {
+  /// The last line, which is made when the file is written.
+  private static final int MOST_END_BYTES = 64;
+
   private final List<byte[]> lines = new ArrayList<>();
   private final long mostBytes;
-  private long bytes;
+  private long bytes = MOST_END_BYTES;
+  private int calls;
+  private int hostCalls;
   private String last = "the head";
   private String tooLong = "";
 
@@ -59,6 +64,7 @@ final class GuestRecordingWriter {
   /// An export's call begins.
   void call(String name, List<Object> arguments) {
     last = name;
+    calls++;
     add("{\"call\":%s,\"args\":%s}".formatted(quote(name), array(arguments, this::argument)));
   }
 
@@ -71,6 +77,7 @@ final class GuestRecordingWriter {
   /// A host call in it.
   void hostCall(GuestRecording.HostCall call) {
     last = call.name();
+    hostCalls++;
     List<HostParameters.Parameter> parameters = HostParameters.of(call.name()).list();
     StringBuilder line = new StringBuilder("{\"f\":").append(quote(call.name())).append(",\"a\":[");
     for (int i = 0; i < call.arguments().length; i++) {
@@ -106,6 +113,11 @@ final class GuestRecordingWriter {
 
   void failed(String code) {
     add("{\"failed\":" + quote(code) + "}");
+  }
+
+  /// By it a reader knows that nothing is missing.
+  private String summary() {
+    return "{\"calls\":%d,\"host_calls\":%d}\n".formatted(calls, hostCalls);
   }
 
   private static <T> void list(
@@ -151,6 +163,10 @@ final class GuestRecordingWriter {
           "recording %s: expected at most %d bytes, found more at %s; record a shorter run"
               .formatted(file, mostBytes, tooLong));
     }
+    if (calls == 0) {
+      throw new IllegalStateException(
+          "recording %s: expected a call to record, found none".formatted(file));
+    }
     Path folder = file.toAbsolutePath().getParent();
     try {
       Path part = Files.createTempFile(folder, ".recording", ".part");
@@ -160,6 +176,7 @@ final class GuestRecordingWriter {
             out.write(line);
             out.write('\n');
           }
+          out.write(summary().getBytes(StandardCharsets.UTF_8));
         }
         Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } finally {

@@ -184,7 +184,7 @@ final class GuestRecordingTest extends SampleFixture {
               assertThatThrownBy(() -> recorder.call("generate", closed, model, FRANCE, "{}"))
                   .isInstanceOf(UncheckedIOException.class);
             });
-    assertThat(Files.readString(file)).endsWith("{\"failed\":\"OUTPUT_CLOSED\"}\n");
+    assertThat(Files.readString(file)).contains("\n{\"failed\":\"OUTPUT_CLOSED\"}\n{\"calls\":2,");
     assertSame(wasm, file);
   }
 
@@ -248,11 +248,27 @@ final class GuestRecordingTest extends SampleFixture {
   void otherVersionsAreRefused() throws IOException {
     byte[] wasm = ExampleGuest.bytes("plain");
     Path file = folder.resolve("old.recording");
-    Files.writeString(file, "{\"realm_recording\":1,\"abi\":1,\"guest\":\"ab\"}\n");
-    assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
-        .hasMessageContaining("line 1: expected realm_recording 2, found 1; record the run again");
-    Files.writeString(file, "{\"realm_recording\":2,\"abi\":7,\"guest\":\"ab\"}\n");
+    for (int version : new int[] {1, 2}) {
+      Files.writeString(
+          file, "{\"realm_recording\":%d,\"abi\":1,\"guest\":\"ab\"}\n".formatted(version));
+      assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
+          .hasMessageContaining(
+              "line 1: expected realm_recording 3, found %d; record the run again"
+                  .formatted(version));
+    }
+    Files.writeString(file, "{\"realm_recording\":3,\"abi\":7,\"guest\":\"ab\"}\n");
     assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
         .hasMessageContaining("line 1: expected abi 1, found 7");
+  }
+
+  @Test
+  void recorderWithoutCallsWritesNothing() throws IOException {
+    Path file = folder.resolve("none.recording");
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
+      GuestRecorder recorder = new GuestRecorder(runtime, ExampleGuest.bytes("plain"));
+      assertThatThrownBy(() -> recorder.write(file))
+          .hasMessageContaining("expected a call to record, found none");
+    }
+    assertThat(file).doesNotExist();
   }
 }
