@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /// Writes a recording line by line. The lines are kept until the file is written, up to a bound: of a run
 /// that is longer nothing is kept.
@@ -167,7 +169,7 @@ final class GuestRecordingWriter {
       throw new IllegalStateException(
           "recording %s: expected a call to record, found none".formatted(file));
     }
-    Path folder = file.toAbsolutePath().getParent();
+    Path folder = checkFile(file);
     try {
       Path part = Files.createTempFile(folder, ".recording", ".part");
       try {
@@ -183,7 +185,40 @@ final class GuestRecordingWriter {
         Files.deleteIfExists(part);
       }
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      // It names the part; what was asked for is the file.
+      String reason = e instanceof FileSystemException part ? part.getReason() : e.getMessage();
+      throw failure(
+          file,
+          "could not be written: " + (reason == null ? e.getClass().getSimpleName() : reason),
+          e);
     }
+  }
+
+  /// Checks that a file can be written, and returns its folder.
+  static Path checkFile(Path file) {
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw failure(
+          file,
+          "expected a file to write, found "
+              + (Files.isDirectory(file) ? "a folder" : "what is no plain file"),
+          null);
+    }
+    Path folder = file.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw failure(file, "expected a file in a folder that is there, found no such folder", null);
+    }
+    if (!Files.isWritable(folder)) {
+      throw failure(file, "expected a folder that may be written to, found one that may not", null);
+    }
+    return folder;
+  }
+
+  private static UncheckedIOException failure(
+      Path file, String reason, @Nullable IOException cause) {
+    FileSystemException failure = new FileSystemException(file.toString(), null, reason);
+    if (cause != null) {
+      failure.initCause(cause);
+    }
+    return new UncheckedIOException(failure);
   }
 }

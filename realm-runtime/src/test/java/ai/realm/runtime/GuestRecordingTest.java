@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -259,6 +260,24 @@ final class GuestRecordingTest extends SampleFixture {
     Files.writeString(file, "{\"realm_recording\":3,\"abi\":7,\"guest\":\"ab\"}\n");
     assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
         .hasMessageContaining("line 1: expected abi 1, found 7");
+  }
+
+  @Test
+  void fileThatCannotBeWrittenIsNamed() throws IOException {
+    byte[] wasm = failingGuest();
+    Path gone = folder.resolve("gone/x.recording");
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
+      GuestRecorder recorder = new GuestRecorder(runtime, wasm);
+      recorder.call("grow");
+      for (Path file : List.of(gone, folder, Path.of("/"))) {
+        assertThatThrownBy(() -> recorder.write(file))
+            .isInstanceOf(UncheckedIOException.class)
+            .hasMessageContaining(file + ": expected a file ");
+      }
+    }
+    try (Stream<Path> files = Files.list(folder)) {
+      assertThat(files.filter(file -> file.toString().endsWith(".part"))).isEmpty();
+    }
   }
 
   @Test
