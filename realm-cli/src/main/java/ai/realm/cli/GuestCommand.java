@@ -13,11 +13,9 @@ import ai.realm.runtime.GuestTools;
 import ai.realm.runtime.RealmRuntime;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -45,7 +43,7 @@ final class GuestCommand {
   }
 
   private static byte[] read(String guest) throws IOException {
-    return guest.equals(DEFAULT) ? DefaultGuest.bytes() : Files.readAllBytes(Path.of(guest));
+    return guest.equals(DEFAULT) ? DefaultGuest.bytes() : new UserFile(Path.of(guest)).bytes();
   }
 
   /// `realm guest run`, and `record` with a file.
@@ -74,7 +72,7 @@ final class GuestCommand {
                 "A tool that the guest may call, as often as given: a command for the shell, with your rights.",
                 "It gets the guest's question on its standard input and answers on its standard output."
               })
-          @Nullable Map<String, String> tools,
+          @Nullable List<String> tools,
       @Option(names = "--events", description = "Show the guest's events on standard error.")
           boolean events,
       @Parameters(
@@ -95,7 +93,7 @@ final class GuestCommand {
     }
     ModelOptions chosen = options.model();
     BackendOptions opened = chosen.backendOptions(console::note);
-    GuestTools commands = ToolCommand.tools(tools == null ? Map.of() : tools);
+    GuestTools commands = ToolCommand.parse(tools == null ? List.of() : tools);
     try (Backend backend = Backends.open(chosen.backend(), opened).backend();
         RealmRuntime runtime =
             options.open(backend, SEQUENCES, GuestLimits.DEFAULT, commands, console::note);

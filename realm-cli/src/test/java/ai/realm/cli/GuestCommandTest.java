@@ -290,4 +290,77 @@ final class GuestCommandTest {
         .isDirectoryContaining("glob:**/there")
         .isDirectoryNotContaining("glob:**.part");
   }
+
+  private static void assertRefused(String message, String... args) {
+    Invocation run = Invocation.of(args);
+    assertThat(run.code()).isNotZero();
+    assertThat(run.err()).contains(message).doesNotContain("unexpected failure");
+  }
+
+  @Test
+  void wrongOptionsAreSaidAndNotTakenForOthers(@TempDir Path folder) throws IOException {
+    String file = Files.writeString(folder.resolve("file"), "x").toString();
+    String latin = Files.write(folder.resolve("latin"), new byte[] {'"', (byte) 0xe4}).toString();
+    String there = folder.toString();
+    String sampling = "--sampling: expected one of dynatemp_range, ";
+    for (String setting : new String[] {"mirostat_tua=5", "regex=a", "json=true", "raw=true"}) {
+      assertRefused(sampling, "run", "-m", MODEL, "--sampling", setting, "Hello");
+    }
+    for (String context : new String[] {"0", "-5", "many"}) {
+      assertRefused("at least 1, found '" + context, "run", "-m", MODEL, "-c", context, "Hello");
+    }
+    assertRefused(
+        "above 0, at most 10, found 0.0", "run", "-m", MODEL, "--repeat-penalty", "0", "Hello");
+    assertRefused("--lora, found none", "run", "-m", MODEL, "--lora-strength", "2", "Hello");
+    assertRefused(
+        "--lora-strength: expected a number, found NaN",
+        "run",
+        "-m",
+        MODEL,
+        "--lora",
+        MODEL,
+        "--lora-strength",
+        "NaN",
+        "Hello");
+    assertRefused("found '=x'", "guest", "run", "-m", MODEL, "--tool", "=x", "default", "Hello");
+    assertRefused(
+        "expected one command for a",
+        "guest",
+        "run",
+        "-m",
+        MODEL,
+        "--tool",
+        "a=x",
+        "--tool",
+        "a=y",
+        "default",
+        "Hello");
+    assertRefused(
+        file + ": expected a folder, found a file",
+        "run",
+        "-m",
+        MODEL,
+        "--saved-kv-dir",
+        file,
+        "Hello");
+    assertRefused(
+        there + ": expected a file, found a folder",
+        "run",
+        "-m",
+        MODEL,
+        "--json-schema",
+        there,
+        "Hello");
+    assertRefused(
+        latin + ": expected UTF-8, found other bytes",
+        "run",
+        "-m",
+        MODEL,
+        "--grammar",
+        latin,
+        "Hello");
+    assertRefused(
+        there + ": expected a file, found a folder", "guest", "run", "-m", MODEL, there, "Hello");
+    assertRefused(there + ": expected a file, found a folder", "guest", "test", "default", there);
+  }
 }

@@ -37,6 +37,9 @@ final class GuestRecordingReader {
   /// @throws GuestRecording.RecordingException `RECORDING_INVALID`, naming the line, what was expected and
   ///     what was found
   static GuestRecording read(Path file) {
+    if (Files.isDirectory(file)) {
+      throw invalid("recording %s: expected a file, found a folder".formatted(file));
+    }
     try (BufferedReader in = Files.newBufferedReader(file)) {
       if (Files.size(file) > GuestRecording.MOST_BYTES) {
         throw invalid(
