@@ -4,6 +4,7 @@ import ai.realm.compute.Backend;
 import ai.realm.compute.BackendOptions;
 import ai.realm.compute.Backends;
 import ai.realm.runtime.CallResult;
+import ai.realm.runtime.GuestExports;
 import ai.realm.runtime.GuestLimits;
 import ai.realm.runtime.GuestOutput;
 import ai.realm.runtime.GuestRecorder;
@@ -12,11 +13,9 @@ import ai.realm.runtime.GuestTools;
 import ai.realm.runtime.RealmRuntime;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -44,7 +43,7 @@ final class GuestCommand {
   }
 
   private static byte[] read(String guest) throws IOException {
-    return guest.equals(DEFAULT) ? DefaultGuest.bytes() : Files.readAllBytes(Path.of(guest));
+    return guest.equals(DEFAULT) ? DefaultGuest.bytes() : new UserFile(Path.of(guest)).bytes();
   }
 
   /// `realm guest run`, and `record` with a file.
@@ -73,7 +72,7 @@ final class GuestCommand {
                 "A tool that the guest may call, as often as given: a command for the shell, with your rights.",
                 "It gets the guest's question on its standard input and answers on its standard output."
               })
-          @Nullable Map<String, String> tools,
+          @Nullable List<String> tools,
       @Option(names = "--events", description = "Show the guest's events on standard error.")
           boolean events,
       @Parameters(
@@ -89,25 +88,31 @@ final class GuestCommand {
           List<String> prompt)
       throws IOException {
     byte[] wasm = read(guest);
+    if (record != null) {
+      GuestRecorder.checkFile(record);
+    }
     ModelOptions chosen = options.model();
     BackendOptions opened = chosen.backendOptions(console::note);
-    GuestTools commands = ToolCommand.tools(tools == null ? Map.of() : tools);
+    GuestTools commands = ToolCommand.parse(tools == null ? List.of() : tools);
     try (Backend backend = Backends.open(chosen.backend(), opened).backend();
         RealmRuntime runtime =
             options.open(backend, SEQUENCES, GuestLimits.DEFAULT, commands, console::note);
-        Interruption _ = new Interruption(runtime::cancel)) {
+        Interruption _ = Interruption.ofGuest(runtime::cancel)) {
+      GuestExports exported = GuestExports.check(runtime, wasm);
       GuestRecorder recorder = record == null ? null : new GuestRecorder(runtime, wasm);
       if (recorder == null) {
         runtime.loadWasm(wasm);
       }
       Exports exports = recorder == null ? runtime::callFunction : recorder::call;
-      ShownOutput output = new ShownOutput(console, events);
+      Guest running = new Guest(exported, exports, new ShownOutput(console, events));
       CallResult answer;
       try {
-        answer =
-            generate(exports, output, options.modelName(), String.join(" ", prompt), configuration);
+        answer = running.generate(options.modelName(), String.join(" ", prompt), configuration);
       } catch (RuntimeException e) {
-        // A run that fails is the one that a recording is wanted of.
+        // A run that fails is the one that a recording is wanted of, and one that was interrupted
+        // too: files
+        // are not written by a thread that still is.
+        boolean ignored = Thread.interrupted();
         writeAfter(e, recorder, record);
         throw e;
       }
@@ -119,25 +124,30 @@ final class GuestCommand {
     }
   }
 
-  /// The functions that a guest exports, recorded or not.
+  /// Calls of what a guest exports, recorded or not.
   private interface Exports {
     CallResult call(String name, GuestOutput output, Object... arguments);
   }
 
-  private static CallResult generate(
-      Exports exports, ShownOutput output, String modelName, String prompt, String config) {
-    long model = succeed("load_model", exports.call("load_model", output, modelName, "{}")).value();
-    CallResult answer;
-    try {
-      answer = exports.call("generate", output, model, prompt, config);
-    } finally {
-      output.end();
+  /// A guest that was loaded.
+  private record Guest(GuestExports exported, Exports exports, ShownOutput output) {
+    CallResult generate(String modelName, String prompt, String config) {
+      long model =
+          succeed("load_model", exports.call("load_model", output, modelName, "{}")).value();
+      CallResult answer;
+      try {
+        answer = exports.call("generate", output, model, prompt, config);
+      } finally {
+        output.end();
+      }
+      if (answer.value() != CANCELLED) {
+        succeed("generate", answer);
+      }
+      if (exported.has("unload_model", 1)) {
+        exports.call("unload_model", output, model);
+      }
+      return answer;
     }
-    if (answer.value() != CANCELLED) {
-      succeed("generate", answer);
-    }
-    exports.call("unload_model", output, model);
-    return answer;
   }
 
   private static CallResult succeed(String function, CallResult result) {

@@ -4,7 +4,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /// Lets Ctrl-C end a command instead of tearing it: its work is cancelled, and the process waits a
-/// moment for the command to write its last line.
+/// moment for the command to write what it has to.
 final class Interruption implements AutoCloseable {
   private static final long GRACE_SECONDS = 3;
 
@@ -18,16 +18,30 @@ final class Interruption implements AutoCloseable {
 
   /// @param cancel makes the command end soon; called by another thread
   Interruption(Runnable cancel) {
-    hook = new Thread(() -> stop(cancel), "realm-interrupt");
+    this(cancel, "the running step", () -> {});
+  }
+
+  private Interruption(Runnable cancel, String what, Runnable end) {
+    hook = new Thread(() -> stop(cancel, what, end), "realm-interrupt");
     Runtime.getRuntime().addShutdownHook(hook);
   }
 
-  private void stop(Runnable cancel) {
+  /// For a guest of the user's own, which may never ask its host again: where it does not end in time, the
+  /// thread that waits for it, the one that calls this, is interrupted, which stops it.
+  ///
+  /// @param cancel makes the guest end soon; called by another thread
+  static Interruption ofGuest(Runnable cancel) {
+    return new Interruption(cancel, "the guest", Thread.currentThread()::interrupt);
+  }
+
+  private void stop(Runnable cancel, String what, Runnable end) {
     stopping = true;
     cancel.run();
     try {
       if (!done.await(GRACE_SECONDS, TimeUnit.SECONDS)) {
-        System.err.println("realm: the running step did not end in time");
+        System.err.println("realm: " + what + " did not end in time");
+        end.run();
+        boolean ignored = done.await(GRACE_SECONDS, TimeUnit.SECONDS);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -6,8 +6,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /// Which model, and what computes it.
 final class ModelOptions {
@@ -40,6 +42,7 @@ final class ModelOptions {
   @Option(
       names = {"-c", "--context"},
       paramLabel = "N",
+      converter = Context.class,
       description = "Most tokens of prompt and answer (default: the model's own, at most 8192).")
   private int context;
 
@@ -100,6 +103,18 @@ final class ModelOptions {
   /// Whether packed weights of the model seem to be on disk, so that the model itself is hardly read.
   boolean hasPackedWeights() {
     return weightsCache.hasFile(file());
+  }
+
+  /// Reads `--context`.
+  static final class Context implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      if (text.matches("[0-9]{1,9}") && Integer.parseInt(text) > 0) {
+        return Integer.valueOf(text);
+      }
+      throw new TypeConversionException(
+          "expected a number of tokens, at least 1, found '%s'".formatted(text));
+    }
   }
 
   /// The most tokens of a sequence; the model's own bound holds as well.

@@ -9,7 +9,6 @@ import ai.realm.runtime.ModelFiles;
 import ai.realm.tokenizer.Vocabulary;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -64,7 +63,7 @@ final class PerplexityCommand implements Callable<Integer> {
     String words =
         text.equals("-")
             ? new String(console.in().readAllBytes(), StandardCharsets.UTF_8)
-            : Files.readString(Path.of(text));
+            : new UserFile(Path.of(text)).text();
     AtomicBoolean stopped = new AtomicBoolean();
     BackendOptions options =
         new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(console::note));

@@ -9,6 +9,7 @@ import ai.realm.runtime.RealmRuntime;
 import ai.realm.runtime.ResourceLimits;
 import ai.realm.runtime.RuntimeConfig;
 import ai.realm.runtime.SequenceStorage;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -37,7 +38,7 @@ final class RuntimeOptions {
       names = "--lora-strength",
       paramLabel = "X",
       description = "Factor on what the adapter adds (default: 1).")
-  private float adapterStrength = 1;
+  private @Nullable Float adapterStrength;
 
   @Option(
       names = "--isolation",
@@ -87,6 +88,7 @@ final class RuntimeOptions {
       GuestLimits limits,
       GuestTools tools,
       Consumer<String> notices) {
+    check();
     RuntimeConfig.Builder config =
         RuntimeConfig.builder(backend)
             .model(MODEL, model.file())
@@ -97,7 +99,8 @@ final class RuntimeOptions {
             .modelFiles(model.files(notices))
             .savedSequences(new SequenceStorage(savedBytes, savedFolder));
     if (adapter != null) {
-      config.adapted(ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength));
+      config.adapted(
+          ADAPTED, new AdaptedModel(MODEL, adapter, adapterStrength == null ? 1 : adapterStrength));
     }
     // One user: layers are bounded by what the host has for them, and what may be saved may be
     // read again.
@@ -109,6 +112,19 @@ final class RuntimeOptions {
             .layerBytes(Long.MAX_VALUE)
             .build();
     return new RealmRuntime(config.build(), taken, tools, isolation);
+  }
+
+  private void check() {
+    if (adapterStrength != null && (adapter == null || !Float.isFinite(adapterStrength))) {
+      throw new IllegalArgumentException(
+          adapter == null
+              ? "--lora-strength: expected an adapter for it, --lora, found none"
+              : "--lora-strength: expected a number, found " + adapterStrength);
+    }
+    if (savedFolder != null && Files.exists(savedFolder) && !Files.isDirectory(savedFolder)) {
+      throw new IllegalArgumentException(
+          "--saved-kv-dir %s: expected a folder, found a file".formatted(savedFolder));
+    }
   }
 
   /// Reads `--isolation`.

@@ -2,7 +2,6 @@ package ai.realm.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,6 +16,28 @@ import picocli.CommandLine.Spec;
 
 /// How tokens are chosen and when to stop. Without options the most probable token is taken each time.
 final class SamplingOptions {
+  /// What the default guest takes and has no option of its own.
+  private static final List<String> SETTINGS =
+      List.of(
+          "dynatemp_range",
+          "dynatemp_exponent",
+          "typical_p",
+          "top_n_sigma",
+          "xtc_probability",
+          "xtc_threshold",
+          "repeat_last_n",
+          "dry_multiplier",
+          "dry_base",
+          "dry_allowed_length",
+          "dry_penalty_last_n",
+          "dry_sequence_breakers",
+          "mirostat_tau",
+          "mirostat_eta",
+          "samplers",
+          "min_keep",
+          "open",
+          "save");
+
   @Spec(Spec.Target.MIXEE)
   private @Nullable CommandSpec spec;
 
@@ -140,10 +161,10 @@ final class SamplingOptions {
 
     private String member() throws IOException {
       if (schema != null) {
-        return "\"json_schema\":" + GuestSession.quote(Files.readString(schema));
+        return "\"json_schema\":" + GuestSession.quote(new UserFile(schema).text());
       }
       if (grammar != null) {
-        return "\"grammar\":" + GuestSession.quote(Files.readString(grammar));
+        return "\"grammar\":" + GuestSession.quote(new UserFile(grammar).text());
       }
       return regex == null ? "\"json\":true" : "\"regex\":" + GuestSession.quote(regex);
     }
@@ -230,9 +251,21 @@ final class SamplingOptions {
     require(topK >= 0, "--top-k", "0 or more", topK);
     require(topP > 0 && topP <= 1, "--top-p", "above 0, at most 1", topP);
     require(minP >= 0 && minP <= 1, "--min-p", "0 to 1", minP);
-    require(repeatPenalty > 0 && repeatPenalty <= 10, "--repeat-penalty", "0 to 10", repeatPenalty);
+    require(
+        repeatPenalty > 0 && repeatPenalty <= 10,
+        "--repeat-penalty",
+        "above 0, at most 10",
+        repeatPenalty);
     require(maxTokens == null || maxTokens > 0, "--max-tokens", "1 or more", maxTokens);
     require(minTokens == null || minTokens > 0, "--min-tokens", "1 or more", minTokens);
+    settings
+        .keySet()
+        .forEach(key ->
+            require(
+                SETTINGS.contains(key),
+                "--sampling",
+                "one of %s, or the option of its own".formatted(String.join(", ", SETTINGS)),
+                key));
     require(stop.stream().noneMatch(String::isEmpty), "--stop", "a text", "an empty one");
   }
 

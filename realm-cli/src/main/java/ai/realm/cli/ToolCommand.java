@@ -7,6 +7,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -15,7 +16,6 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.UnaryOperator;
-import java.util.stream.Collectors;
 
 /// A guest's tool that is a command for the shell: the question on its standard input, the answer from its
 /// standard output without the line ends at its end. The guest says what is asked, never what is run.
@@ -45,12 +45,25 @@ final class ToolCommand implements UnaryOperator<String> {
   }
 
   /// Commands by the names that guests call them by.
-  static GuestTools tools(Map<String, String> commands) {
-    return new GuestTools(
-        commands.entrySet().stream()
-            .collect(
-                Collectors.toUnmodifiableMap(
-                    Map.Entry::getKey, e -> new ToolCommand(e.getKey(), e.getValue(), DEADLINE))));
+  ///
+  /// @param options `NAME=COMMAND` each
+  /// @throws IllegalArgumentException naming the one that is none, or whose name came before
+  static GuestTools parse(List<String> options) {
+    Map<String, UnaryOperator<String>> tools = new HashMap<>();
+    for (String option : options) {
+      int end = option.indexOf('=');
+      if (end < 1 || end + 1 == option.length()) {
+        throw new IllegalArgumentException(
+            "--tool: expected NAME=COMMAND, found '%s'".formatted(option));
+      }
+      String name = option.substring(0, end);
+      ToolCommand tool = new ToolCommand(name, option.substring(end + 1), DEADLINE);
+      if (tools.put(name, tool) != null) {
+        throw new IllegalArgumentException(
+            "--tool: expected one command for %s, found another".formatted(name));
+      }
+    }
+    return new GuestTools(tools);
   }
 
   @Override

@@ -235,4 +235,132 @@ final class GuestCommandTest {
     assertThat(recording.code()).isEqualTo(ExitCode.FAILURE);
     assertThat(recording.err()).contains("line 1: expected the head of a recording");
   }
+
+  /// A guest whose `generate` is that body.
+  private static WasmModuleBuilder answering(Code generate) {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    module.function("generate", 1, 0, generate);
+    return module;
+  }
+
+  @Test
+  void guestNeedsNoUnloadModel(@TempDir Path folder) throws IOException {
+    Path guest =
+        Files.write(folder.resolve("short.wasm"), answering(new Code().constant(0)).build());
+    Invocation run = Invocation.of("guest", "run", "-m", MODEL, guest.toString(), "Hello");
+    assertThat(run.err()).contains("0 host calls").doesNotContain("realm: ");
+    assertThat(run.code()).isZero();
+  }
+
+  @Test
+  void exportsAreCheckedBeforeTheGuestRuns(@TempDir Path folder) throws IOException {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    module.function("load_model", 0, 0, new Code().unreachable());
+    Path none = Files.write(folder.resolve("none.wasm"), module.build());
+    module.function("generate", 2, 0, new Code().constant(0));
+    Path other = Files.write(folder.resolve("other.wasm"), module.build());
+    assertThat(Invocation.of("guest", "run", "-m", MODEL, none.toString(), "Hello").err())
+        .contains(
+            "guest export generate: expected a function of 1 i32 parameters and an i32 result,"
+                + " found none");
+    assertThat(Invocation.of("guest", "run", "-m", MODEL, other.toString(), "Hello").err())
+        .contains("guest export generate: expected", "found (i32, i32) -> (i32)");
+  }
+
+  @Test
+  void whereARecordingCannotBeIsSaidBeforeTheModelRuns(@TempDir Path folder) throws IOException {
+    Path there = Files.writeString(folder.resolve("there"), "");
+    String guest = BUILT.resolve("plain.wasm").toString();
+    for (String[] wrong :
+        new String[][] {
+          {"/", "expected a file to write, found a folder"},
+          {folder.toString(), "expected a file to write, found a folder"},
+          {folder.resolve("no/x.rec").toString(), "expected a file in a folder that is there"},
+          {there.resolve("x.rec").toString(), "expected a file in a folder that is there"},
+          {"/dev/null", "expected a file to write, found what is no plain file"}
+        }) {
+      Invocation run =
+          Invocation.of("guest", "run", "-m", "/no/model", "-o", wrong[0], guest, "Hello");
+      assertThat(run.code()).isEqualTo(ExitCode.FAILURE);
+      assertThat(run.err()).startsWith("realm: " + wrong[0] + ": " + wrong[1]);
+    }
+    assertThat(folder)
+        .isDirectoryContaining("glob:**/there")
+        .isDirectoryNotContaining("glob:**.part");
+  }
+
+  private static void assertRefused(String message, String... args) {
+    Invocation run = Invocation.of(args);
+    assertThat(run.code()).isNotZero();
+    assertThat(run.err()).contains(message).doesNotContain("unexpected failure");
+  }
+
+  @Test
+  void wrongOptionsAreSaidAndNotTakenForOthers(@TempDir Path folder) throws IOException {
+    String file = Files.writeString(folder.resolve("file"), "x").toString();
+    String latin = Files.write(folder.resolve("latin"), new byte[] {'"', (byte) 0xe4}).toString();
+    String there = folder.toString();
+    String sampling = "--sampling: expected one of dynatemp_range, ";
+    for (String setting : new String[] {"mirostat_tua=5", "regex=a", "json=true", "raw=true"}) {
+      assertRefused(sampling, "run", "-m", MODEL, "--sampling", setting, "Hello");
+    }
+    for (String context : new String[] {"0", "-5", "many"}) {
+      assertRefused("at least 1, found '" + context, "run", "-m", MODEL, "-c", context, "Hello");
+    }
+    assertRefused(
+        "above 0, at most 10, found 0.0", "run", "-m", MODEL, "--repeat-penalty", "0", "Hello");
+    assertRefused("--lora, found none", "run", "-m", MODEL, "--lora-strength", "2", "Hello");
+    assertRefused(
+        "--lora-strength: expected a number, found NaN",
+        "run",
+        "-m",
+        MODEL,
+        "--lora",
+        MODEL,
+        "--lora-strength",
+        "NaN",
+        "Hello");
+    assertRefused("found '=x'", "guest", "run", "-m", MODEL, "--tool", "=x", "default", "Hello");
+    assertRefused(
+        "expected one command for a",
+        "guest",
+        "run",
+        "-m",
+        MODEL,
+        "--tool",
+        "a=x",
+        "--tool",
+        "a=y",
+        "default",
+        "Hello");
+    assertRefused(
+        file + ": expected a folder, found a file",
+        "run",
+        "-m",
+        MODEL,
+        "--saved-kv-dir",
+        file,
+        "Hello");
+    assertRefused(
+        there + ": expected a file, found a folder",
+        "run",
+        "-m",
+        MODEL,
+        "--json-schema",
+        there,
+        "Hello");
+    assertRefused(
+        latin + ": expected UTF-8, found other bytes",
+        "run",
+        "-m",
+        MODEL,
+        "--grammar",
+        latin,
+        "Hello");
+    assertRefused(
+        there + ": expected a file, found a folder", "guest", "run", "-m", MODEL, there, "Hello");
+    assertRefused(there + ": expected a file, found a folder", "guest", "test", "default", there);
+  }
 }

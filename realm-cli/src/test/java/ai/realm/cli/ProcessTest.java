@@ -3,15 +3,19 @@ package ai.realm.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.testing.sample.SampleModel;
+import ai.realm.testing.wasm.WasmModuleBuilder;
+import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import java.io.File;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /// The command as a process of its own: what signals, streams and exit codes do there.
 @Timeout(120)
@@ -127,5 +131,26 @@ final class ProcessTest {
         .startsWith("realm: ")
         .contains("/no/such/file.gguf");
     assertThat(process.waitFor()).isNotZero();
+  }
+
+  @Test
+  void interruptedGuestThatSpinsIsStoppedAndRecorded(@TempDir Path folder) throws Exception {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int emit = module.importFunction("realm_host", "emit_text", 2);
+    module.memory(1, 1);
+    module.function("load_model", 0, 0, new Code().constant(1));
+    Code spin = new Code().storeConstant(0, 'A').constant(0).constant(1).call(emit).drop();
+    module.function("generate", 1, 0, spin.forever().constant(0));
+    Path guest = Files.write(folder.resolve("spin.wasm"), module.build());
+    Path recording = folder.resolve("spin.recording");
+    Process process = start("guest", "run", "-o", recording.toString(), guest.toString(), "Hello");
+    assertThat(process.getInputStream().read()).isEqualTo('A');
+    new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    String err = text(process.getErrorStream());
+    assertThat(err).contains("realm: the guest did not end in time", "[recorded in " + recording);
+    assertThat(process.exitValue()).isEqualTo(ExitCode.INTERRUPTED);
+    assertThat(Files.readString(recording))
+        .contains("{\"failed\":\"GUEST_CANCELLED\"}\n{\"calls\":2,\"host_calls\":1}");
   }
 }

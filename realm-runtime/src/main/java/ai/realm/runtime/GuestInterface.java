@@ -78,15 +78,28 @@ final class GuestInterface {
   ///
   /// @param find the host's function of a name, or null
   /// @throws GuestFormatException naming the import or export, what was expected and what was found
-  static void check(byte[] wasm, Function<String, @Nullable HostFunction> find) {
-    GuestInterface guest = new GuestInterface(wasm);
-    guest.read();
+  static GuestInterface check(byte[] wasm, Function<String, @Nullable HostFunction> find) {
+    GuestInterface guest = of(wasm);
     guest.imports.forEach(wanted -> check(wanted, find));
     WANTED.forEach(guest::checkExport);
     if (!guest.imports.isEmpty() && !guest.hasMemory) {
       throw new GuestFormatException(
           "guest memory: expected one, which host functions read and write, found none");
     }
+    return guest;
+  }
+
+  /// What a module says, unchecked.
+  static GuestInterface of(byte[] wasm) {
+    GuestInterface guest = new GuestInterface(wasm);
+    guest.read();
+    return guest;
+  }
+
+  /// Whether it exports a function of so many i32 parameters and an i32 result.
+  boolean exports(String name, int parameters) {
+    Type type = exports.get(name);
+    return type != null && type.takes(parameters);
   }
 
   private static void check(Import wanted, Function<String, @Nullable HostFunction> find) {
@@ -107,8 +120,8 @@ final class GuestInterface {
   }
 
   private void checkExport(String name, int parameters) {
-    Type type = exports.get(name);
-    if (type == null || !type.takes(parameters)) {
+    if (!exports(name, parameters)) {
+      Type type = exports.get(name);
       throw new GuestFormatException(
           "guest export %s: expected a function of %d i32 parameters and an i32 result, found %s"
               .formatted(name, parameters, type == null ? "none" : type));

@@ -149,8 +149,17 @@ public final class GuestRecorder {
     }
   }
 
+  /// Checks that a recording can be written to a file, for use before the run: the file is new or a plain one,
+  /// and its folder is there.
+  ///
+  /// @throws UncheckedIOException naming the file, what was expected and what was found
+  public static void checkFile(Path file) {
+    GuestRecordingWriter.checkFile(file);
+  }
+
   /// Writes the recording; the file appears as a whole or not at all.
   ///
+  /// @throws UncheckedIOException naming the file when it cannot be written
   /// @throws RealmException `RECORDING_LARGE` when the run was too long to record
   public void write(Path file) {
     lock.lock();

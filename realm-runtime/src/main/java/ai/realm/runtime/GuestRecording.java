@@ -14,13 +14,13 @@ import org.jspecify.annotations.Nullable;
 /// @param limits what a call could take
 /// @param calls in their order
 record GuestRecording(String guest, GuestLimits limits, List<ExportCall> calls) {
-  static final int VERSION = 2;
+  static final int VERSION = 3;
 
   /// A file's size.
   static final long MOST_BYTES = 256L << 20;
 
   /// Of what is longer only the SHA-256 is kept.
-  private static final int SHORT_BYTES = 4096;
+  static final int SHORT_BYTES = 4096;
 
   GuestRecording {
     calls = List.copyOf(calls);

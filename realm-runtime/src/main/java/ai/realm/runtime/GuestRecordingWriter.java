@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -16,13 +17,19 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /// Writes a recording line by line. The lines are kept until the file is written, up to a bound: of a run
 /// that is longer nothing is kept.
 final class GuestRecordingWriter {
+  /// The last line, which is made when the file is written.
+  private static final int MOST_END_BYTES = 64;
+
   private final List<byte[]> lines = new ArrayList<>();
   private final long mostBytes;
-  private long bytes;
+  private long bytes = MOST_END_BYTES;
+  private int calls;
+  private int hostCalls;
   private String last = "the head";
   private String tooLong = "";
 
@@ -59,6 +66,7 @@ final class GuestRecordingWriter {
   /// An export's call begins.
   void call(String name, List<Object> arguments) {
     last = name;
+    calls++;
     add("{\"call\":%s,\"args\":%s}".formatted(quote(name), array(arguments, this::argument)));
   }
 
@@ -71,6 +79,7 @@ final class GuestRecordingWriter {
   /// A host call in it.
   void hostCall(GuestRecording.HostCall call) {
     last = call.name();
+    hostCalls++;
     List<HostParameters.Parameter> parameters = HostParameters.of(call.name()).list();
     StringBuilder line = new StringBuilder("{\"f\":").append(quote(call.name())).append(",\"a\":[");
     for (int i = 0; i < call.arguments().length; i++) {
@@ -106,6 +115,11 @@ final class GuestRecordingWriter {
 
   void failed(String code) {
     add("{\"failed\":" + quote(code) + "}");
+  }
+
+  /// By it a reader knows that nothing is missing.
+  private String summary() {
+    return "{\"calls\":%d,\"host_calls\":%d}\n".formatted(calls, hostCalls);
   }
 
   private static <T> void list(
@@ -151,7 +165,11 @@ final class GuestRecordingWriter {
           "recording %s: expected at most %d bytes, found more at %s; record a shorter run"
               .formatted(file, mostBytes, tooLong));
     }
-    Path folder = file.toAbsolutePath().getParent();
+    if (calls == 0) {
+      throw new IllegalStateException(
+          "recording %s: expected a call to record, found none".formatted(file));
+    }
+    Path folder = checkFile(file);
     try {
       Path part = Files.createTempFile(folder, ".recording", ".part");
       try {
@@ -160,13 +178,47 @@ final class GuestRecordingWriter {
             out.write(line);
             out.write('\n');
           }
+          out.write(summary().getBytes(StandardCharsets.UTF_8));
         }
         Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } finally {
         Files.deleteIfExists(part);
       }
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      // It names the part; what was asked for is the file.
+      String reason = e instanceof FileSystemException part ? part.getReason() : e.getMessage();
+      throw failure(
+          file,
+          "could not be written: " + (reason == null ? e.getClass().getSimpleName() : reason),
+          e);
     }
+  }
+
+  /// Checks that a file can be written, and returns its folder.
+  static Path checkFile(Path file) {
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw failure(
+          file,
+          "expected a file to write, found "
+              + (Files.isDirectory(file) ? "a folder" : "what is no plain file"),
+          null);
+    }
+    Path folder = file.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw failure(file, "expected a file in a folder that is there, found no such folder", null);
+    }
+    if (!Files.isWritable(folder)) {
+      throw failure(file, "expected a folder that may be written to, found one that may not", null);
+    }
+    return folder;
+  }
+
+  private static UncheckedIOException failure(
+      Path file, String reason, @Nullable IOException cause) {
+    FileSystemException failure = new FileSystemException(file.toString(), null, reason);
+    if (cause != null) {
+      failure.initCause(cause);
+    }
+    return new UncheckedIOException(failure);
   }
 }

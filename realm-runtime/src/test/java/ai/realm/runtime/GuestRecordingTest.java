@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -184,7 +185,7 @@ final class GuestRecordingTest extends SampleFixture {
               assertThatThrownBy(() -> recorder.call("generate", closed, model, FRANCE, "{}"))
                   .isInstanceOf(UncheckedIOException.class);
             });
-    assertThat(Files.readString(file)).endsWith("{\"failed\":\"OUTPUT_CLOSED\"}\n");
+    assertThat(Files.readString(file)).contains("\n{\"failed\":\"OUTPUT_CLOSED\"}\n{\"calls\":2,");
     assertSame(wasm, file);
   }
 
@@ -248,11 +249,45 @@ final class GuestRecordingTest extends SampleFixture {
   void otherVersionsAreRefused() throws IOException {
     byte[] wasm = ExampleGuest.bytes("plain");
     Path file = folder.resolve("old.recording");
-    Files.writeString(file, "{\"realm_recording\":1,\"abi\":1,\"guest\":\"ab\"}\n");
-    assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
-        .hasMessageContaining("line 1: expected realm_recording 2, found 1; record the run again");
-    Files.writeString(file, "{\"realm_recording\":2,\"abi\":7,\"guest\":\"ab\"}\n");
+    for (int version : new int[] {1, 2}) {
+      Files.writeString(
+          file, "{\"realm_recording\":%d,\"abi\":1,\"guest\":\"ab\"}\n".formatted(version));
+      assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
+          .hasMessageContaining(
+              "line 1: expected realm_recording 3, found %d; record the run again"
+                  .formatted(version));
+    }
+    Files.writeString(file, "{\"realm_recording\":3,\"abi\":7,\"guest\":\"ab\"}\n");
     assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
         .hasMessageContaining("line 1: expected abi 1, found 7");
+  }
+
+  @Test
+  void fileThatCannotBeWrittenIsNamed() throws IOException {
+    byte[] wasm = failingGuest();
+    Path gone = folder.resolve("gone/x.recording");
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
+      GuestRecorder recorder = new GuestRecorder(runtime, wasm);
+      recorder.call("grow");
+      for (Path file : List.of(gone, folder, Path.of("/"))) {
+        assertThatThrownBy(() -> recorder.write(file))
+            .isInstanceOf(UncheckedIOException.class)
+            .hasMessageContaining(file + ": expected a file ");
+      }
+    }
+    try (Stream<Path> files = Files.list(folder)) {
+      assertThat(files.filter(file -> file.toString().endsWith(".part"))).isEmpty();
+    }
+  }
+
+  @Test
+  void recorderWithoutCallsWritesNothing() throws IOException {
+    Path file = folder.resolve("none.recording");
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
+      GuestRecorder recorder = new GuestRecorder(runtime, ExampleGuest.bytes("plain"));
+      assertThatThrownBy(() -> recorder.write(file))
+          .hasMessageContaining("expected a call to record, found none");
+    }
+    assertThat(file).doesNotExist();
   }
 }

@@ -17,6 +17,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// Guests recorded with the sample model run again without any.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -78,13 +80,15 @@ final class GuestReplayTest extends SampleFixture {
     assertThat(GuestReplay.run(saying('A'), file, backend).same()).isTrue();
     assertThat(GuestReplay.run(saying('B'), file, backend).difference())
         .isEqualTo(
-            "call 1, say: host call 1, emit_text: ptr at byte 0: expected \"A\", found \"B\"");
+            "call 1, say: host call 2, emit_text: ptr at byte 0: expected \"A\", found \"B\"");
   }
 
   private static byte[] saying(char c) {
     WasmModuleBuilder module = new WasmModuleBuilder();
     int emit = module.importFunction("realm_host", "emit_text", 2);
+    int random = module.importFunction("realm_host", "random", 2);
     Code body = new Code();
+    body.constant(16).constant(4).call(random).drop();
     body.storeConstant(0, c).constant(0).constant(1);
     body.call(emit);
     module.memory(1, 1).function("say", 0, 0, body);
@@ -109,8 +113,73 @@ final class GuestReplayTest extends SampleFixture {
               RealmException.class, e -> assertThat(e.code()).isEqualTo("RECORDING_INVALID"))
           .hasMessageContaining("line " + (line + 1) + ": expected");
     }
-    Files.write(file, lines.subList(0, lines.size() - 1));
+  }
+
+  @Test
+  void recordingsThatAreCutAreRefusedWhereverTheyEnd() throws IOException {
+    byte[] wasm = ExampleGuest.bytes("plain");
+    Path file = record(wasm, "{\"max_tokens\":3}");
+    List<String> lines = Files.readAllLines(file);
+    for (int kept = 0; kept < lines.size(); kept++) {
+      Files.write(file, lines.subList(0, kept));
+      assertInvalid(wasm, file, "line %d: expected ".formatted(kept + 1));
+    }
+    for (int lost = 1; lost < lines.size() - 1; lost++) {
+      List<String> damaged = new ArrayList<>(lines);
+      damaged.remove(lost);
+      Files.write(file, damaged);
+      assertInvalid(wasm, file, ": expected ");
+    }
+    List<String> longer = new ArrayList<>(lines);
+    longer.add(lines.get(1));
+    Files.write(file, longer);
+    assertInvalid(wasm, file, "expected the end of the file, found more");
+    Files.write(file, List.of(lines.getFirst(), "{\"calls\":0,\"host_calls\":0}"));
+    assertInvalid(wasm, file, "line 2: expected a call, found none");
+  }
+
+  private void assertInvalid(byte[] wasm, Path file, String message) {
     assertThatThrownBy(() -> GuestReplay.run(wasm, file, backend))
-        .hasMessageContaining("found the end of the file");
+        .isInstanceOfSatisfying(
+            RealmException.class, e -> assertThat(e.code()).isEqualTo("RECORDING_INVALID"))
+        .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          emit_text | "r":0        | "r":99999999999          | a number of 32 bits
+          emit_text | "a":[null,1] | "a":[null,4294967297]    | a number of 32 bits
+          emit_text | "a":[null,1] | "a":[12,1]               | null for the pointer ptr
+          emit_text | ["ptr",0,    | ["ptr",-1,               | offset 0 of ptr
+          emit_text | ["ptr",0,    | ["ptr",65536,            | offset 0 of ptr
+          emit_text | ["ptr",0,    | ["pt",0,                 | a pointer of emit_text to what is read
+          emit_text | ["ptr",0,    | [7,0,                    | a pointer of emit_text to what is read
+          emit_text | "QQ=="]      | 5000,"QQ=="]             | a SHA-256
+          emit_text | "text"       | "texts"                  | an output, text, token, event, log
+          random    | ["ptr",0,    | ["ptr",1,                | bytes within 4 of ptr
+          random    | ["ptr",0,    | ["ptr",-1,               | bytes within 4 of ptr
+          random    | ["ptr",0,    | ["",67108862,            | bytes within 67108864 of the memory
+          random    | ["ptr",0,    | ["requests[0].out_ptr",0,| a pointer of random to what is written
+          end             | "end":0      | "end":1e19               | a whole number
+          """)
+  void damagedValuesAreNotBlamedOnTheGuest(String call, String then, String now, String expected)
+      throws IOException {
+    byte[] wasm = saying('A');
+    Path file = folder.resolve("damaged.recording");
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
+      GuestRecorder recorder = new GuestRecorder(runtime, wasm);
+      recorder.call("say");
+      recorder.write(file);
+    }
+    String text = Files.readString(file);
+    int line = text.indexOf("{\"f\":\"" + call);
+    int at = text.indexOf(then, Math.max(0, line));
+    assertThat(at).as(text).isPositive();
+    Files.writeString(file, text.substring(0, at) + now + text.substring(at + then.length()));
+    assertInvalid(wasm, file, ": expected " + expected);
   }
 }
