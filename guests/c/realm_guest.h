@@ -94,45 +94,88 @@ static inline int32_t rg_begin(int32_t model, int32_t *ids, int32_t cap) {
   return length > (int32_t)sizeof prompt ? REALM_EMSGSIZE : rg_message(model, prompt, length, ids, cap);
 }
 
-/* Where the value of a key begins in the configuration, or -1. */
+static int32_t rg_config_space(int32_t at) {
+  for (; at < rg_config_length; at++) {
+    char c = rg_config[at];
+    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') break;
+  }
+  return at;
+}
+
+/* Behind the string that begins here. */
+static int32_t rg_config_string(int32_t at) {
+  for (at++; at < rg_config_length && rg_config[at] != '"'; at++) at += rg_config[at] == '\\';
+  return at + 1;
+}
+
+/* Where the value of a key of the outer object begins, or -1. What stands in texts or in inner values is passed
+ * by; keys are compared as they are written.
+ */
 static int32_t rg_config_at(const char *key) {
-  int32_t n = rg_length(key);
-  for (int32_t i = 0; i + n + 2 < rg_config_length; i++) {
-    int32_t j = 0;
-    while (j < n && rg_config[i + 1 + j] == key[j]) j++;
-    if (rg_config[i] == '"' && j == n && rg_config[i + 1 + n] == '"') {
-      for (i += n + 2; i < rg_config_length && (rg_config[i] == ' ' || rg_config[i] == ':'); i++) {
+  int32_t n = rg_length(key), depth = 0;
+  for (int32_t i = 0; i < rg_config_length; i++) {
+    char c = rg_config[i];
+    if (c == '"') {
+      int32_t end = rg_config_string(i), at = rg_config_space(end), same = 0;
+      while (same < n && i + 1 + same < rg_config_length && rg_config[i + 1 + same] == key[same]) same++;
+      if (depth == 1 && same == n && end == i + n + 2 && at < rg_config_length && rg_config[at] == ':') {
+        at = rg_config_space(at + 1);
+        return at < rg_config_length ? at : -1;
       }
-      return i;
+      i = end - 1;
     }
+    depth += (c == '{' || c == '[') - (c == '}' || c == ']');
   }
   return -1;
 }
 
-/* A number of the configuration, with up to six decimals. */
-static inline float rg_config_number(const char *key, float absent) {
+/* The digits from here on, on what came before them; where they end. */
+static int32_t rg_config_digits(int32_t at, double *value) {
+  for (; at < rg_config_length && rg_config[at] >= '0' && rg_config[at] <= '9'; at++) {
+    *value = *value * 10 + (rg_config[at] - '0');
+  }
+  return at;
+}
+
+/* The power of ten that is written here, if one is. */
+static int32_t rg_config_exponent(int32_t at) {
+  if (at >= rg_config_length || (rg_config[at] != 'e' && rg_config[at] != 'E')) return 0;
+  at++;
+  int negative = at < rg_config_length && rg_config[at] == '-';
+  if (at < rg_config_length && (rg_config[at] == '-' || rg_config[at] == '+')) at++;
+  double value = 0;
+  rg_config_digits(at, &value);
+  int32_t exponent = value > 999 ? 999 : (int32_t)value;
+  return negative ? -exponent : exponent;
+}
+
+/* A number of the configuration; `absent` where the key has none. */
+static inline double rg_config_double(const char *key, double absent) {
   int32_t at = rg_config_at(key);
   if (at < 0) return absent;
   int negative = rg_config[at] == '-';
-  at += negative;
-  float value = 0, unit = 1;
-  int fraction = 0;
-  for (; at < rg_config_length; at++) {
-    char c = rg_config[at];
-    if (c == '.') {
-      fraction = 1;
-    } else if (c >= '0' && c <= '9') {
-      value = value * 10 + (float)(c - '0');
-      if (fraction) unit *= 10;
-    } else {
-      break;
-    }
+  double value = 0, power = 1;
+  int32_t begin = at + negative, end = rg_config_digits(begin, &value), exponent = 0;
+  if (end == begin) return absent;
+  if (end < rg_config_length && rg_config[end] == '.') {
+    begin = end + 1;
+    end = rg_config_digits(begin, &value);
+    exponent = begin - end;
   }
-  return (negative ? -value : value) / unit;
+  exponent += rg_config_exponent(end);
+  for (int32_t i = exponent < 0 ? -exponent : exponent; i > 0 && value > 0; i--) power *= 10;
+  value = exponent < 0 ? value / power : value * power;
+  return negative ? -value : value;
 }
 
+static inline float rg_config_number(const char *key, float absent) {
+  return (float)rg_config_double(key, absent);
+}
+
+/* The same without its fraction; beyond what an int32_t has, the nearest one. */
 static inline int32_t rg_config_int(const char *key, int32_t absent) {
-  return (int32_t)rg_config_number(key, (float)absent);
+  double value = rg_config_double(key, absent);
+  return value <= INT32_MIN ? INT32_MIN : value >= INT32_MAX ? INT32_MAX : (int32_t)value;
 }
 
 /* A plain request: the most probable token, its log probability beside it. */

@@ -4,7 +4,7 @@
  * the guest's linear memory. A negative result is an error number (REALM_E...). An output of variable size
  * returns its full size and writes at most the capacity. A pointer or length outside of memory traps.
  *
- *   clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o guest.wasm guest.c
+ *   clang --target=wasm32 -O2 -nostdlib -fno-builtin -Wl,--no-entry -I PATH/guests/c -o guest.wasm guest.c
  */
 #ifndef REALM_HOST_H
 #define REALM_HOST_H

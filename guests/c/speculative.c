@@ -68,6 +68,7 @@ REALM_EXPORT(generate)(int32_t model) {
   int32_t k = rg_config_int("k", 4), most = rg_config_int("max_tokens", 64);
   if (k < 1 || k > MOST_AHEAD || most < 1) return REALM_EINVAL;
   int32_t at = rg_config_at("draft"), n = 0;
+  if (at >= 0 && rg_config[at] != '"') return REALM_EINVAL;
   while (at >= 0 && at + 1 + n < rg_config_length && rg_config[at + 1 + n] != '"') n++;
   int32_t small = at < 0 ? model_open("draft", 5) : model_open(rg_config + at + 1, n);
   if (small < 0) return small;

@@ -24,6 +24,14 @@ export class Request {
   sampler: i32;
 }
 
+/// What a request takes for a handle that may be freed. The host reads 0 as none, and would sample anything: so
+/// that is an error now, and of each step that has the request.
+function known(handle: i32): i32 {
+  if (handle != 0) return handle;
+  check(host.EBADF);
+  return -1;
+}
+
 /// Requests of different sequences that one forward step computes together, at most 64. Each appends
 /// tokens and samples the next one, none (STEP_NONE), or one for each of them (STEP_ALL).
 export class Batch {
@@ -74,15 +82,16 @@ export class Batch {
     this.request(row).matcher = 0;
   }
 
-  /// Lets a row sample what a matcher allows, in place of what a mask has; null lets it sample anything.
+  /// Lets a row sample what a matcher allows, in place of what a mask has; null lets it sample anything. One that
+  /// did not open or is freed is an error (EBADF).
   matcher(row: i32, matcher: Matcher | null): void {
     this.request(row).mask = 0;
-    this.request(row).matcher = matcher ? matcher.handle : 0;
+    this.request(row).matcher = matcher ? known(matcher.handle) : 0;
   }
 
-  /// Lets a row sample by a sampler, or by the fields of its record again.
+  /// Lets a row sample by a sampler, or by the fields of its record again; one that is freed is an error.
   sampler(row: i32, sampler: Sampler | null): void {
-    this.request(row).sampler = sampler ? sampler.handle : 0;
+    this.request(row).sampler = sampler ? known(sampler.handle) : 0;
   }
 
   /// Runs the first rows in one step; false after an error.

@@ -73,7 +73,7 @@ export class Matcher {
   }
 }
 
-/// A sampler with all settings, as docs/guest-abi.md lists them; one for each sequence.
+/// A sampler with all settings, as docs/guest-abi.md lists them, for any number of sequences of its model.
 export class Sampler {
   private constructor(public handle: i32) {}
 

@@ -202,6 +202,22 @@ function embeddings(model: Model, prompt: StaticArray<i32>): void {
   emitInts(4, lengths);
 }
 
+/// What is freed constrains nothing, so it must not go through as none.
+function freed(model: Model, batch: Batch, sequence: Sequence, matcher: Matcher, tokens: StaticArray<i32>): void {
+  const sampler = Sampler.of(model, "{}");
+  sampler.free();
+  matcher.free();
+  batch.set(0, sequence, tokens);
+  batch.matcher(0, matcher);
+  expect("step with a freed matcher", !batch.step(1) && error() == host.EBADF);
+  expect("the same once the error is forgotten", !batch.step(1) && error() == host.EBADF);
+  batch.matcher(0, null);
+  batch.sampler(0, sampler);
+  expect("step with a freed sampler", !batch.step(1) && error() == host.EBADF);
+  batch.sampler(0, null);
+  expect("step without them", batch.step(1));
+}
+
 function constraints(model: Model, prompt: StaticArray<i32>): void {
   Grammar.compile(host.REGEX, "(");
   expect("grammar_compile", error() == host.EINVAL);
@@ -232,6 +248,7 @@ function constraints(model: Model, prompt: StaticArray<i32>): void {
     batch.step(1);
   }
   expect("matcher finished", fork.complete && fork.finished);
+  freed(model, batch, sequence, fork, last(prompt));
   sequence.free();
   fork.free();
   matcher.free();

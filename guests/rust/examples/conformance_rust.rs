@@ -70,6 +70,7 @@ impl Checks {
         self.saved(&model, &sequence)?;
         self.embeddings(&model, &prompt)?;
         self.constraints(&model, &prompt)?;
+        self.handles(&model, &prompt)?;
         self.layers()
     }
 
@@ -212,7 +213,48 @@ impl Checks {
             }
         }
         self.that("matcher finished", fork.is_complete()? && fork.is_finished()?);
+
+        // Complete from the begin, but the end is left out.
+        let matcher = model.matcher(&Grammar::compile(host::REGEX, "^(Rome)*$")?)?;
+        let mut next = last.to_vec();
+        sequence.truncate(prompt.len() - 1)?;
+        for _ in 0..8 {
+            let row = Row::new(&sequence, &next).constraint(Constraint::MatcherNoEnd(&matcher));
+            let sampled = step(&[row])?;
+            self.that("matcher without the end", !sampled[0].ended);
+            next = sampled[0].tokens.clone();
+        }
         Ok(())
+    }
+
+    /// What a guest asks of the host itself, beside the crate.
+    fn handles(&mut self, model: &Model, prompt: &[i32]) -> Result<()> {
+        let grammar = Grammar::compile(host::REGEX, "^Rome$")?;
+        let (matcher, sequence) = (model.matcher(&grammar)?, model.sequence()?);
+        let sampler = model.sampler("{}")?;
+        let mut out = 0;
+        let mut request = host::Step {
+            kv: sequence.handle(),
+            tokens: prompt.as_ptr(),
+            n: prompt.len() as i32,
+            out: &mut out,
+            logprob: std::ptr::null_mut(),
+            flags: host::STEP_NO_END,
+            mask: std::ptr::null(),
+            matcher: matcher.handle(),
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed: 0,
+            min_p: 0.0,
+            repeat_penalty: 0.0,
+            status: 0,
+            sampler: sampler.handle(),
+        };
+        check(unsafe { host::step(&mut request, 1) })?;
+        self.that("host::step", model.token_bytes(out)?.starts_with(b"R"));
+        let other = check(unsafe { host::matcher_new(grammar.handle(), model.handle()) })?;
+        check(unsafe { host::matcher_free(other) }).map(drop)
     }
 
     fn layers(&mut self) -> Result<()> {

@@ -10,6 +10,11 @@ impl Grammar {
         check(unsafe { host::grammar_compile(kind, pointer(source), source.len() as i32) })
             .map(Grammar)
     }
+
+    /// As the host's functions take it ([`host`]); it stays this value's to free.
+    pub fn handle(&self) -> i32 {
+        self.0
+    }
 }
 
 impl Drop for Grammar {
@@ -23,6 +28,11 @@ impl Drop for Grammar {
 pub struct Matcher(pub(crate) i32);
 
 impl Matcher {
+    /// As the host's functions take it ([`host`]); it stays this value's to free.
+    pub fn handle(&self) -> i32 {
+        self.0
+    }
+
     pub fn fork(&self) -> Result<Matcher> {
         check(unsafe { host::matcher_fork(self.0) }).map(Matcher)
     }
@@ -71,9 +81,16 @@ impl Drop for Matcher {
     }
 }
 
-/// A sampler; use one for each sequence.
+/// A sampler, for any number of sequences of its model.
 #[derive(Debug)]
 pub struct Sampler(pub(crate) i32);
+
+impl Sampler {
+    /// As the host's functions take it ([`host`]); it stays this value's to free.
+    pub fn handle(&self) -> i32 {
+        self.0
+    }
+}
 
 impl Drop for Sampler {
     fn drop(&mut self) {

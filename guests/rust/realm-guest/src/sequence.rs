@@ -5,6 +5,11 @@ use crate::{check, embed, host, pointer, text, Result};
 pub struct Sequence(pub(crate) i32);
 
 impl Sequence {
+    /// As the host's functions take it ([`host`]); it stays this value's to free.
+    pub fn handle(&self) -> i32 {
+        self.0
+    }
+
     pub fn fork(&self) -> Result<Sequence> {
         check(unsafe { host::kv_fork(self.0) }).map(Sequence)
     }

@@ -40,6 +40,8 @@ pub enum Constraint<'a> {
     Mask(&'a [u32]),
     /// What a grammar allows.
     Matcher(&'a Matcher),
+    /// The same without what ends generation, where the grammar allows anything else.
+    MatcherNoEnd(&'a Matcher),
 }
 
 /// One request of a step: tokens to append to a sequence, and how to sample after them.
@@ -127,6 +129,10 @@ impl<'a> Row<'a> {
             Constraint::NoEnd => no_end = true,
             Constraint::Mask(bits) => mask = bits.as_ptr(),
             Constraint::Matcher(m) => matcher = m.0,
+            Constraint::MatcherNoEnd(m) => {
+                matcher = m.0;
+                no_end = true;
+            }
         }
         host::Step {
             kv: self.sequence.0,

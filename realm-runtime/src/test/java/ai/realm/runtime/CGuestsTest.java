@@ -34,6 +34,44 @@ final class CGuestsTest extends SampleFixture {
     }
   }
 
+  /// `guests/c/realm_guest.h` reads it without a JSON library.
+  @Test
+  void configurationIsReadAsJson() throws IOException {
+    try (ExampleGuest guest = ExampleGuest.open("plain", backend)) {
+      for (String three :
+          new String[] {
+            "{\"max_tokens\":\n3}",
+            "{\"max_tokens\"\t:\r3}",
+            "{\"note\":\"max_tokens\",\"max_tokens\":3}",
+            "{\"note\":\"\\\"max_tokens\\\":1\",\"max_tokens\":3}",
+            "{\"inner\":{\"max_tokens\":1},\"list\":[\"max_tokens\"],\"max_tokens\":3}",
+            "{\"max_tokens\":0.3e+1}",
+            "{\"max_tokens\":3000E-3}"
+          }) {
+        assertThat(guest.generate(FRANCE, three).value()).as(three).isEqualTo(1);
+        assertThat(guest.tokens()).as(three).hasSize(3);
+      }
+      for (String none :
+          new String[] {
+            "{\"max_tokens\":\"5\"}",
+            "{\"max_tokens\":null}",
+            "{\"max_tokens\":",
+            "{\"max_tokens",
+            "{\"inner\":{\"max_tokens\":1}}"
+          }) {
+        assertThat(guest.generate(FRANCE, none).text())
+            .as(none)
+            .isEqualTo("The capital of France is Paris.");
+      }
+    }
+    try (ExampleGuest guest = ExampleGuest.open("best_of_n", backend)) {
+      String format = "{\"n\":1,\"seed\":3,\"temperature\":%s}";
+      String hot = guest.generate(STORY, format.formatted("1.2")).text();
+      assertThat(guest.generate(STORY, format.formatted("12e-1")).text()).isEqualTo(hot);
+      assertThat(guest.generate(STORY, format.formatted("0.1")).text()).isNotEqualTo(hot);
+    }
+  }
+
   @Test
   void bestOfNEmitsTheAnswerThatTheModelFindsMostProbable() throws IOException {
     try (ExampleGuest guest = ExampleGuest.open("best_of_n", backend)) {

@@ -145,6 +145,29 @@ final class RealmRuntimeTest extends SampleFixture {
     assertThat(generate("Hello", "nonsense").value()).isEqualTo(Errno.EINVAL);
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '~',
+      value = {
+        "{\"temperature\":\"x\"} | temperature: expected a number, found \"x\"}",
+        "{\"top_k\":\"5\"} | top_k: expected a number, found \"5\"}",
+        "{\"stop\":[1]} | stop: expected a text, found 1]}",
+        "{\"raw\":1} | raw: expected true or false, found 1}",
+        "{\"open\":\"x\"} | open: expected \"raw\":true beside it, found the end",
+        "{ | expected a text, found the end",
+        "{\"max_tokens\":3}garbage | expected nothing behind the object, found garbage",
+        "{\"max_tokens\":1.5} | max_tokens: expected a whole number, found 1.5}",
+        "{\"max_tokens\":-1} | max_tokens: expected 0 or more, found -1}",
+        "{\"regex\":\"a\",\"json\":true} | json: expected only one of json_schema, grammar, regex and json, found true}",
+      })
+  void whatIsWrongWithTheConfigurationIsLogged(String config, String reason) {
+    Sent sent = new Sent();
+    CallResult result = runtime.callFunction("generate", sent, model, "Hello", config);
+    assertThat(result.value()).isEqualTo(Errno.EINVAL);
+    assertThat(sent.log()).containsExactly("0 configuration: " + reason);
+  }
+
   @Test
   void promptLongerThanTheContextIsRefused() {
     assertThat(generate("many words ".repeat(400), "{}").value()).isEqualTo(Errno.EMSGSIZE);

@@ -34,38 +34,103 @@ final class Config {
   /// The name under which prompt and answer are saved, or null.
   byte @org.jspecify.annotations.Nullable [] save;
 
+  /// How much of what is wrong is told.
+  private static final int MOST_FOUND = 32;
+
   private final byte[] json;
   private int at;
   private boolean malformed;
+
+  /// The outer key whose value is read; null outside of one.
+  private byte @org.jspecify.annotations.Nullable [] key;
+
+  /// What should stand at [#wrongAt] where it is malformed.
+  private String expected = "";
+
+  private int wrongAt;
+
+  private int valueAt;
 
   private Config(byte[] json) {
     this.json = json;
   }
 
-  /// Reads a configuration; returns null when it is malformed.
-  static @org.jspecify.annotations.Nullable Config parse(byte[] json) {
+  /// Reads a configuration. One that [#isWrong] has no other use than to say why.
+  static Config parse(byte[] json) {
     Config config = new Config(json);
-    config.readObject();
-    return config.malformed ? null : config;
+    if (json.length > 0) {
+      config.readObject();
+    }
+    return config;
+  }
+
+  boolean isWrong() {
+    return malformed;
+  }
+
+  /// The outer key whose value is wrong; empty where the object itself is.
+  byte[] wrongKey() {
+    return key == null ? new byte[0] : key;
+  }
+
+  /// What was expected there.
+  String expected() {
+    return expected;
+  }
+
+  /// What stands there instead: the begin of it, empty at the end of the text.
+  byte[] found() {
+    return piece(wrongAt, Math.min(json.length, wrongAt + MOST_FOUND));
+  }
+
+  private void wrong(String what, int where) {
+    if (!malformed) {
+      malformed = true;
+      expected = what;
+      wrongAt = where;
+    }
+  }
+
+  private void wrong(String what) {
+    wrong(what, at);
   }
 
   private void readObject() {
     if (!accept('{')) {
-      malformed = json.length > 0;
+      wrong("an object");
       return;
     }
-    if (accept('}')) {
-      return;
-    }
-    do {
-      byte[] key = readString();
-      if (malformed || !accept(':')) {
-        malformed = true;
-        return;
+    if (!accept('}')) {
+      do {
+        byte[] name = readString();
+        if (!accept(':')) {
+          wrong("a key and a colon");
+        }
+        if (malformed) {
+          return;
+        }
+        key = name;
+        skipSpace();
+        valueAt = at;
+        readMember(name);
+        if (malformed) {
+          return;
+        }
+        key = null;
+      } while (accept(','));
+      if (!accept('}')) {
+        wrong("a comma or the end of the object");
       }
-      readMember(key);
-    } while (!malformed && accept(','));
-    malformed |= !accept('}');
+    }
+    skipSpace();
+    if (at < json.length) {
+      wrong("nothing behind the object");
+    }
+    if (open != null && !raw && !malformed) {
+      // A chat template writes whole conversations, not what follows.
+      key = new byte[] {'o', 'p', 'e', 'n'};
+      wrong("\"raw\":true beside it");
+    }
   }
 
   private void readMember(byte[] key) {
@@ -74,11 +139,11 @@ final class Config {
     } else if (is(key, "messages")) {
       messages = readBoolean();
     } else if (is(key, "max_tokens")) {
-      maxTokens = (int) readNumber();
+      maxTokens = readCount();
     } else if (is(key, "temperature")) {
       temperature = (float) readNumber();
     } else if (is(key, "top_k")) {
-      topK = (int) readNumber();
+      topK = readCount();
     } else if (is(key, "top_p")) {
       topP = (float) readNumber();
     } else if (is(key, "min_p")) {
@@ -86,28 +151,25 @@ final class Config {
     } else if (is(key, "repeat_penalty")) {
       repeatPenalty = (float) readNumber();
     } else if (is(key, "seed")) {
-      seed = (int) (long) readNumber();
+      seed = (int) (long) readWhole();
     } else if (is(key, "stop")) {
       stop = readStrings();
     } else if (is(key, "min_tokens")) {
-      minTokens = (int) readNumber();
+      minTokens = readCount();
     } else if (is(key, "logprobs")) {
       logprobs = readBoolean();
     } else if (is(key, "stop_tokens")) {
       stopTokens = readInts();
     } else if (is(key, "grammar")) {
-      grammar = readString();
-      grammarKind = Host.GBNF;
+      constrain(readString(), Host.GBNF);
     } else if (is(key, "regex")) {
-      grammar = readString();
-      grammarKind = Host.REGEX;
+      constrain(readString(), Host.REGEX);
     } else if (is(key, "json_schema")) {
-      grammar = readSource();
-      grammarKind = Host.JSON_SCHEMA;
+      constrain(readSource(), Host.JSON_SCHEMA);
     } else if (is(key, "json")) {
-      boolean json = readBoolean();
-      grammar = json ? new byte[0] : grammar;
-      grammarKind = json ? Host.JSON : grammarKind;
+      if (readBoolean()) {
+        constrain(new byte[0], Host.JSON);
+      }
     } else if (is(key, "embed")) {
       embed = readBoolean();
     } else if (is(key, "open")) {
@@ -118,6 +180,14 @@ final class Config {
       more = true;
       skipValue(0);
     }
+  }
+
+  private void constrain(byte[] source, int kind) {
+    if (grammar != null) {
+      wrong("only one of json_schema, grammar, regex and json", valueAt);
+    }
+    grammar = source;
+    grammarKind = kind;
   }
 
   private byte[][] readStrings() {
@@ -137,7 +207,7 @@ final class Config {
         }
         values[n++] = readString();
       } while (!malformed && accept(','));
-      malformed |= !accept(']');
+      endList();
     }
     byte[][] exact = new byte[n][];
     for (int i = 0; i < n; i++) {
@@ -147,7 +217,9 @@ final class Config {
   }
 
   private int[] readInts() {
-    malformed |= !accept('[');
+    if (!accept('[')) {
+      wrong("a list of token ids");
+    }
     int[] values = new int[4];
     int n = 0;
     if (!malformed && !accept(']')) {
@@ -155,11 +227,17 @@ final class Config {
         if (n == values.length) {
           values = copy(values, 2 * n, n);
         }
-        values[n++] = (int) readNumber();
+        values[n++] = readCount();
       } while (!malformed && accept(','));
-      malformed |= !accept(']');
+      endList();
     }
     return copy(values, n, n);
+  }
+
+  private void endList() {
+    if (!accept(']')) {
+      wrong("a comma or the end of the list");
+    }
   }
 
   private static int[] copy(int[] values, int length, int n) {
@@ -178,18 +256,22 @@ final class Config {
     }
     int from = at;
     skipValue(0);
-    byte[] source = new byte[at - from];
-    for (int i = 0; i < source.length; i++) {
-      source[i] = json[from + i];
+    return piece(from, at);
+  }
+
+  private byte[] piece(int from, int to) {
+    byte[] piece = new byte[Math.max(0, to - from)];
+    for (int i = 0; i < piece.length; i++) {
+      piece[i] = json[from + i];
     }
-    return source;
+    return piece;
   }
 
   private void skipValue(int depth) {
     skipSpace();
     int c = at < json.length ? json[at] : -1;
     if (depth > 16) {
-      malformed = true;
+      wrong("at most 16 levels");
     } else if (c == '"') {
       skipString();
     } else if (c == '[' || c == '{') {
@@ -197,9 +279,11 @@ final class Config {
     } else if (c == 't' || c == 'f') {
       readBoolean();
     } else if (c == 'n') {
-      readWord("null");
-    } else {
+      readWord("null", "null");
+    } else if (c == '-' || isDigit()) {
       readNumber();
+    } else {
+      wrong("a value");
     }
   }
 
@@ -211,21 +295,31 @@ final class Config {
     do {
       if (end == '}') {
         skipString();
-        malformed |= !accept(':');
+        if (!accept(':')) {
+          wrong("a colon");
+        }
       }
       skipValue(depth + 1);
     } while (!malformed && accept(','));
-    malformed |= !accept(end);
+    if (!accept(end)) {
+      wrong(end == '}' ? "a comma or the end of an object" : "a comma or the end of a list");
+    }
   }
 
   /// Moves behind a string, without a copy.
   private void skipString() {
     if (!accept('"')) {
-      malformed = true;
+      wrong("a text");
       return;
     }
     at = endOfString();
-    malformed |= !accept('"');
+    endString();
+  }
+
+  private void endString() {
+    if (at >= json.length || json[at++] != '"') {
+      wrong("the end of a text");
+    }
   }
 
   /// Where the string that begins here ends: its quote, or the end of the text.
@@ -240,7 +334,7 @@ final class Config {
   /// UTF-8 bytes of a string, escapes resolved: never more than it is written with.
   private byte[] readString() {
     if (!accept('"')) {
-      malformed = true;
+      wrong("a text");
       return new byte[0];
     }
     int end = endOfString();
@@ -254,7 +348,7 @@ final class Config {
         n = readEscape(json[at++], buffer, n);
       }
     }
-    malformed |= !accept('"');
+    endString();
     if (n == buffer.length) {
       return buffer;
     }
@@ -289,7 +383,9 @@ final class Config {
           c >= '0' && c <= '9'
               ? c - '0'
               : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-      malformed |= digit < 0;
+      if (digit < 0) {
+        wrong("four hexadecimal digits", Math.max(0, at - 1));
+      }
       value = value << 4 | digit & 15;
     }
     boolean high = value >= 0xd800 && value < 0xdc00;
@@ -319,8 +415,29 @@ final class Config {
     return n;
   }
 
+  private int readCount() {
+    skipSpace();
+    int from = at;
+    double value = readWhole();
+    if (value < 0) {
+      wrong("0 or more", from);
+    }
+    return (int) value;
+  }
+
+  private double readWhole() {
+    skipSpace();
+    int from = at;
+    double value = readNumber();
+    if (value != (long) value) {
+      wrong("a whole number", from);
+    }
+    return value;
+  }
+
   private double readNumber() {
     skipSpace();
+    int from = at;
     boolean negative = at < json.length && json[at] == '-';
     at += negative ? 1 : 0;
     int start = at;
@@ -328,7 +445,9 @@ final class Config {
     while (isDigit()) {
       value = value * 10 + (json[at++] - '0');
     }
-    malformed |= at == start;
+    if (at == start) {
+      wrong("a number", from);
+    }
     if (at < json.length && json[at] == '.') {
       at++;
       for (double unit = 0.1; isDigit(); unit /= 10) {
@@ -363,14 +482,17 @@ final class Config {
   private boolean readBoolean() {
     skipSpace();
     boolean value = at < json.length && json[at] == 't';
-    readWord(value ? "true" : "false");
+    readWord(value ? "true" : "false", "true or false");
     return value;
   }
 
-  private void readWord(String word) {
+  private void readWord(String word, String what) {
     skipSpace();
+    int from = at;
     for (int i = 0; i < word.length(); i++) {
-      malformed |= at >= json.length || json[at++] != word.charAt(i);
+      if (at >= json.length || json[at++] != word.charAt(i)) {
+        wrong(what, from);
+      }
     }
   }
 

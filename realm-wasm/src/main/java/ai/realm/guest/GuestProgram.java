@@ -68,9 +68,11 @@ public final class GuestProgram {
   public static int generate(int model) {
     Arena arena = new Arena();
     Config config = readConfig(arena);
-    if (config == null || config.open != null && !config.raw) {
-      // A chat template writes whole conversations, not what follows.
-      return Host.EINVAL;
+    if (config == null) {
+      return Host.EMSGSIZE;
+    }
+    if (config.isWrong()) {
+      return refuse(arena, config);
     }
     config.raw |= config.embed;
     int info = arena.take(16);
@@ -372,6 +374,32 @@ public final class GuestProgram {
     Arena.putFloat(request + REPEAT_PENALTY, config.repeatPenalty);
   }
 
+  /// Says on the log which key is wrong, and how.
+  private static int refuse(Arena arena, Config config) {
+    int line = arena.top();
+    int end = putAscii(line, "configuration: ");
+    byte[] key = config.wrongKey();
+    if (key.length > 0) {
+      end = putBytes(end, key, Math.min(key.length, 64));
+      end = putAscii(end, ": ");
+    }
+    end = putAscii(end, "expected ");
+    end = putAscii(end, config.expected());
+    byte[] found = config.found();
+    end = putAscii(end, found.length == 0 ? ", found the end" : ", found ");
+    end = putBytes(end, found, found.length);
+    Host.log(0, line, end - line);
+    return Host.EINVAL;
+  }
+
+  private static int putBytes(int at, byte[] bytes, int count) {
+    for (int i = 0; i < count; i++) {
+      Arena.putByte(at + i, bytes[i]);
+    }
+    return at + count;
+  }
+
+  /// The configuration, or null where it is too long.
   private static @Nullable Config readConfig(Arena arena) {
     int at = arena.top();
     int length = Host.readArgument(2, at, arena.left());

@@ -45,6 +45,7 @@ final class DefaultGuestTest {
     assertThat(hostFunctions)
         .containsExactlyInAnyOrder(
             "arg_read",
+            "log",
             "emit_token",
             "emit_text",
             "emit_event",

@@ -61,6 +61,26 @@ public final class Model {
     }
   }
 
+  /// Ids of a text within an answer. Some vocabularies put a space before every text: one that the text begins
+  /// with is not doubled.
+  public int[] continuation(String text) {
+    int[] ids = tokenize(text, 0);
+    return text.startsWith(" ") && beginsWithTwoSpaces(ids) ? tokenize(text.substring(1), 0) : ids;
+  }
+
+  private boolean beginsWithTwoSpaces(int[] ids) {
+    int spaces = 0;
+    for (int i = 0; i < ids.length && spaces < 2; i++) {
+      for (byte b : tokenBytes(ids[i])) {
+        if (b != ' ') {
+          return spaces >= 2;
+        }
+        spaces++;
+      }
+    }
+    return spaces >= 2;
+  }
+
   /// The text of tokens.
   public String detokenize(int[] ids) {
     int mark = scratch.mark();
@@ -123,7 +143,7 @@ public final class Model {
     return new Sequence(scratch, check(sequence));
   }
 
-  /// A sampler with all settings, as `docs/guest-abi.md` lists them; one for each sequence.
+  /// A sampler with all settings, as `docs/guest-abi.md` lists them.
   public Sampler sampler(String json) {
     byte[] utf8 = Scratch.utf8(json);
     int mark = scratch.mark();

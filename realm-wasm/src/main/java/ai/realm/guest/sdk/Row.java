@@ -110,19 +110,37 @@ public final class Row {
 
   /// A sampler in place of the settings above.
   public Row sampler(Sampler sampler) {
-    Arena.putInt(at + SAMPLER, sampler.handle());
+    Arena.putInt(at + SAMPLER, open(sampler.handle()));
     return this;
+  }
+
+  /// Samples by the settings above again.
+  public Row withoutSampler() {
+    Arena.putInt(at + SAMPLER, 0);
+    return this;
+  }
+
+  /// A handle that is not closed: the host reads 0 as none, and would sample anything.
+  private static int open(int handle) {
+    if (handle == 0) {
+      throw new HostException(Host.EBADF);
+    }
+    return handle;
   }
 
   /// Samples what the matcher allows, in place of what [#mask] said.
   public Row matcher(Matcher matcher) {
+    int handle = open(matcher.handle());
     Arena.putInt(at + MASK, 0);
-    Arena.putInt(at + MATCHER, matcher.handle());
+    Arena.putInt(at + MATCHER, handle);
     return this;
   }
 
   /// Samples what a bitset over the vocabulary has, in place of what [#matcher] said.
   public Row mask(int[] bits) {
+    if (bits.length == 0) {
+      throw new HostException(Host.EINVAL);
+    }
     int address = mask.ensure(scratch, 4 * bits.length);
     Scratch.putAt(address, bits);
     Arena.putInt(at + MASK, address);

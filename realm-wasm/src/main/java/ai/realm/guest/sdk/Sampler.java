@@ -2,7 +2,7 @@ package ai.realm.guest.sdk;
 
 import ai.realm.guest.Host;
 
-/// A sampler with all settings; use one for each sequence.
+/// A sampler with all settings, for any number of sequences of its model.
 public final class Sampler implements AutoCloseable {
   private int handle;
 

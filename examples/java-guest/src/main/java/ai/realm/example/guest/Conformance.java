@@ -106,6 +106,11 @@ final class Conformance {
     call.emitEvent(3, new int[] {model.vocabulary(), model.context(), model.beginToken(), eos});
     int[] ids = model.tokenize("Hello Paris", 0);
     check("tokenize", ids.length > 0);
+    StringBuilder continued = new StringBuilder();
+    for (int id : model.continuation(" Paris")) {
+      continued.append(new String(model.tokenBytes(id), StandardCharsets.UTF_8));
+    }
+    check("continuation", continued.toString().equals(" Paris"));
     check("detokenize", model.detokenize(ids).endsWith("Hello Paris"));
     check("token_bytes", model.tokenBytes(ids[ids.length - 1]).length > 0);
     check("token_flags", model.ends(eos) && !model.ends(ids[0]));
@@ -222,7 +227,21 @@ final class Conformance {
         batch.step(1);
       }
       check("matcher finished", fork.isComplete() && fork.isFinished());
+      closed(row, matcher);
+      row.feed(sequence, prompt[prompt.length - 1]).unconstrained().withoutSampler();
+      batch.step(1);
     }
+  }
+
+  /// What is closed constrains nothing, so it must not go through as none.
+  private void closed(Row row, Matcher matcher) {
+    Sampler sampler = model.sampler("{}");
+    row.sampler(sampler);
+    sampler.close();
+    matcher.close();
+    check("closed matcher", error(() -> row.matcher(matcher)) == Host.EBADF);
+    check("closed sampler", error(() -> row.sampler(sampler)) == Host.EBADF);
+    check("empty mask", error(() -> row.mask(new int[0])) == Host.EINVAL);
   }
 
   private void layers() {
