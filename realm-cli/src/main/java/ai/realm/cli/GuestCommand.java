@@ -152,8 +152,7 @@ final class GuestCommand {
 
   private static CallResult succeed(String function, CallResult result) {
     if (result.value() < 0) {
-      throw new IllegalStateException(
-          "guest: %s: %s".formatted(function, RealmRuntime.describe(result.value())));
+      throw new IllegalStateException("guest: %s: %s".formatted(function, result.error()));
     }
     return result;
   }

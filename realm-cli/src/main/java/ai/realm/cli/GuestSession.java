@@ -27,6 +27,7 @@ final class GuestSession implements Session {
   // Results of the default guest's `generate`, and the host's errors that have a meaning here.
   private static final int STOPPED = 0;
   private static final int LOGPROB_EVENT = 1;
+  private static final int LOG_ERROR = 0;
   private static final int LENGTH = 1;
   private static final int TOO_LONG = -90;
   private static final int CANCELLED = -125;
@@ -97,6 +98,7 @@ final class GuestSession implements Session {
 
   @Override
   public Generation generate(GenerationRequest request, AnswerOutput answer) {
+    List<String> reasons = new ArrayList<>();
     GuestOutput output =
         new GuestOutput() {
           @Override
@@ -111,6 +113,13 @@ final class GuestSession implements Session {
               answer.logprob(fields.getInt(0), fields.getFloat(4));
             }
           }
+
+          @Override
+          public void log(int level, String line) {
+            if (level == LOG_ERROR) {
+              reasons.add(line);
+            }
+          }
         };
     String prompt = request.raw() ? request.messages().getFirst().content() : messages(request);
     CallResult result = runtime.callFunction("generate", output, model, prompt, config(request));
@@ -119,16 +128,19 @@ final class GuestSession implements Session {
         result.newTokens(),
         result.firstTokenNanos(),
         result.totalNanos(),
-        finish(result.value()));
+        finish(result, reasons));
   }
 
-  private static Generation.Finish finish(long value) {
-    return switch ((int) value) {
+  /// @param reasons what the guest logged as errors
+  private static Generation.Finish finish(CallResult result, List<String> reasons) {
+    return switch ((int) result.value()) {
       case STOPPED -> Generation.Finish.STOP;
       case LENGTH -> Generation.Finish.LENGTH;
       case CANCELLED -> Generation.Finish.CANCELLED;
-      case TOO_LONG -> throw new AdmissionException("CONTEXT_FULL", RealmRuntime.describe(value));
-      default -> throw new IllegalStateException("guest: " + RealmRuntime.describe(value));
+      case TOO_LONG -> throw new AdmissionException("CONTEXT_FULL", result.error());
+      default ->
+          throw new IllegalStateException(
+              "guest: " + (reasons.isEmpty() ? result.error() : String.join("; ", reasons)));
     };
   }
 
