@@ -49,11 +49,13 @@ final class AutomatonBuilder {
   }
 
   private Automaton build() {
+    String before = budget.place();
     int root = machine(rules.root());
     for (int m = 0; m < nfas.size(); m++) {
       int rule = ruleOfMachine.get(m);
       if (rule >= 0) {
         Nfa nfa = nfas.get(m);
+        budget.at(rules.place(rule));
         nfa.start(lay(nfa, rules.body(rule), nfa.end(), 0));
       }
     }
@@ -64,17 +66,77 @@ final class AutomatonBuilder {
     int states = 0;
     int[] start = new int[nfas.size()];
     for (int m = 0; m < start.length; m++) {
+      if (ruleOfMachine.get(m) >= 0) {
+        budget.at(rules.place(ruleOfMachine.get(m)));
+      }
       Dfa dfa = new Dfa(nfas.get(m), classes, budget);
       machines.add(dfa);
       start[m] = states;
       states += dfa.size();
     }
+    budget.at(before);
     Automaton automaton = join(machines, start, states, classes, root);
     if (automaton.distanceThrough(root) >= Automaton.NEVER) {
-      throw GrammarException.invalid("grammar: expected a text that it allows, found none");
+      budget.at(placeWithoutText(automaton));
+      throw GrammarException.invalid(
+          budget.where() + ": expected a text that it allows, found none");
     }
     refuseLeftRecursion(automaton);
     return automaton;
+  }
+
+  /// The place of the first thing that must be there and allows no text.
+  private @Nullable String placeWithoutText(Automaton automaton) {
+    int rule = rules.root();
+    Set<Integer> seen = new HashSet<>();
+    String place = null;
+    while (rule >= 0 && seen.add(rule)) {
+      place = rules.place(rule);
+      rule = ruleWithoutText(rules.body(rule), automaton);
+    }
+    return place;
+  }
+
+  /// The first rule without a text that an expression without one cannot do without, or −1.
+  private int ruleWithoutText(Expr expr, Automaton automaton) {
+    budget.work(1);
+    return switch (expr) {
+      case Expr.Sequence sequence -> {
+        Expr first = Expr.EMPTY;
+        for (Expr part : sequence.parts()) {
+          if (!hasText(part, automaton)) {
+            first = part;
+            break;
+          }
+        }
+        yield first.equals(Expr.EMPTY) ? -1 : ruleWithoutText(first, automaton);
+      }
+      case Expr.Choice choice ->
+          choice.alternatives().size() == 1
+              ? ruleWithoutText(choice.alternatives().getFirst(), automaton)
+              : -1;
+      case Expr.Repeat repeat -> ruleWithoutText(repeat.body(), automaton);
+      case Expr.Ref ref -> ref.rule();
+      case Expr.Chars _, Expr.Bytes _ -> -1;
+    };
+  }
+
+  private boolean hasText(Expr expr, Automaton automaton) {
+    budget.work(1);
+    return switch (expr) {
+      case Expr.Chars chars -> !chars.set().isEmpty();
+      case Expr.Bytes _ -> true;
+      case Expr.Sequence sequence -> sequence.parts().stream().allMatch(p -> hasText(p, automaton));
+      case Expr.Choice choice ->
+          choice.alternatives().stream().anyMatch(a -> hasText(a, automaton));
+      case Expr.Repeat repeat -> repeat.min() == 0 || hasText(repeat.body(), automaton);
+      case Expr.Ref ref -> {
+        Integer machine = machineOfRule.get(ref.rule());
+        yield machine == null
+            ? hasText(rules.body(ref.rule()), automaton)
+            : automaton.distanceThrough(machine) < Automaton.NEVER;
+      }
+    };
   }
 
   private Automaton join(

@@ -2,6 +2,7 @@ package ai.realm.engine.grammar;
 
 import java.lang.management.ManagementFactory;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /// What one compilation has left of its [GrammarLimits]. Used by one thread; an interrupt of it ends the
 /// compilation and stays set.
@@ -21,6 +22,7 @@ final class Budget {
   private long bytes;
   private long work;
   private long nextLook = LOOK;
+  private @Nullable String place;
 
   Budget(GrammarLimits limits) {
     this(limits, System::nanoTime, ManagementFactory.getThreadMXBean()::getCurrentThreadCpuTime);
@@ -37,6 +39,28 @@ final class Budget {
     this.cpuBefore = cpuClock.getAsLong();
   }
 
+  /// Moves to a place of a schema, for errors; gives the one before, to go back to.
+  @Nullable String at(@Nullable String next) {
+    String before = place;
+    place = next;
+    return before;
+  }
+
+  @Nullable String place() {
+    return place;
+  }
+
+  /// Where the compilation stands, as errors begin.
+  String where() {
+    String here = place;
+    return here == null ? "grammar" : where(here);
+  }
+
+  /// A place of a schema as errors begin; the root is called `/`.
+  static String where(String place) {
+    return "schema " + (place.isEmpty() ? "/" : place);
+  }
+
   GrammarLimits limits() {
     return limits;
   }
@@ -44,22 +68,22 @@ final class Budget {
   void source(String text) {
     if (text.length() > limits.maxSourceChars()) {
       throw GrammarException.limit(
-          "grammar: expected at most %d characters, found %d"
-              .formatted(limits.maxSourceChars(), text.length()));
+          "%s: expected at most %d characters, found %d"
+              .formatted(where(), limits.maxSourceChars(), text.length()));
     }
   }
 
   void depth(int depth) {
     if (depth > limits.maxDepth()) {
       throw GrammarException.limit(
-          "grammar: expected at most %d nested levels".formatted(limits.maxDepth()));
+          "%s: expected at most %d nested levels".formatted(where(), limits.maxDepth()));
     }
   }
 
   void rules(int count) {
     if (count > limits.maxRules()) {
       throw GrammarException.limit(
-          "grammar: expected at most %d rules".formatted(limits.maxRules()));
+          "%s: expected at most %d rules".formatted(where(), limits.maxRules()));
     }
     time();
   }
@@ -68,7 +92,7 @@ final class Budget {
     states += added;
     if (states > limits.maxStates()) {
       throw GrammarException.limit(
-          "grammar: expected at most %d states".formatted(limits.maxStates()));
+          "%s: expected at most %d states".formatted(where(), limits.maxStates()));
     }
     if ((states & 63) == 0) {
       time();
@@ -80,7 +104,8 @@ final class Budget {
     bytes += added;
     if (bytes > WORKING * limits.maxBytes()) {
       throw GrammarException.limit(
-          "grammar: expected to compile within %d bytes".formatted(WORKING * limits.maxBytes()));
+          "%s: expected to compile within %d bytes"
+              .formatted(where(), WORKING * limits.maxBytes()));
     }
   }
 
@@ -110,7 +135,7 @@ final class Budget {
   void time() {
     if (usedNanos() > limits.maxMillis() * 1_000_000) {
       throw GrammarException.limit(
-          "grammar: expected to compile within %d ms".formatted(limits.maxMillis()));
+          "%s: expected to compile within %d ms".formatted(where(), limits.maxMillis()));
     }
     if (Thread.currentThread().isInterrupted()) {
       throw GrammarException.limit("grammar: interrupted before it was compiled");

@@ -243,17 +243,22 @@ final class NumberRules {
     return grid.pointed(left, Expr.choice(all));
   }
 
-  private static int next(int remainder, int digit, BigInteger divisor) {
+  private int next(int remainder, int digit, BigInteger divisor) {
     return (remainder * 10 + digit) % small(divisor);
   }
 
-  private static int small(BigInteger divisor) {
+  private int small(BigInteger divisor) {
     if (divisor.bitLength() > 30 || divisor.intValue() > MAX_DIVISOR) {
       throw GrammarException.unsupported(
-          "schema: multipleOf: expected a divisor of at most %d, found %s"
-              .formatted(MAX_DIVISOR, divisor));
+          "%s/multipleOf: expected a divisor of at most %d, found %s"
+              .formatted(where(), MAX_DIVISOR, divisor));
     }
     return divisor.intValue();
+  }
+
+  private String where() {
+    String place = json.rules().budget().place();
+    return "schema " + (place == null ? "" : place);
   }
 
   private Expr free(int digits, int remainder, Grid grid) {
@@ -285,8 +290,8 @@ final class NumberRules {
     int places = divisor.scale();
     if (places > FRACTION_DIGITS) {
       throw GrammarException.unsupported(
-          "schema: multipleOf: expected at most %d decimal places, found %s"
-              .formatted(FRACTION_DIGITS, divisor.toPlainString()));
+          "%s/multipleOf: expected at most %d decimal places, found %s"
+              .formatted(where(), FRACTION_DIGITS, divisor.toPlainString()));
     }
     return Expr.choice(
         integers(range, divisor),

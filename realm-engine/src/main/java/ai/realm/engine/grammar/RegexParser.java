@@ -23,26 +23,36 @@ final class RegexParser {
 
   private final String text;
   private final Budget budget;
+
+  /// What errors begin with.
+  private final String where;
+
   private int at;
 
-  private RegexParser(String text, Budget budget) {
+  private RegexParser(String text, Budget budget, String where) {
     this.text = text;
     this.budget = budget;
+    this.where = where;
   }
 
   /// Rules of the texts that match as a whole, with or without anchors.
   static RuleSet rules(String pattern, Budget budget) {
     RuleSet rules = new RuleSet(budget);
-    rules.root(rules.rule("root", parse(pattern, budget, false)).rule());
+    rules.root(rules.rule("root", parse(pattern, budget, false, "pattern")).rule());
     return rules;
   }
 
-  /// The texts that match.
+  /// The texts that a match is found in, as JSON Schema asks for.
   ///
-  /// @param search whether a match anywhere in the text is enough, as in JSON Schema
-  static Expr parse(String pattern, Budget budget, boolean search) {
+  /// @param place of the pattern in the schema
+  static Expr parse(String pattern, String place, Budget budget) {
+    return parse(pattern, budget, true, Budget.where(place));
+  }
+
+  /// @param search whether a match anywhere in the text is enough
+  private static Expr parse(String pattern, Budget budget, boolean search, String where) {
     budget.source(pattern);
-    RegexParser p = new RegexParser(pattern, budget);
+    RegexParser p = new RegexParser(pattern, budget, where);
     List<Expr> all = new ArrayList<>();
     do {
       if (!all.isEmpty()) {
@@ -305,12 +315,12 @@ final class RegexParser {
 
   private GrammarException error(String expected) {
     return GrammarException.invalid(
-        "pattern: expected %s at character %d".formatted(expected, Math.min(at, text.length())));
+        "%s: expected %s at character %d".formatted(where, expected, Math.min(at, text.length())));
   }
 
   private GrammarException unsupported(String what) {
     return GrammarException.unsupported(
-        "pattern: %s at character %d cannot be followed byte by byte"
-            .formatted(what, Math.min(at, text.length())));
+        "%s: %s at character %d cannot be followed byte by byte"
+            .formatted(where, what, Math.min(at, text.length())));
   }
 }

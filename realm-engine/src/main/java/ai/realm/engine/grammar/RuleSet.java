@@ -2,12 +2,14 @@ package ai.realm.engine.grammar;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// Rules under construction. A rule gets its number before its right side, so that rules can be
 /// recursive. Used by one thread.
 final class RuleSet {
   /// @param shared kept as a rule of its own, so that all its uses share one automaton
-  private record Rule(String name, boolean shared) {}
+  /// @param place of the schema that it was made for
+  private record Rule(String name, boolean shared, @Nullable String place) {}
 
   private final Budget budget;
   private final List<Rule> rules = new ArrayList<>();
@@ -23,7 +25,7 @@ final class RuleSet {
   }
 
   int declare(String name, boolean shared) {
-    rules.add(new Rule(name, shared));
+    rules.add(new Rule(name, shared, budget.place()));
     bodies.add(Expr.NOTHING);
     budget.rules(rules.size());
     return rules.size() - 1;
@@ -54,6 +56,10 @@ final class RuleSet {
 
   String name(int rule) {
     return rules.get(rule).name();
+  }
+
+  @Nullable String place(int rule) {
+    return rules.get(rule).place();
   }
 
   boolean shared(int rule) {

@@ -58,18 +58,26 @@ final class SchemaCompiler {
     boolean empty =
         root instanceof Map<?, ?> m && NOTES.containsAll(m.keySet()) && !m.containsKey("$ref");
     Expr body = empty ? compiler.json.object() : compiler.schema(root, "");
+    budget.at("");
     compiler.rules.root(compiler.rules.rule("root", body).rule());
     return compiler.rules;
   }
 
   private Expr schema(@Nullable Object schema, String place) {
+    String before = rules.budget().at(place);
+    Expr out = make(schema, place);
+    rules.budget().at(before);
+    return out;
+  }
+
+  private Expr make(@Nullable Object schema, String place) {
     if (schema == null || Boolean.TRUE.equals(schema)) {
       return json.value();
     }
     if (Boolean.FALSE.equals(schema)) {
       return Expr.NOTHING;
     }
-    Map<String, Object> map = SchemaReader.map(schema, place.isEmpty() ? "" : place);
+    Map<String, Object> map = SchemaReader.map(schema, place);
     reader.refuseEmbedded(map, place);
     boolean named =
         NOTES.containsAll(map.keySet()) && map.containsKey("$ref")
@@ -86,7 +94,9 @@ final class SchemaCompiler {
     Expr ref = new Expr.Ref(rule);
     known.put(key, ref);
     Object target =
-        map.containsKey("$ref") && key instanceof String pointer ? reader.resolve(pointer) : schema;
+        map.containsKey("$ref") && key instanceof String pointer
+            ? reader.resolve(pointer, place + "/$ref")
+            : schema;
     if (target == schema) {
       rules.define(rule, shape(reader.read(schema, place)));
     } else {
@@ -121,7 +131,8 @@ final class SchemaCompiler {
       out = Expr.choice(all);
     }
     depth--;
-    return out;
+    // A rule of its own, so that the error can name the place.
+    return out.equals(Expr.NOTHING) ? rules.rule("nothing", out) : out;
   }
 
   private static boolean isFree(Shape shape) {
@@ -168,19 +179,16 @@ final class SchemaCompiler {
     List<Member> members = new ArrayList<>();
     List<Member> optional = new ArrayList<>();
     for (Map.Entry<String, Object> p : shape.properties.entrySet()) {
-      Expr value = schema(p.getValue(), shape.place + "/properties/" + p.getKey());
       boolean required = shape.required.contains(p.getKey());
-      (required ? members : optional)
-          .add(
-              new Member(
-                  rules.rule("member", json.member(JsonRules.literal(p.getKey()), value)),
-                  required));
+      Expr name = JsonRules.literal(p.getKey());
+      Expr member = member(name, p.getValue(), shape.place + "/properties/" + p.getKey());
+      (required ? members : optional).add(new Member(member, required));
     }
     for (String name : shape.required) {
       if (!shape.properties.containsKey(name)) {
-        Expr value = schema(additional, shape.place + "/additionalProperties");
+        Expr key = JsonRules.literal(name);
         members.add(
-            new Member(rules.rule("member", json.member(JsonRules.literal(name), value)), true));
+            new Member(member(key, additional, shape.place + "/additionalProperties"), true));
       }
     }
     members.addAll(optional);
@@ -192,11 +200,18 @@ final class SchemaCompiler {
     if (open || anyObject) {
       List<String> names = new ArrayList<>(shape.properties.keySet());
       names.addAll(shape.required);
-      Expr value = schema(additional, shape.place + "/additionalProperties");
-      other = rules.rule("member", json.member(strings.except(names), value));
+      other = member(strings.except(names), additional, shape.place + "/additionalProperties");
     }
     Expr body = members(shape, members, other);
     return rules.rule("object", Expr.sequence(Expr.text("{"), json.space(), body, Expr.text("}")));
+  }
+
+  private Expr member(Expr name, @Nullable Object schema, String place) {
+    Expr value = schema(schema, place);
+    String before = rules.budget().at(place);
+    Expr member = rules.rule("member", json.member(name, value));
+    rules.budget().at(before);
+    return member;
   }
 
   /// Members in their order: a rule for each member yet to come and each count of members made.
@@ -210,7 +225,8 @@ final class SchemaCompiler {
     int cap = bounded ? Math.min(max, MAX_COUNTED) : min > needed ? Math.min(min, MAX_COUNTED) : 1;
     if (min > MAX_COUNTED) {
       throw GrammarException.unsupported(
-          "schema %s/minProperties: expected at most %d".formatted(shape.place, MAX_COUNTED));
+          "schema %s/minProperties: expected at most %d, found %d"
+              .formatted(shape.place, MAX_COUNTED, min));
     }
     List<Expr> after = new ArrayList<>();
     for (int k = 0; k <= cap; k++) {
@@ -340,7 +356,7 @@ final class SchemaCompiler {
       return array(one);
     }
     throw GrammarException.unsupported(
-        "schema %s: uniqueItems cannot be guaranteed for items other than a list of values"
-            .formatted(shape.place));
+        "%s: uniqueItems cannot be guaranteed for items other than a list of values"
+            .formatted(Budget.where(shape.place)));
   }
 }

@@ -82,9 +82,10 @@ final class SchemaLogic {
     if (length < shape.minLength || length > shape.maxLength) {
       return false;
     }
-    for (String pattern : shape.patterns) {
+    for (Map.Entry<String, String> pattern : shape.patterns.entrySet()) {
       RuleSet rules = new RuleSet(budget);
-      rules.root(rules.rule("root", RegexParser.parse(pattern, budget, true)).rule());
+      Expr body = RegexParser.parse(pattern.getKey(), pattern.getValue(), budget);
+      rules.root(rules.rule("root", body).rule());
       Automaton automaton = AutomatonBuilder.build(rules);
       if (!Grammar.matches(automaton, s.getBytes(StandardCharsets.UTF_8))) {
         return false;
@@ -181,8 +182,8 @@ final class SchemaLogic {
     }
     if (out.isEmpty()) {
       throw GrammarException.unsupported(
-          "schema %s: expected an alternative that surely excludes the others, found none"
-              .formatted(alternatives.place()));
+          "%s: expected an alternative that surely excludes the others, found none"
+              .formatted(Budget.where(alternatives.place())));
     }
     return out;
   }

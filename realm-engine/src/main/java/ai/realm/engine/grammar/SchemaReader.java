@@ -34,6 +34,9 @@ final class SchemaReader {
           "$dynamicRef",
           "$recursiveRef");
 
+  /// Longest text that an error repeats.
+  private static final int MAX_TOLD = 60;
+
   private final Object root;
   private final Budget budget;
 
@@ -50,6 +53,12 @@ final class SchemaReader {
 
   /// Adds what a schema asks for to a shape.
   void add(Shape shape, Object schema, String place, int depth) {
+    String before = budget.at(place);
+    addHere(shape, schema, place, depth);
+    budget.at(before);
+  }
+
+  private void addHere(Shape shape, Object schema, String place, int depth) {
     budget.depth(depth);
     budget.time();
     if (Boolean.TRUE.equals(schema)) {
@@ -63,13 +72,15 @@ final class SchemaReader {
     for (String keyword : map.keySet()) {
       if (REFUSED.contains(keyword)) {
         throw GrammarException.unsupported(
-            "schema %s: %s cannot be guaranteed while text is made".formatted(place, keyword));
+            "%s: %s cannot be guaranteed while text is made"
+                .formatted(Budget.where(place), keyword));
       }
     }
     refuseEmbedded(map, place);
     Object ref = map.get("$ref");
     if (ref != null) {
-      add(shape, resolve(string(ref, place + "/$ref")), place + "/$ref", depth + 1);
+      String from = place + "/$ref";
+      add(shape, resolve(string(ref, from), from), from, depth + 1);
     }
     types(shape, map, place);
     members(shape, map, place);
@@ -93,7 +104,7 @@ final class SchemaReader {
     if (map.get("enum") instanceof List<?> list) {
       shape.restrictValues(new ArrayList<>(list));
     } else if (map.containsKey("enum")) {
-      throw expected("a list", place + "/enum");
+      throw expected("a list", place + "/enum", map.get("enum"));
     }
     Object constant = map.get("const");
     if (constant != null) {
@@ -106,7 +117,8 @@ final class SchemaReader {
       hint(shape, map, JsonType.OBJECT, "patternProperties");
     } else if (map.containsKey("patternProperties")) {
       throw GrammarException.unsupported(
-          "schema %s: patternProperties cannot be guaranteed while text is made".formatted(place));
+          "%s: patternProperties cannot be guaranteed while text is made"
+              .formatted(Budget.where(place)));
     }
     hint(
         shape,
@@ -137,7 +149,7 @@ final class SchemaReader {
     if (required instanceof List<?> list) {
       list.forEach(r -> shape.required.add(string(r, place + "/required")));
     } else if (required != null) {
-      throw expected("a list", place + "/required");
+      throw expected("a list", place + "/required", required);
     }
     shape.minProperties = Math.max(shape.minProperties, count(map, "minProperties", 0, place));
     shape.maxProperties =
@@ -165,7 +177,7 @@ final class SchemaReader {
     if (prefix instanceof List<?> list) {
       first.addAll(list);
     } else if (prefix != null) {
-      throw expected("a list", place + "/prefixItems");
+      throw expected("a list", place + "/prefixItems", prefix);
     }
     int n = Math.max(first.size(), shape.prefix.size());
     List<Object> merged = new ArrayList<>();
@@ -189,21 +201,16 @@ final class SchemaReader {
     shape.maxLength = Math.min(shape.maxLength, count(map, "maxLength", Shape.UNBOUNDED, place));
     Object pattern = map.get("pattern");
     if (pattern != null) {
-      addPattern(shape, string(pattern, place + "/pattern"));
+      String at = place + "/pattern";
+      shape.patterns.putIfAbsent(string(pattern, at), at);
     }
     Object format = map.get("format");
     if (format != null) {
       StringFormats.pattern(string(format, place + "/format"))
           .ifPresent(p -> {
             shape.hints.add(JsonType.STRING);
-            addPattern(shape, "^(" + p + ")$");
+            shape.patterns.putIfAbsent("^(" + p + ")$", place + "/format");
           });
-    }
-  }
-
-  private static void addPattern(Shape shape, String pattern) {
-    if (!shape.patterns.contains(pattern)) {
-      shape.patterns.add(pattern);
     }
   }
 
@@ -236,7 +243,7 @@ final class SchemaReader {
     BigDecimal divisor = number(map, "multipleOf", place);
     if (divisor != null) {
       if (divisor.signum() <= 0) {
-        throw expected("a positive number", place + "/multipleOf");
+        throw expected("a positive number", place + "/multipleOf", divisor);
       }
       BigDecimal before = shape.multipleOf;
       shape.multipleOf = before == null ? divisor : commonMultiple(before, divisor);
@@ -288,21 +295,24 @@ final class SchemaReader {
 
   private static GrammarException embedded(String place) {
     return GrammarException.unsupported(
-        "schema %s: expected no $ref below a $id that is not the whole schema's".formatted(place));
+        "%s: expected no $ref below a $id that is not the whole schema's"
+            .formatted(Budget.where(place)));
   }
 
   /// What a reference within the document points at.
-  Object resolve(String ref) {
+  Object resolve(String ref, String place) {
     if (!ref.startsWith("#")) {
       throw GrammarException.unsupported(
-          "schema: $ref: expected a reference within the schema, found " + JsonText.quote(ref));
+          Budget.where(place)
+              + ": expected a reference within the schema, found "
+              + JsonText.quote(ref));
     }
     Object at = root;
     boolean embedded = false;
-    String path = pointer(ref);
+    String path = pointer(ref, place);
     if (!path.isEmpty() && path.charAt(0) != '/') {
       throw GrammarException.unsupported(
-          "schema: $ref: expected a JSON pointer, found " + JsonText.quote(ref));
+          Budget.where(place) + ": expected a JSON pointer, found " + JsonText.quote(ref));
     }
     for (String step : path.isEmpty() ? new String[0] : path.substring(1).split("/", -1)) {
       String key = step.replace("~1", "/").replace("~0", "~");
@@ -316,24 +326,25 @@ final class SchemaReader {
           };
       if (next == null) {
         throw GrammarException.invalid(
-            "schema: $ref: expected %s in the schema, found nothing"
-                .formatted(JsonText.quote(ref)));
+            "%s: expected %s in the schema, found nothing"
+                .formatted(Budget.where(place), JsonText.quote(ref)));
       }
       at = next;
     }
     if (embedded && refers(at)) {
-      throw embedded("$ref " + JsonText.quote(ref));
+      throw embedded(place);
     }
     return at;
   }
 
   /// The JSON pointer of a reference, without what a URI escapes.
-  private static String pointer(String ref) {
+  private static String pointer(String ref, String place) {
     try {
       return URLDecoder.decode(ref.substring(1).replace("+", "%2B"), StandardCharsets.UTF_8);
     } catch (IllegalArgumentException e) {
       throw GrammarException.invalid(
-          "schema: $ref: expected two hexadecimal digits behind each %, found "
+          Budget.where(place)
+              + ": expected two hexadecimal digits behind each %, found "
               + JsonText.quote(ref));
     }
   }
@@ -354,7 +365,7 @@ final class SchemaReader {
       return otherwise;
     }
     if (value.signum() < 0 || value.setScale(0, RoundingMode.FLOOR).compareTo(value) != 0) {
-      throw expected("a whole number of at least 0", place + "/" + keyword);
+      throw expected("a whole number of at least 0", place + "/" + keyword, value);
     }
     return value.min(BigDecimal.valueOf(Shape.UNBOUNDED)).intValue();
   }
@@ -369,14 +380,14 @@ final class SchemaReader {
     if (value instanceof BigDecimal n) {
       return n;
     }
-    throw expected("a number", place);
+    throw expected("a number", place, value);
   }
 
   private static String string(Object value, String place) {
     if (value instanceof String s) {
       return s;
     }
-    throw expected("a string", place);
+    throw expected("a string", place, value);
   }
 
   private static List<Object> list(Map<String, Object> map, String keyword, String place) {
@@ -387,7 +398,7 @@ final class SchemaReader {
     if (value instanceof List<?> list && !list.isEmpty()) {
       return new ArrayList<>(list);
     }
-    throw expected("a list that is not empty", place + "/" + keyword);
+    throw expected("a list that is not empty", place + "/" + keyword, value);
   }
 
   @SuppressWarnings("unchecked") // JsonText makes maps with String keys only
@@ -395,10 +406,19 @@ final class SchemaReader {
     if (value instanceof Map<?, ?> m) {
       return (Map<String, Object>) m;
     }
-    throw expected("an object", place);
+    throw expected("an object", place, value);
   }
 
-  private static GrammarException expected(String what, String place) {
-    return GrammarException.invalid("schema %s: expected %s".formatted(place, what));
+  private static GrammarException expected(String what, String place, Object found) {
+    String told =
+        switch (found) {
+          case Map<?, ?> _ -> "an object";
+          case List<?> list -> list.isEmpty() ? "an empty list" : "a list";
+          case String s when s.length() > MAX_TOLD ->
+              "a string of %d characters".formatted(s.length());
+          default -> JsonText.write(found);
+        };
+    return GrammarException.invalid(
+        "%s: expected %s, found %s".formatted(Budget.where(place), what, told));
   }
 }

@@ -41,7 +41,10 @@ final class Shape {
   boolean unique;
   int minLength;
   int maxLength = UNBOUNDED;
-  final List<String> patterns = new ArrayList<>();
+
+  /// Patterns, each with the place where it stands.
+  final Map<String, String> patterns = new LinkedHashMap<>();
+
   NumberRules.Range range = NumberRules.Range.ALL;
   @Nullable BigDecimal multipleOf;
 
@@ -73,7 +76,7 @@ final class Shape {
     this.unique = other.unique;
     this.minLength = other.minLength;
     this.maxLength = other.maxLength;
-    this.patterns.addAll(other.patterns);
+    this.patterns.putAll(other.patterns);
     this.range = other.range;
     this.multipleOf = other.multipleOf;
     this.pending.addAll(other.pending);

@@ -29,7 +29,9 @@ final class StringRules {
   }
 
   /// Strings that match all patterns, with a number of characters between two.
-  Expr strings(List<String> patterns, int min, int max) {
+  ///
+  /// @param patterns each with its place in the schema
+  Expr strings(Map<String, String> patterns, int min, int max) {
     if (min > max) {
       return Expr.NOTHING;
     }
@@ -37,21 +39,27 @@ final class StringRules {
     if (patterns.isEmpty() && anyLength) {
       return json.string();
     }
-    Demand demand = new Demand(List.copyOf(patterns), min, max);
+    Demand demand = new Demand(List.copyOf(patterns.keySet()), min, max);
     Expr known = made.get(demand);
     if (known == null) {
       Expr content;
       if (patterns.isEmpty()) {
         content = new Expr.Repeat(JsonRules.stringChar(), min, max);
       } else if (patterns.size() == 1 && anyLength) {
-        content = JsonRules.encoded(RegexParser.parse(patterns.getFirst(), rules.budget(), true));
+        content = JsonRules.encoded(parse(patterns).getFirst());
       } else {
-        content = new PatternProduct(rules, demand.patterns(), min, max).content();
+        content = new PatternProduct(rules, parse(patterns), min, max).content();
       }
       known = rules.rule("string", JsonRules.quoted(content));
       made.put(demand, known);
     }
     return known;
+  }
+
+  private List<Expr> parse(Map<String, String> patterns) {
+    List<Expr> all = new ArrayList<>();
+    patterns.forEach((p, place) -> all.add(RegexParser.parse(p, place, rules.budget())));
+    return all;
   }
 
   /// A name of a member that is none of these. Each name has one spelling here, so that no other
@@ -65,7 +73,7 @@ final class StringRules {
     if (known == null) {
       Node root = new Node();
       for (String name : names) {
-        root.add(name);
+        root.add(name, rules.budget().where());
       }
       known = rules.rule("name", JsonRules.quoted(root.others()));
       made.put(key, known);
@@ -79,11 +87,11 @@ final class StringRules {
     private final Map<Integer, Node> children = new LinkedHashMap<>();
     private boolean isName;
 
-    void add(String name) {
+    void add(String name, String where) {
       if (name.length() > MAX_NAME) {
         throw GrammarException.unsupported(
-            "schema: expected names of at most %d characters beside additionalProperties"
-                .formatted(MAX_NAME));
+            "%s: expected names of at most %d characters beside additionalProperties, found %d"
+                .formatted(where, MAX_NAME, name.length()));
       }
       Node at = this;
       for (int c : name.codePoints().toArray()) {
@@ -123,7 +131,7 @@ final class StringRules {
     private final Map<State, Integer> numbers = new HashMap<>();
     private final List<State> todo = new ArrayList<>();
 
-    PatternProduct(RuleSet rules, List<String> patterns, int min, int max) {
+    PatternProduct(RuleSet rules, List<Expr> patterns, int min, int max) {
       this.rules = rules;
       this.min = min;
       this.max = max;
@@ -133,11 +141,9 @@ final class StringRules {
       for (int b : new int[] {0x20, '"', '"' + 1, '\\', '\\' + 1, 0x80, 0xC0}) {
         borders.set(b);
       }
-      for (String pattern : patterns) {
+      for (Expr pattern : patterns) {
         Nfa nfa = new Nfa(budget);
-        nfa.start(
-            AutomatonBuilder.layPlain(
-                nfa, budget, RegexParser.parse(pattern, budget, true), nfa.end()));
+        nfa.start(AutomatonBuilder.layPlain(nfa, budget, pattern, nfa.end()));
         nfa.borders(borders);
         nfas.add(nfa);
       }
