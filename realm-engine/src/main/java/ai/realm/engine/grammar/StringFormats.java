@@ -16,10 +16,18 @@ final class StringFormats {
   private static final String OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
   private static final String NAME = "([a-z]([a-z0-9]{0,20})\\.){1,4}(com|org|net|edu|info)";
 
+  /// Most characters of a URI up to the end of its host, and of a whole one.
+  private static final int URI_HOST = 100;
+
+  private static final int URI_LONGEST = 670;
+
   private StringFormats() {}
 
   /// The pattern of a format; empty for a format that is only a note.
-  static Optional<String> pattern(String format) {
+  ///
+  /// @param maxLength most characters of the text: a URI has as much behind its host as fits, so that
+  ///     nothing is left to count
+  static Optional<String> pattern(String format, int maxLength) {
     return Optional.ofNullable(
         switch (format) {
           case "date" -> DATE;
@@ -33,7 +41,12 @@ final class StringFormats {
           case "hostname", "idn-hostname" -> NAME;
           case "email", "idn-email" -> "[a-zA-Z0-9]([a-zA-Z0-9_+-]|\\.[a-zA-Z0-9]){0,40}@" + NAME;
           case "uri", "iri", "uri-reference", "iri-reference", "uri-template" ->
-              "https?://" + NAME + "(/[a-zA-Z0-9._~-]{1,60}){0,8}/?(\\?[a-zA-Z0-9=&._~-]{0,80})?";
+              maxLength > URI_HOST && maxLength < URI_LONGEST
+                  ? "https?://%s([/?][a-zA-Z0-9/?=&._~-]{0,%d})?"
+                      .formatted(NAME, maxLength - URI_HOST - 1)
+                  : "https?://"
+                      + NAME
+                      + "(/[a-zA-Z0-9._~-]{1,60}){0,8}/?(\\?[a-zA-Z0-9=&._~-]{0,80})?";
           case "json-pointer" -> "(/[a-zA-Z0-9_-]{0,40}){0,10}";
           case "regex" -> "[a-zA-Z0-9]{0,40}";
           case "relative-json-pointer" -> "(0|[1-9][0-9]{0,2})(/[a-zA-Z0-9_-]{0,40}){0,10}";

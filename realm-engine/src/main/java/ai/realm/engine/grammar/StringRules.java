@@ -6,11 +6,15 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Strings by length and pattern, and names other than given ones.
 final class StringRules {
-  /// What a character of a pattern in one of its states takes as an expression, about.
+  /// What a way from one state of patterns to another takes as an expression, about.
   private static final int MOVE_BYTES = 256;
+
+  /// What each range of bytes of such a way takes besides.
+  private static final int RANGE_BYTES = 64;
 
   private static final int MAX_NAME = 200;
 
@@ -42,18 +46,31 @@ final class StringRules {
     Demand demand = new Demand(List.copyOf(patterns.keySet()), min, max);
     Expr known = made.get(demand);
     if (known == null) {
-      Expr content;
-      if (patterns.isEmpty()) {
-        content = new Expr.Repeat(JsonRules.stringChar(), min, max);
-      } else if (patterns.size() == 1 && anyLength) {
-        content = JsonRules.encoded(parse(patterns).getFirst());
-      } else {
-        content = new PatternProduct(rules, parse(patterns), min, max).content();
-      }
+      Expr content =
+          patterns.isEmpty()
+              ? new Expr.Repeat(JsonRules.stringChar(), min, max)
+              : matching(parse(patterns), min, max);
       known = rules.rule("string", JsonRules.quoted(content));
       made.put(demand, known);
     }
     return known;
+  }
+
+  /// What matches all patterns, with as little to count as they allow.
+  private Expr matching(List<Expr> patterns, int min, int max) {
+    Lengths lengths = new Lengths(rules.budget());
+    int least = min;
+    int most = max;
+    for (Expr pattern : patterns) {
+      Lengths.Span span = lengths.span(pattern);
+      least = span.shortest() >= min ? 0 : least;
+      most = span.longest() <= max ? Shape.UNBOUNDED : most;
+    }
+    Optional<Expr> cut =
+        patterns.size() == 1 ? lengths.between(patterns.getFirst(), least, most) : Optional.empty();
+    return cut.isPresent()
+        ? JsonRules.encoded(cut.get())
+        : new PatternProduct(rules, patterns, least, most).content();
   }
 
   private List<Expr> parse(Map<String, String> patterns) {
@@ -183,6 +200,8 @@ final class StringRules {
       if (accepting) {
         all.add(Expr.EMPTY);
       }
+      Map<State, CodePoints> plain = new LinkedHashMap<>();
+      Map<State, List<Expr>> parts = new LinkedHashMap<>();
       for (int c = 0; c < classes.count(); c++) {
         int first = classes.example(c);
         boolean begins = first < 0x80 || first >= 0xC0;
@@ -199,13 +218,19 @@ final class StringRules {
         while (last < 255 && classes.of(last + 1) == c) {
           last++;
         }
-        rules.budget().bytes(MOVE_BYTES);
-        Expr here =
-            first < 0x80
-                ? JsonRules.encoded(CodePoints.of(first, last))
-                : new Expr.Bytes(first, last);
-        all.add(Expr.sequence(here, ref(new State(List.copyOf(next), kept))));
+        State to = new State(List.copyOf(next), kept);
+        if (first < 0x80) {
+          plain.merge(to, CodePoints.of(first, last), CodePoints::or);
+        } else {
+          parts.computeIfAbsent(to, t -> new ArrayList<>()).add(new Expr.Bytes(first, last));
+        }
       }
+      plain.forEach((to, set) ->
+          parts.computeIfAbsent(to, t -> new ArrayList<>()).add(JsonRules.encoded(set)));
+      parts.forEach((to, here) -> {
+        rules.budget().bytes(MOVE_BYTES + (long) RANGE_BYTES * here.size());
+        all.add(Expr.sequence(Expr.choice(here), ref(to)));
+      });
       return Expr.choice(all);
     }
   }

@@ -36,6 +36,11 @@ final class GrammarLimitsTest {
         new Bomb("groups", Grammar.Kind.GBNF, "root ::= " + nested),
         new Bomb("quantifiers", Grammar.Kind.REGEX, "((((a{1,999}){1,999}){1,999}){1,999})b"),
         new Bomb("subsets", Grammar.Kind.REGEX, "(a|b)*a" + "(a|b)".repeat(40)),
+        new Bomb(
+            "lengths",
+            Grammar.Kind.JSON_SCHEMA,
+            "{\"type\":\"string\",\"maxLength\":9000,\"pattern\":\"^%s.*$\"}"
+                .formatted("(a?b|cc?)".repeat(40))),
         new Bomb("depth", Grammar.Kind.JSON_SCHEMA, "[".repeat(100_000)),
         new Bomb("length", Grammar.Kind.GBNF, "root ::= \"" + "a".repeat(1 << 20) + "\""),
         new Bomb(

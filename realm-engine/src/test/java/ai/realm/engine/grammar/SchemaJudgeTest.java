@@ -62,7 +62,7 @@ final class SchemaJudgeTest {
     assertThat(refused).as("schemas refused").isLessThan(SCHEMAS / 20);
   }
 
-  private static String generate(Matcher matcher, TokenTrie vocabulary, SplittableRandom random) {
+  static String generate(Matcher matcher, TokenTrie vocabulary, SplittableRandom random) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     long[] mask = new long[vocabulary.size() + 63 >> 6];
     for (int step = 0; step < MAX_TOKENS && !matcher.isFinished(); step++) {
