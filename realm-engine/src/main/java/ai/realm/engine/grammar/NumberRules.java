@@ -17,6 +17,9 @@ final class NumberRules {
   /// Few enough that a reader with doubles sees the number on the right side of a bound.
   private static final int FRACTION_DIGITS = 8;
 
+  /// Digits of a bound before the point, and behind it.
+  private static final int BOUND_DIGITS = 100;
+
   /// Digits that a reader with doubles gets as they were written.
   private static final int DOUBLE_DIGITS = 15;
 
@@ -118,6 +121,7 @@ final class NumberRules {
 
   /// Whole numbers in a range that a divisor divides.
   Expr integers(Range range, @Nullable BigDecimal multipleOf) {
+    check(range);
     if (range.isAll() && multipleOf == null) {
       return json.integer();
     }
@@ -256,6 +260,18 @@ final class NumberRules {
     return divisor.intValue();
   }
 
+  /// Each digit of a bound is a level of nesting.
+  private void check(Range range) {
+    for (BigDecimal bound : new BigDecimal[] {range.min(), range.max()}) {
+      if (bound != null
+          && (bound.precision() - bound.scale() > BOUND_DIGITS || bound.scale() > BOUND_DIGITS)) {
+        throw GrammarException.unsupported(
+            "%s: expected bounds of at most %d digits before the point and as many behind it, found %s"
+                .formatted(where(), BOUND_DIGITS, bound));
+      }
+    }
+  }
+
   private String where() {
     String place = json.rules().budget().place();
     return "schema " + (place == null ? "" : place);
@@ -300,6 +316,7 @@ final class NumberRules {
 
   /// Decimal numbers in a range, without exponents.
   Expr decimals(Range range, @Nullable BigDecimal multipleOf) {
+    check(range);
     if (multipleOf != null) {
       BigDecimal divisor = multipleOf.stripTrailingZeros();
       return divisor.scale() > 0 ? fractions(range, divisor) : integers(range, divisor);
