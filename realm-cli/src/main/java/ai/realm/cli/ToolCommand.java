@@ -20,6 +20,9 @@ import java.util.function.UnaryOperator;
 /// A guest's tool that is a command for the shell: the question on its standard input, the answer from its
 /// standard output without the line ends at its end. The guest says what is asked, never what is run.
 final class ToolCommand implements UnaryOperator<String> {
+  /// How long a shell may take to begin its command.
+  private static final Duration STARTING = Duration.ofMillis(100);
+
   private static final Duration DEADLINE = Duration.ofSeconds(30);
 
   /// As much as a guest may be answered.
@@ -94,11 +97,23 @@ final class ToolCommand implements UnaryOperator<String> {
       Thread.currentThread().interrupt();
       throw failed("interrupted");
     } finally {
-      // The shell first, or it tells how its commands ended.
-      List<ProcessHandle> commands = process.descendants().toList();
-      process.destroyForcibly();
-      commands.forEach(ProcessHandle::destroyForcibly);
+      end(process);
     }
+  }
+
+  /// Ends a shell with its commands. One that has just been started is given a moment to begin its command: that
+  /// would be nobody's child afterwards, and go on.
+  private static void end(Process process) {
+    long begun = System.nanoTime() + STARTING.toNanos();
+    while (process.isAlive()
+        && process.descendants().findAny().isEmpty()
+        && System.nanoTime() - begun < 0) {
+      Thread.onSpinWait();
+    }
+    // The shell first, or it tells how its commands ended.
+    List<ProcessHandle> commands = process.descendants().toList();
+    process.destroyForcibly();
+    commands.forEach(ProcessHandle::destroyForcibly);
   }
 
   private static int withoutLineEnds(byte[] bytes) {
