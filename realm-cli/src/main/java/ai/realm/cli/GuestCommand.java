@@ -110,8 +110,8 @@ final class GuestCommand {
         answer = running.generate(options.modelName(), String.join(" ", prompt), configuration);
       } catch (RuntimeException e) {
         // A run that fails is the one that a recording is wanted of, and one that was interrupted
-        // too: files
-        // are not written by a thread that still is.
+        // too:
+        // files are not written by a thread that still is.
         boolean ignored = Thread.interrupted();
         writeAfter(e, recorder, record);
         throw e;

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -73,11 +72,9 @@ final class FolderShelf implements SequenceShelf {
 
   /// Tenants read it, whose concern the host's paths are not: they are in the cause.
   private static SavedSequenceException failed(String what, IOException e) {
-    String reason = e instanceof FileSystemException file ? file.getReason() : e.getMessage();
     return new SavedSequenceException(
         "SAVED_KV_IO",
-        "saved sequences: expected to %s, found: %s"
-            .formatted(what, reason == null ? e.getClass().getSimpleName() : reason),
+        "saved sequences: expected to %s, found: %s".formatted(what, FileReason.of(e)),
         e);
   }
 

@@ -11,9 +11,6 @@ import java.util.regex.Pattern;
 ///
 /// @param arguments pointers among them as 0
 record GuestRecordingPlaces(String function, int[] arguments) {
-  /// Requests of one step, as [Steps] takes them.
-  private static final int MOST_REQUESTS = 64;
-
   private static final Pattern FIELD = Pattern.compile("requests\\[(\\d{1,2})]\\.(\\w+)");
   private static final List<String> READ_FIELDS = names(StepFields.TOKENS, StepFields.MASK);
   private static final List<String> WRITTEN_FIELDS =
@@ -26,7 +23,7 @@ record GuestRecordingPlaces(String function, int[] arguments) {
   /// The requests that the host can have read.
   int mostRequests() {
     return function.equals("step") || function.equals("step_submit")
-        ? Math.clamp(arguments[1], 0, MOST_REQUESTS)
+        ? Math.clamp(arguments[1], 0, Steps.MAX_REQUESTS)
         : 0;
   }
 
@@ -43,7 +40,7 @@ record GuestRecordingPlaces(String function, int[] arguments) {
   }
 
   private int mostWritten() {
-    return function.equals("step_wait") ? MOST_REQUESTS : mostRequests();
+    return function.equals("step_wait") ? Steps.MAX_REQUESTS : mostRequests();
   }
 
   /// The bytes that the arguments leave the host to write at a place; the memory's where they do not tell.

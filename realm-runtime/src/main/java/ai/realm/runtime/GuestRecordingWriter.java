@@ -186,11 +186,7 @@ final class GuestRecordingWriter {
       }
     } catch (IOException e) {
       // It names the part; what was asked for is the file.
-      String reason = e instanceof FileSystemException part ? part.getReason() : e.getMessage();
-      throw failure(
-          file,
-          "could not be written: " + (reason == null ? e.getClass().getSimpleName() : reason),
-          e);
+      throw failure(file, "could not be written: " + FileReason.of(e), e);
     }
   }
 

@@ -172,6 +172,10 @@ final class GuestThread implements AutoCloseable {
 
     /// Nobody waits for it any more.
     void left(Watch watch) {
+      if (first.get()) {
+        watch.end(cpuNanos);
+        return;
+      }
       givenUp = watch;
       quota.enter();
       if (!first.compareAndSet(false, true)) {

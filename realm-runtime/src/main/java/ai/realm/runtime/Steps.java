@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 /// engine run them in one forward step and write the results back. The plain case, one request, allocates
 /// nothing that lasts.
 final class Steps {
-  private static final int MAX_REQUESTS = 64;
+  static final int MAX_REQUESTS = 64;
 
   private final GuestState state;
   private final List<StepRequest> submitted = new ArrayList<>();

@@ -144,10 +144,7 @@ final class TenantRealm implements AutoCloseable {
         version.breaker().update(next.failuresToOpen(), next.openFor());
       }
       if (renews) {
-        ending.addAll(fallback.renew());
-        if (version != null) {
-          ending.addAll(version.pool().renew());
-        }
+        pools().forEach(pool -> ending.addAll(pool.renew()));
       }
     } finally {
       lock.unlock();
@@ -330,16 +327,18 @@ final class TenantRealm implements AutoCloseable {
     }
   }
 
+  /// Those that new calls borrow of. Called with the lock.
+  private List<GuestPool> pools() {
+    Version version = own;
+    return version == null ? List.of(fallback) : List.of(fallback, version.pool());
+  }
+
   /// Ends the instances that wait for a call.
   void releaseIdle() {
     List<GuestSession> ending = new ArrayList<>();
     lock.lock();
     try {
-      ending.addAll(fallback.release());
-      Version version = own;
-      if (version != null) {
-        ending.addAll(version.pool().release());
-      }
+      pools().forEach(pool -> ending.addAll(pool.release()));
     } finally {
       lock.unlock();
     }

@@ -145,6 +145,26 @@ final class GuestThreadTest {
     assertThat(realm.quota().running()).isZero();
   }
 
+  /// Or another call of the tenant's would be one too many for a moment.
+  @Test
+  void aCallThatEndsCountsForNoneMore() throws InterruptedException {
+    AtomicBoolean over = new AtomicBoolean();
+    AtomicReference<Integer> most = new AtomicReference<>(0);
+    Thread watcher =
+        new Thread(() -> {
+          while (!over.get()) {
+            most.set(Math.max(most.get(), realm.quota().running()));
+          }
+        });
+    watcher.start();
+    for (int i = 0; i < 10_000; i++) {
+      run(() -> 0);
+    }
+    over.set(true);
+    watcher.join();
+    assertThat(most.get()).isZero();
+  }
+
   @Test
   void whoComputesUpToTheDeadlineFailsAndWhoWaitsDoesNot() {
     assertThat(verdictAtTheDeadline(0)).isEqualTo(GuestVerdict.NEITHER);

@@ -267,7 +267,7 @@ final class NumberRules {
           && (bound.precision() - bound.scale() > BOUND_DIGITS || bound.scale() > BOUND_DIGITS)) {
         throw GrammarException.unsupported(
             "%s: expected bounds of at most %d digits before the point and as many behind it, found %s"
-                .formatted(where(), BOUND_DIGITS, bound));
+                .formatted(json.rules().budget().where(), BOUND_DIGITS, bound));
       }
     }
   }
