@@ -16,6 +16,8 @@ record Neighbour(String name, int calls, int allowed, Act act) {
 
   /// One thing that a neighbour does; what it is refused or killed for is its own affair.
   interface Act {
+    /// @param round of all its calls together: no two have the same, so that none finds in a cache what another
+    ///     has computed
     void run(MultiRealmManager realms, long round);
   }
 

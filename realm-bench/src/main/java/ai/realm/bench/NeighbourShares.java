@@ -54,7 +54,7 @@ final class NeighbourShares {
         place.create(tenant, sequences);
         for (int i = 0; i < sequences; i++) {
           place.repeat(
-              round ->
+              () ->
                   realms.generate(tenant, "model", Neighbour.PROMPT, Neighbour.CONFIG, text -> {}),
               pauseNanos);
         }

@@ -15,8 +15,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.LongConsumer;
 
 /// Realms of which one is a [Neighbour]'s, whose calls go on until this is closed.
 final class Neighbourhood implements AutoCloseable {
@@ -61,18 +61,19 @@ final class Neighbourhood implements AutoCloseable {
             .withFallback(false)
             .withBreaker(Integer.MAX_VALUE, Duration.ofSeconds(1))
             .withIsolation(Isolation.worker()));
+    AtomicLong rounds = new AtomicLong();
     for (int i = 0; i < neighbour.calls(); i++) {
-      repeat(round -> neighbour.act().run(realms, round), refusedPauseNanos);
+      repeat(() -> neighbour.act().run(realms, rounds.getAndIncrement()), refusedPauseNanos);
     }
   }
 
-  /// Does that again and again, told how often it has been done, on a thread of its own.
-  void repeat(LongConsumer act, long refusedPauseNanos) {
+  /// Does that again and again, on a thread of its own.
+  void repeat(Runnable act, long refusedPauseNanos) {
     Thread thread =
         new Thread(() -> {
-          for (long round = 0; !over.get(); round++) {
+          while (!over.get()) {
             try {
-              act.accept(round);
+              act.run();
             } catch (RealmException e) {
               // What a hostile neighbour is there for.
               LockSupport.parkNanos(refusedPauseNanos);
