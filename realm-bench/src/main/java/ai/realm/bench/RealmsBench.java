@@ -116,12 +116,15 @@ public final class RealmsBench {
       @Nullable Percentiles betweenTokens,
       double guestMicrosPerToken) {}
 
-  /// Resident memory with one realm and with all of them.
+  /// Resident memory with one realm and with all of them, in a heap that is resident from the begin.
+  ///
+  /// @param bytesPerRealm what a realm more takes outside of the heap, and of the heap in use
+  /// @param heapBytesPerRealm of it the heap's part
   record Memory(
       int realms,
       long residentBytesOfOne,
       long residentBytesOfAll,
-      double residentBytesPerRealm,
+      double bytesPerRealm,
       double heapBytesPerRealm) {}
 
   /// Time to make a realm of a compiled guest.
@@ -282,16 +285,43 @@ public final class RealmsBench {
 
   // ---- memory and creation ----------------------------------------------------------------------
 
-  /// Resident memory of the process with one realm that has run, and with as many as were asked for.
+  /// Resident memory of the process with one realm that has run, and with as many as were asked for. All of it is
+  /// done once before: what the JIT compiler takes for realms that come and answer is none's own. Of a heap that
+  /// grows nobody could tell what of it is in use.
   private @Nullable Memory memory(int realms) throws InterruptedException {
     if (realms < 2) {
       return null;
     }
+    Runtime java = Runtime.getRuntime();
+    if (java.totalMemory() != java.maxMemory()) {
+      output.line("");
+      output.line(
+          "resident memory is measured with a heap that is resident from the begin only"
+              + " (-Xms512m -Xmx512m -XX:+AlwaysPreTouch)");
+      return null;
+    }
+    measureMemory(realms);
+    Memory measured = measureMemory(realms);
+    output.line("");
+    output.line(
+        String.format(
+            Locale.ROOT,
+            "resident memory: %.1f MiB with 1 realm, %.1f MiB with %d that have each generated:"
+                + " %.0f KiB a realm (%.0f KiB of it heap in use)",
+            measured.residentBytesOfOne() / 1048576.0,
+            measured.residentBytesOfAll() / 1048576.0,
+            realms,
+            measured.bytesPerRealm() / 1024,
+            measured.heapBytesPerRealm() / 1024));
+    return measured;
+  }
+
+  private Memory measureMemory(int realms) throws InterruptedException {
     try (MultiRealmManager manager = manager(realms, true);
         ExecutorService threads = Executors.newFixedThreadPool(1)) {
       create(manager, 0);
       run(manager, threads, 1, settings.tokens, 3);
-      // As much as the others will do: what the JIT compiler takes for it is not theirs.
+      // As much as the others will do.
       for (int i = 1; i < realms; i++) {
         manager.generate(tenant(0), "model", PROMPT, config(settings.tokens), text -> {});
       }
@@ -302,25 +332,13 @@ public final class RealmsBench {
         manager.generate(tenant(i), "model", PROMPT, config(settings.tokens), text -> {});
       }
       long many = resident();
-      Memory measured =
-          new Memory(
-              realms,
-              one,
-              many,
-              (many - one) / (double) (realms - 1),
-              (heap() - heapOne) / (double) (realms - 1));
-      output.line("");
-      output.line(
-          String.format(
-              Locale.ROOT,
-              "resident memory: %.1f MiB with 1 realm, %.1f MiB with %d that have each generated:"
-                  + " %.0f KiB a realm (%.0f KiB of it heap in use)",
-              one / 1048576.0,
-              many / 1048576.0,
-              realms,
-              measured.residentBytesPerRealm() / 1024,
-              measured.heapBytesPerRealm() / 1024));
-      return measured;
+      long heapMore = heap() - heapOne;
+      return new Memory(
+          realms,
+          one,
+          many,
+          (many - one + heapMore) / (double) (realms - 1),
+          heapMore / (double) (realms - 1));
     }
   }
 
