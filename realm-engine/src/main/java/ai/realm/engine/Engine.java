@@ -256,7 +256,8 @@ public final class Engine implements AutoCloseable {
     long gatherUntil = stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
     long expected = Math.min(state.returnNanos, Math.min(stepNanos / 2, MAX_GATHER_NANOS));
     long decodersUntil = Math.max(gatherUntil, stepEndNanos + expected);
-    long spinUntil = stepEndNanos + SPIN_NANOS;
+    long spinUntil =
+        stepEndNanos + Math.max(SPIN_NANOS, Math.min(state.returnNanos, stepNanos / 16));
     while (state.cameBack.get() < completed) {
       int n = state.queued.get();
       long now = System.nanoTime();
