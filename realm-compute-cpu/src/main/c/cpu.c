@@ -127,6 +127,11 @@ EXPORT void realm_small_pages(const void *address, long bytes) {
   advise_inside(address, bytes, MADV_NOHUGEPAGE);
 }
 
+// Asks for a part of a mapped file in huge pages, read as such from the disk where the file system can.
+EXPORT void realm_huge_pages(const void *address, long bytes) {
+  advise_inside(address, bytes, MADV_HUGEPAGE);
+}
+
 // Takes whole pages of a mapped file out of this process; they stay in the page cache.
 EXPORT void realm_drop(const void *address, long bytes) {
   advise_inside(address, bytes, MADV_DONTNEED);
@@ -141,6 +146,10 @@ EXPORT void realm_unmap(void *address, long bytes) {
   (void)bytes;
 }
 EXPORT void realm_small_pages(const void *address, long bytes) {
+  (void)address;
+  (void)bytes;
+}
+EXPORT void realm_huge_pages(const void *address, long bytes) {
   (void)address;
   (void)bytes;
 }

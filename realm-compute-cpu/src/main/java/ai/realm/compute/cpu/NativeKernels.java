@@ -37,6 +37,7 @@ record NativeKernels(
       MethodHandle map,
       MethodHandle unmap,
       MethodHandle smallPages,
+      MethodHandle hugePages,
       MethodHandle drop,
       MethodHandle fetch) {}
 
@@ -83,6 +84,7 @@ record NativeKernels(
             any.bind("map", true, "l"),
             any.bind("unmap", false, "ll"),
             any.bind("small_pages", false, "ll"),
+            any.bind("huge_pages", false, "ll"),
             any.bind("drop", false, "ll"),
             any.bind("fetch", false, "ll"));
     Map<GgmlType, MethodHandle> byType = new EnumMap<>(GgmlType.class);

@@ -53,9 +53,7 @@ final class NativePacking {
     long to = packed.segment().address();
     boolean same = weights.packedType() == weights.type();
     MemorySegment data = weights.tensor().data();
-    if (data.isMapped()) {
-      advise(kernels.memory().smallPages(), data);
-    }
+    beginReading(data);
     pool.run(
         (chunk, worker) -> {
           int first = chunk * perChunk;
@@ -68,9 +66,26 @@ final class NativePacking {
         },
         Math.ceilDiv(panels, perChunk));
     weights.panels(packed);
+    endReading(data);
+  }
+
+  /// Lets a tensor's mapped pages come in small.
+  void beginReading(MemorySegment data) {
+    if (data.isMapped()) {
+      advise(kernels.memory().smallPages(), data);
+    }
+  }
+
+  /// Gives a tensor's mapped pages back.
+  void endReading(MemorySegment data) {
     if (data.isMapped()) {
       advise(kernels.memory().drop(), data);
     }
+  }
+
+  /// Asks for a mapped file in huge pages.
+  void useHugePages(MemorySegment data) {
+    advise(kernels.memory().hugePages(), data);
   }
 
   /// Packs panels [first, last) to the address of panel 0.

@@ -46,7 +46,12 @@ final class PackedFile {
   /// @return null where there is none
   /// @throws PackedFileException for one that must not be used, with the reason
   static @Nullable PackedFile open(
-      Path path, Object user, PackedLayout layout, ModelIdentity model, WorkerPool pool)
+      Path path,
+      Object user,
+      PackedLayout layout,
+      ModelIdentity model,
+      NativePacking packing,
+      WorkerPool pool)
       throws IOException, PackedFileException {
     try {
       Object key = checkRights(path, user);
@@ -55,7 +60,7 @@ final class PackedFile {
         if (!checkRights(path, user).equals(key)) {
           throw PackedFileException.expected("file", "one that stays", "another one");
         }
-        return open(channel, layout, model, pool);
+        return open(channel, layout, model, packing, pool);
       }
     } catch (NoSuchFileException e) {
       return null;
@@ -63,7 +68,11 @@ final class PackedFile {
   }
 
   private static PackedFile open(
-      FileChannel channel, PackedLayout layout, ModelIdentity model, WorkerPool pool)
+      FileChannel channel,
+      PackedLayout layout,
+      ModelIdentity model,
+      NativePacking packing,
+      WorkerPool pool)
       throws IOException, PackedFileException {
     long size = channel.size();
     if (size < PackedHeader.ALIGNMENT) {
@@ -86,6 +95,7 @@ final class PackedFile {
     Arena arena = Arena.ofShared();
     try {
       MemorySegment memory = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
+      packing.useHugePages(memory);
       check(header, memory, pool);
       return new PackedFile(arena, memory, header);
     } catch (IOException | PackedFileException | RuntimeException | Error e) {

@@ -48,10 +48,12 @@ final class PackedLoader implements WeightLoader {
     this.pool = pool;
     this.storage = storage;
     path = place(file.path(), cache.folder(), layout);
-    model = ModelIdentity.of(file);
     for (Tensor tensor : file.tensors()) {
       tensors.put(tensor.name(), tensor);
+      packing.beginReading(tensor.data());
     }
+    model = ModelIdentity.of(file);
+    tensors.values().forEach(tensor -> packing.endReading(tensor.data()));
   }
 
   /// Looks for the file and checks it.
@@ -81,7 +83,7 @@ final class PackedLoader implements WeightLoader {
 
   private void open() {
     try {
-      mapped = PackedFile.open(path, storage.user(), layout, model, pool);
+      mapped = PackedFile.open(path, storage.user(), layout, model, packing, pool);
       complete = mapped != null;
     } catch (PackedFileException | IOException e) {
       say("not used and made anew: " + describe(e));
