@@ -26,7 +26,8 @@ public final class Engine implements AutoCloseable {
   private static final long CLOSE_TIMEOUT_MILLIS = 10_000;
 
   /// After a step the callers that got a token come back with it; waking a parked thread costs some
-  /// 50 µs, so the engine looks for them this long before it parks.
+  /// 50 µs, so the engine looks for them this long before it parks, and longer where a step takes long and
+  /// they usually do.
   private static final long SPIN_NANOS = 100_000;
 
   /// The most time that a step waits for sequences of the last one, so that they stay batched.
@@ -254,10 +255,9 @@ public final class Engine implements AutoCloseable {
       return;
     }
     long gatherUntil = stepEndNanos + Math.clamp(stepNanos / 16, SPIN_NANOS / 2, MAX_GATHER_NANOS);
-    long expected = Math.min(state.returnNanos, Math.min(stepNanos / 2, MAX_GATHER_NANOS));
-    long decodersUntil = Math.max(gatherUntil, stepEndNanos + expected);
-    long spinUntil =
-        stepEndNanos + Math.max(SPIN_NANOS, Math.min(state.returnNanos, stepNanos / 16));
+    long usual = Math.min(state.returnNanos, MAX_GATHER_NANOS);
+    long decodersUntil = Math.max(gatherUntil, stepEndNanos + Math.min(usual, stepNanos / 2));
+    long spinUntil = stepEndNanos + Math.max(SPIN_NANOS, Math.min(usual, stepNanos / 16));
     while (state.cameBack.get() < completed) {
       int n = state.queued.get();
       long now = System.nanoTime();

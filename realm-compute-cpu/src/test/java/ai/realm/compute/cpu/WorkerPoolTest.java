@@ -210,7 +210,8 @@ class WorkerPoolTest {
       AtomicInteger afterTheLast = new AtomicInteger();
       pool.whileIdle(worker -> {
         int call = calls.incrementAndGet(worker);
-        // The caller waits once. Others may have waited before the task, and are asked again at each wait.
+        // The caller waits once. Others may have waited before the task, and are asked again at
+        // each wait.
         if (worker == 0 && call > 5) {
           afterTheLast.incrementAndGet();
         }
