@@ -198,6 +198,29 @@ final class EncoderGuestTest extends SampleFixture {
   }
 
   @Test
+  void rerankersOwnPoolingGivesNoEmbedding() throws IOException {
+    Path file = folder.resolve("bert-rank.gguf");
+    try (GgufFile mean = GgufFile.open(Encoder.of("bert-mean").file())) {
+      GgufWriter writer = new GgufWriter(file);
+      for (String key : mean.metadata().keys()) {
+        writer.metadata(key, mean.metadata().find(key).orElseThrow());
+      }
+      mean.tensors().forEach(info -> writer.tensor(mean.tensor(info.name())));
+      writer.metadata("bert.pooling_type", new GgufValue.U32(4)).write();
+    }
+    try (RealmRuntime runtime = new RealmRuntime(RuntimeConfig.of("sample", file, backend))) {
+      HostCaller guest = HostCaller.of(runtime, HostCaller.guest(Map.of("embed", 6)));
+      int model = guest.open("sample");
+      CallResult refused = guest.result("embed", model, 0, 3, 0, HostCaller.OUT, 4);
+      assertThat(refused.value()).isEqualTo(Errno.EINVAL);
+      assertThat(refused.error())
+          .isEqualTo(
+              "embed: flags: expected 1 to 3, as the model's own pooling is a reranker's, found 0");
+      assertThat(guest.call("embed", model, 0, 3, 1, HostCaller.OUT, 4)).isPositive();
+    }
+  }
+
+  @Test
   void nearestOfTextsIsFoundByHiddenStatesOfAnyModel() throws IOException {
     try (ExampleGuest guest = ExampleGuest.open("nearest", sample())) {
       String texts =

@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.realm.error.RealmException;
 import ai.realm.runtime.HostParameters.Parameter;
 import ai.realm.testing.sample.SampleModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +18,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -457,5 +461,18 @@ final class WrongArgumentTest extends SampleFixture {
     assertThatThrownBy(() -> guest.result("budget_left", 9).orThrow())
         .isInstanceOf(GuestErrorException.class)
         .hasMessage("guest: budget_left: what: expected 0 to 2, found 9");
+  }
+
+  /// A recording has the number alone, as it had before: so a replay ends as the run did.
+  @Test
+  void recordingsHaveNoReasons(@TempDir Path folder) throws IOException {
+    byte[] wasm = HostCaller.guest(Map.of("budget_left", 1));
+    Path file = folder.resolve("failing.recording");
+    GuestRecorder recorder = new GuestRecorder(runtime, wasm);
+    assertThat(recorder.call("budget_left", 9).error())
+        .isEqualTo("budget_left: what: expected 0 to 2, found 9");
+    recorder.write(file);
+    assertThat(Files.readString(file)).doesNotContain("expected", "refused");
+    assertThat(GuestReplay.run(wasm, file, backend).difference()).isEmpty();
   }
 }
