@@ -42,6 +42,8 @@ final class Call {
   private int refusalErrno;
   private String failedFunction = "";
   private int failedErrno;
+  private @Nullable WrongArgument failedArgument;
+  private @Nullable WrongArgument wrong;
   private int promptTokens;
   private int newTokens;
   private long firstTokenNanos;
@@ -295,18 +297,34 @@ final class Call {
     refusal = reason;
   }
 
+  /// Remembers which argument the host function in progress refuses, for whoever calls a guest that hands the
+  /// error on. Unlike [#refuse] it changes nothing about how the call ends.
+  ///
+  /// @param format argument, what is expected and what was found
+  /// @param values see [WrongArgument]
+  /// @return the error
+  int wrong(int errno, String format, Object... values) {
+    wrong = new WrongArgument(format, values);
+    return errno;
+  }
+
   /// A host function said no.
   void failed(String function, int errno) {
     failedFunction = function;
     failedErrno = errno;
+    failedArgument = wrong;
+    wrong = null;
   }
 
   private String error(long value) {
     if (value >= 0) {
       return "";
     }
-    boolean handedOn = (int) value == failedErrno;
-    return (handedOn ? failedFunction + ": " : "") + Errno.describe(value);
+    if ((int) value != failedErrno) {
+      return Errno.describe(value);
+    }
+    WrongArgument argument = failedArgument;
+    return failedFunction + ": " + (argument == null ? Errno.describe(value) : argument.describe());
   }
 
   /// A limit that no time mends is reached: remembers it and returns `EDQUOT`.

@@ -54,7 +54,7 @@ final class CallFunctions {
   int emitText(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
     if (a[1] > Call.MAX_OUTPUT) {
-      return Errno.EMSGSIZE;
+      return tooLong("len", Call.MAX_OUTPUT, a[1]);
     }
     String text = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
     if (state.call().isCancelled()) {
@@ -64,6 +64,10 @@ final class CallFunctions {
     return 0;
   }
 
+  private int tooLong(String what, int most, int found) {
+    return state.wrong(Errno.EMSGSIZE, "%s: expected at most %d, found %d", what, most, found);
+  }
+
   /// `(kind, ptr, len)`.
   int emitEvent(GuestMemory memory, int[] a) {
     memory.check(a[1], a[2]);
@@ -71,7 +75,7 @@ final class CallFunctions {
       return Errno.ECANCELED;
     }
     if (a[2] > MAX_EVENT_BYTES) {
-      return Errno.EMSGSIZE;
+      return tooLong("len", MAX_EVENT_BYTES, a[2]);
     }
     state.call().emitEvent(a[0], memory.bytes(a[1], a[2]));
     return 0;
@@ -94,7 +98,8 @@ final class CallFunctions {
   int random(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
     if (a[1] > MAX_RANDOM_BYTES) {
-      return Errno.EINVAL;
+      return state.wrong(
+          Errno.EINVAL, "len: expected at most %d, found %d", MAX_RANDOM_BYTES, a[1]);
     }
     byte[] bytes = new byte[a[1]];
     new SecureRandom().nextBytes(bytes);
@@ -111,7 +116,8 @@ final class CallFunctions {
                   Math.max(0, state.call().deadlineNanos() - System.nanoTime()));
           case NEW_TOKENS -> state.call().newTokensLeft();
           case MEMORY_BYTES -> Math.max(0, state.memoryLeft(memory.size()));
-          default -> Errno.EINVAL;
+          default ->
+              state.wrong(Errno.EINVAL, "what: expected 0 to %d, found %d", MEMORY_BYTES, a[0]);
         };
     return (int) Math.min(Integer.MAX_VALUE, left);
   }
@@ -142,7 +148,8 @@ final class CallFunctions {
     memory.check(a[0], a[1]);
     memory.check(a[2], a[3]);
     if (a[1] > MAX_NAME_BYTES) {
-      return Errno.EINVAL;
+      return state.wrong(
+          Errno.EINVAL, "key_len: expected at most %d, found %d", MAX_NAME_BYTES, a[1]);
     }
     if (a[3] > state.realm().limits().storeBytes()) {
       return storeExceeded();
@@ -168,7 +175,9 @@ final class CallFunctions {
     memory.check(a[0], a[1]);
     memory.check(a[2], a[3]);
     if (a[1] > MAX_NAME_BYTES || a[3] > MAX_TOOL_BYTES) {
-      return Errno.EMSGSIZE;
+      return a[1] > MAX_NAME_BYTES
+          ? tooLong("name_len", MAX_NAME_BYTES, a[1])
+          : tooLong("text_len", MAX_TOOL_BYTES, a[3]);
     }
     String name = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);
     UnaryOperator<String> tool = state.realm().tools().find(name);
@@ -186,7 +195,7 @@ final class CallFunctions {
     }
     byte[] bytes = answer.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_TOOL_BYTES) {
-      return Errno.EMSGSIZE;
+      return tooLong("the tool's answer", MAX_TOOL_BYTES, bytes.length);
     }
     return state.handle(new Blob(bytes));
   }
@@ -211,10 +220,11 @@ final class CallFunctions {
     Blob blob = state.handles().find(a[0], Blob.class);
     memory.check(a[2], a[3]);
     if (blob == null) {
-      return Errno.EBADF;
+      return state.unknown("blob", "blob", a[0]);
     }
     if (a[1] < 0 || a[1] > blob.bytes().length) {
-      return Errno.EINVAL;
+      return state.wrong(
+          Errno.EINVAL, "offset: expected 0 to %d, found %d", blob.bytes().length, a[1]);
     }
     int left = blob.bytes().length - a[1];
     int read = Math.min(left, a[3]);
@@ -225,7 +235,7 @@ final class CallFunctions {
   int freeBlob(GuestMemory memory, int[] a) {
     Blob blob = state.handles().find(a[0], Blob.class);
     if (blob == null) {
-      return Errno.EBADF;
+      return state.unknown("blob", "blob", a[0]);
     }
     state.handles().remove(a[0]);
     return 0;

@@ -4,7 +4,8 @@ package ai.realm.runtime;
 ///
 /// @param value what the export returned; 0 when it returns nothing. Negative where the guest failed in good order,
 ///     as the SDKs' guests and the default one do: see `error`
-/// @param error what a negative value means, with the host function that gave it last; empty for others
+/// @param error what a negative value means; where a host function gave it last, with its name and, where one of its
+///     arguments was wrong, which, what was expected and what was found. Empty for other values
 /// @param text all text that the guest emitted
 /// @param promptTokens tokens that it fed, but for those that the sequence itself had just sampled
 /// @param newTokens tokens that were sampled for it, the one that ended the generation not counted

@@ -4,7 +4,6 @@ import ai.realm.template.ChatMessage;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /// Reads a conversation, `[{"role": …, "content": …}, …]`, from a guest's JSON. Other members are ignored.
 final class ChatMessages {
@@ -12,26 +11,33 @@ final class ChatMessages {
 
   private ChatMessages() {}
 
-  /// The messages, or null when the JSON is malformed or of another form.
-  static @Nullable List<ChatMessage> parse(byte[] utf8) {
-    Object json;
-    try {
-      json = JsonText.parse(utf8);
-    } catch (IllegalArgumentException e) {
-      return null;
+  /// @throws IllegalArgumentException when the JSON is malformed or of another form, saying where
+  static List<ChatMessage> parse(byte[] utf8) {
+    if (!(JsonText.parse(utf8) instanceof List<?> items)) {
+      throw new IllegalArgumentException(
+          "json: expected an array of messages, found another value");
     }
-    if (!(json instanceof List<?> items) || items.size() > MAX_MESSAGES) {
-      return null;
+    if (items.size() > MAX_MESSAGES) {
+      throw new IllegalArgumentException(
+          "json: expected at most %d messages, found %d".formatted(MAX_MESSAGES, items.size()));
     }
     List<ChatMessage> messages = new ArrayList<>();
-    for (Object item : items) {
-      if (!(item instanceof Map<?, ?> message)
-          || !(message.get("role") instanceof String role)
-          || !(message.get("content") instanceof String content)) {
-        return null;
+    for (int i = 0; i < items.size(); i++) {
+      if (!(items.get(i) instanceof Map<?, ?> message)) {
+        throw new IllegalArgumentException(
+            "json[%d]: expected an object, found another value".formatted(i));
       }
-      messages.add(new ChatMessage(role, content));
+      messages.add(new ChatMessage(text(message, "role", i), text(message, "content", i)));
     }
     return messages;
+  }
+
+  private static String text(Map<?, ?> message, String key, int index) {
+    if (message.get(key) instanceof String text) {
+      return text;
+    }
+    throw new IllegalArgumentException(
+        "json[%d].%s: expected a text, found %s"
+            .formatted(index, key, message.containsKey(key) ? "another value" : "none"));
   }
 }

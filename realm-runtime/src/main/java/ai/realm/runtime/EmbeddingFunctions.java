@@ -4,6 +4,7 @@ import ai.realm.engine.AdmissionException;
 import ai.realm.engine.Engine;
 import ai.realm.engine.Sequence;
 import ai.realm.engine.StepRequest;
+import ai.realm.model.ModelConfig;
 import ai.realm.model.Pooling;
 
 /// The host function `embed`: the engine computes the tokens as it computes a prompt, in steps with
@@ -26,16 +27,19 @@ final class EmbeddingFunctions {
     GuestState.OpenSequence sequence = state.sequence(a[0]);
     GuestState.OpenModel model = sequence == null ? state.model(a[0]) : sequence.model;
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model_or_kv", "model or sequence", a[0]);
     }
     if (sequence != null && sequence.isBusy()) {
       return Errno.EBUSY;
     }
-    if (a[2] > model.host().context()) {
-      return Errno.EMSGSIZE;
+    int context = model.host().context();
+    if (a[2] < 1 || a[2] > context) {
+      int error = a[2] < 1 ? Errno.EINVAL : Errno.EMSGSIZE;
+      return state.wrong(error, "n: expected 1 to %d, found %d", context, a[2]);
     }
-    if (a[2] < 1 || a[3] < 0 || a[3] >= POOLINGS.length) {
-      return Errno.EINVAL;
+    if (a[3] < 0 || a[3] >= POOLINGS.length) {
+      return state.wrong(
+          Errno.EINVAL, "flags: expected 0 to %d, found %d", POOLINGS.length - 1, a[3]);
     }
     try (HostMemory.Loan room = state.hostMemory().new Loan()) {
       float[] row = new float[model.host().embeddingLength()];
@@ -107,7 +111,7 @@ final class EmbeddingFunctions {
       return refused(e);
     } catch (IllegalArgumentException e) {
       call.returnStep(tokens.length, 0);
-      return Errno.EINVAL;
+      return wrong(engine.model().config(), sequence, tokens, pooling);
     }
     call.countStep(tokens.length, 0);
     error = Steps.await(request, call);
@@ -116,6 +120,32 @@ final class EmbeddingFunctions {
       System.arraycopy(embedding, 0, row, 0, row.length);
     }
     return error;
+  }
+
+  /// What of a request the engine did not take.
+  private int wrong(ModelConfig model, Sequence sequence, int[] tokens, Pooling pooling) {
+    if (pooling == Pooling.RANK) {
+      return state.wrong(
+          Errno.EINVAL,
+          "flags: expected 1 to %d, as the model's own pooling is a reranker's, found 0",
+          POOLINGS.length - 1);
+    }
+    if (!model.generates() && sequence.length() > 0) {
+      return state.wrong(
+          Errno.EINVAL,
+          "model_or_kv: expected a sequence without tokens, as the model only embeds, found %d",
+          sequence.length());
+    }
+    int vocabulary = model.vocabularySize();
+    int at = Steps.unknownToken(tokens, tokens.length, vocabulary);
+    return at < 0
+        ? Errno.EINVAL
+        : state.wrong(
+            Errno.EINVAL,
+            "tokens_ptr[%d]: expected 0 to %d, found %d",
+            at,
+            vocabulary - 1,
+            tokens[at]);
   }
 
   private int refused(AdmissionException reason) {

@@ -116,10 +116,11 @@ final class GrammarFunctions {
   int compile(GuestMemory memory, int[] a) {
     memory.check(a[1], a[2]);
     if (a[0] < 0 || a[0] >= KINDS.length) {
-      return Errno.EINVAL;
+      return state.wrong(Errno.EINVAL, "kind: expected 0 to %d, found %d", KINDS.length - 1, a[0]);
     }
     if (a[2] > MAX_SOURCE_BYTES) {
-      return Errno.EMSGSIZE;
+      return state.wrong(
+          Errno.EMSGSIZE, "len: expected at most %d, found %d", MAX_SOURCE_BYTES, a[2]);
     }
     String source = new String(memory.bytes(a[1], a[2]), StandardCharsets.UTF_8);
     OpenGrammars grammars = state.realm().grammars();
@@ -134,7 +135,7 @@ final class GrammarFunctions {
   }
 
   int freeGrammar(GuestMemory memory, int[] a) {
-    return free(a[0], OpenGrammar.class);
+    return free(a[0], OpenGrammar.class, "grammar");
   }
 
   /// `(grammar, model)`.
@@ -142,7 +143,9 @@ final class GrammarFunctions {
     OpenGrammar grammar = state.handles().find(a[0], OpenGrammar.class);
     GuestState.OpenModel model = state.model(a[1]);
     if (grammar == null || model == null) {
-      return Errno.EBADF;
+      return grammar == null
+          ? state.unknown("grammar", "grammar", a[0])
+          : state.unknown("model", "model", a[1]);
     }
     ModelHost host = model.host();
     try {
@@ -176,7 +179,7 @@ final class GrammarFunctions {
   int forkMatcher(GuestMemory memory, int[] a) {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
     if (open == null || open.isBusy()) {
-      return open == null ? Errno.EBADF : Errno.EBUSY;
+      return open == null ? unknownMatcher(a[0]) : Errno.EBUSY;
     }
     try {
       return keep(open.matcher.fork(), open.host, open.lease);
@@ -189,13 +192,17 @@ final class GrammarFunctions {
   int accept(GuestMemory memory, int[] a) {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
     if (open == null || open.isBusy()) {
-      return open == null ? Errno.EBADF : Errno.EBUSY;
+      return open == null ? unknownMatcher(a[0]) : Errno.EBUSY;
     }
     try {
       open.matcher.accept(a[1]);
       return open.settle(a[0], state);
     } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
-      return Errno.EINVAL;
+      int vocabulary = open.host.tokenizer().vocabulary().size();
+      return a[1] >= 0 && a[1] < vocabulary
+          ? state.wrong(
+              Errno.EINVAL, "token: expected one that the grammar allows here, found %d", a[1])
+          : state.wrong(Errno.EINVAL, "token: expected 0 to %d, found %d", vocabulary - 1, a[1]);
     } catch (GrammarException e) {
       return tooMuch(open, e);
     }
@@ -206,7 +213,7 @@ final class GrammarFunctions {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
     memory.check(a[1], 4L * a[2]);
     if (open == null || open.isBusy()) {
-      return open == null ? Errno.EBADF : Errno.EBUSY;
+      return open == null ? unknownMatcher(a[0]) : Errno.EBUSY;
     }
     try {
       int[] tokens = open.matcher.forcedTokens();
@@ -215,6 +222,10 @@ final class GrammarFunctions {
     } catch (GrammarException e) {
       return tooMuch(open, e);
     }
+  }
+
+  private int unknownMatcher(int handle) {
+    return state.unknown("matcher", "matcher", handle);
   }
 
   /// A grammar that reads an output in too many ways to follow.
@@ -232,7 +243,7 @@ final class GrammarFunctions {
   int status(GuestMemory memory, int[] a) {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
     if (open == null || open.isBusy()) {
-      return open == null ? Errno.EBADF : Errno.EBUSY;
+      return open == null ? unknownMatcher(a[0]) : Errno.EBUSY;
     }
     try {
       int bits =
@@ -249,7 +260,7 @@ final class GrammarFunctions {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
     memory.check(a[1], a[2]);
     if (open == null || open.isBusy()) {
-      return open == null ? Errno.EBADF : Errno.EBUSY;
+      return open == null ? unknownMatcher(a[0]) : Errno.EBUSY;
     }
     try {
       byte[] text = open.matcher.forced().getBytes(StandardCharsets.UTF_8);
@@ -265,7 +276,11 @@ final class GrammarFunctions {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
     memory.check(a[1], 4L * Math.max(0, a[2]));
     if (open == null || open.isBusy() || a[2] < 0) {
-      return open == null ? Errno.EBADF : a[2] < 0 ? Errno.EINVAL : Errno.EBUSY;
+      return open == null
+          ? unknownMatcher(a[0])
+          : a[2] < 0
+              ? state.wrong(Errno.EINVAL, "cap: expected at least 0, found %d", a[2])
+              : Errno.EBUSY;
     }
     int vocabulary = open.host.tokenizer().vocabulary().size();
     long[] allowed = new long[(vocabulary + 63) / 64];
@@ -287,7 +302,7 @@ final class GrammarFunctions {
 
   int freeMatcher(GuestMemory memory, int[] a) {
     OpenMatcher open = state.handles().find(a[0], OpenMatcher.class);
-    return open != null && open.isBusy() ? Errno.EBUSY : free(a[0], OpenMatcher.class);
+    return open != null && open.isBusy() ? Errno.EBUSY : free(a[0], OpenMatcher.class, "matcher");
   }
 
   /// `(model, json_ptr, json_len)`.
@@ -295,10 +310,11 @@ final class GrammarFunctions {
     memory.check(a[1], a[2]);
     GuestState.OpenModel model = state.model(a[0]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     if (a[2] > MAX_SAMPLER_BYTES) {
-      return Errno.EMSGSIZE;
+      return state.wrong(
+          Errno.EMSGSIZE, "json_len: expected at most %d, found %d", MAX_SAMPLER_BYTES, a[2]);
     }
     try {
       SamplingParams params = SamplerConfig.read(memory.bytes(a[1], a[2]), model);
@@ -312,13 +328,13 @@ final class GrammarFunctions {
   }
 
   int freeSampler(GuestMemory memory, int[] a) {
-    return free(a[0], OpenSampler.class);
+    return free(a[0], OpenSampler.class, "sampler");
   }
 
-  private int free(int handle, Class<? extends HeldObject> type) {
+  private int free(int handle, Class<? extends HeldObject> type, String kind) {
     HeldObject object = state.handles().find(handle, type);
     if (object == null) {
-      return Errno.EBADF;
+      return state.unknown(kind, kind, handle);
     }
     if (state.handles().remove(handle)) {
       object.close();

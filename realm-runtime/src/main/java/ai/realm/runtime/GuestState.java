@@ -172,6 +172,17 @@ final class GuestState implements AutoCloseable {
     return Errno.EDQUOT;
   }
 
+  /// `EBADF`: an argument is no handle of what it should be.
+  int unknown(String argument, String kind, int found) {
+    return wrong(
+        Errno.EBADF, "%s: expected the handle of an open %s, found %d", argument, kind, found);
+  }
+
+  /// See [Call#wrong].
+  int wrong(int errno, String format, Object... values) {
+    return call().wrong(errno, format, values);
+  }
+
   @Nullable OpenModel model(int handle) {
     return handles.find(handle, OpenModel.class);
   }

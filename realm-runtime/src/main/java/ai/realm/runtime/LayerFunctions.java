@@ -14,6 +14,9 @@ final class LayerFunctions {
   /// Multiplications of the largest product: some seconds on one core.
   private static final long MAX_PRODUCT = 1L << 32;
 
+  private static final String[] SIZES = {"m", "k", "n"};
+  private static final String AT_MOST = "%s: expected at most %d, found %d";
+
   private final GuestState state;
 
   LayerFunctions(GuestState state) {
@@ -22,20 +25,13 @@ final class LayerFunctions {
 
   /// `result (m, n) = a (m, k) · b`, where b is (k, n), or (n, k) when transposed.
   int matmul(GuestMemory memory, int[] x, boolean transposed) {
+    int wrong = checkSizes(x);
+    if (wrong < 0) {
+      return wrong;
+    }
     int m = x[4];
     int k = x[5];
     int n = x[6];
-    if (m < 1
-        || k < 1
-        || n < 1
-        || (long) m * k > MAX_MATRIX
-        || (long) k * n > MAX_MATRIX
-        || (long) m * n > MAX_MATRIX
-        || (long) m * n * k > MAX_PRODUCT
-        || x[1] != m * k
-        || x[3] != k * n) {
-      return Errno.EINVAL;
-    }
     memory.check(x[7], 4L * m * n);
     memory.check(x[0], 4L * x[1]);
     memory.check(x[2], 4L * x[3]);
@@ -51,6 +47,38 @@ final class LayerFunctions {
     } finally {
       budget.give(copies);
     }
+  }
+
+  /// 0, or `EINVAL` with the size that is wrong.
+  private int checkSizes(int[] x) {
+    for (int i = 4; i < 7; i++) {
+      if (x[i] < 1) {
+        return size("%s: expected at least %d, found %d", SIZES[i - 4], 1, x[i]);
+      }
+    }
+    long m = x[4];
+    long k = x[5];
+    long n = x[6];
+    if (m * k > MAX_MATRIX) {
+      return size(AT_MOST, "m * k", MAX_MATRIX, m * k);
+    }
+    if (k * n > MAX_MATRIX) {
+      return size(AT_MOST, "k * n", MAX_MATRIX, k * n);
+    }
+    if (m * n > MAX_MATRIX) {
+      return size(AT_MOST, "m * n", MAX_MATRIX, m * n);
+    }
+    if (m * n * k > MAX_PRODUCT) {
+      return size(AT_MOST, "m * n * k", MAX_PRODUCT, m * n * k);
+    }
+    if (x[1] != m * k) {
+      return size("%s: expected m * k = %d, found %d", "a_len", m * k, x[1]);
+    }
+    return x[3] == k * n ? 0 : size("%s: expected k * n = %d, found %d", "b_len", k * n, x[3]);
+  }
+
+  private int size(String format, String name, long bound, long found) {
+    return state.wrong(Errno.EINVAL, format, name, bound, found);
   }
 
   private int multiply(GuestMemory memory, int[] x, boolean transposed) {
@@ -113,7 +141,7 @@ final class LayerFunctions {
     String model = layerName(memory, a);
     memory.check(a[3], a[4]);
     if (model == null) {
-      return Errno.EINVAL;
+      return nameTooLong(a[1]);
     }
     Call call = state.call();
     memory.reads(a[3], a[4]);
@@ -147,7 +175,7 @@ final class LayerFunctions {
     String model = layerName(memory, a);
     memory.check(a[3], a[4]);
     if (model == null) {
-      return Errno.EINVAL;
+      return nameTooLong(a[1]);
     }
     try {
       long size =
@@ -167,6 +195,11 @@ final class LayerFunctions {
       }
       throw e;
     }
+  }
+
+  private int nameTooLong(int length) {
+    return state.wrong(
+        Errno.EINVAL, "model_len: expected at most %d, found %d", MAX_NAME_BYTES, length);
   }
 
   private static boolean isCancelled(LayerException e) {

@@ -9,7 +9,6 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.OptionalInt;
-import org.jspecify.annotations.Nullable;
 
 /// Host functions on models: opening them, and their text side.
 final class ModelFunctions {
@@ -39,7 +38,7 @@ final class ModelFunctions {
 
   int closeModel(GuestMemory memory, int[] a) {
     if (state.model(a[0]) == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     state.handles().remove(a[0]);
     return 0;
@@ -48,7 +47,7 @@ final class ModelFunctions {
   int modelInfo(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     Vocabulary vocabulary = model.host().tokenizer().vocabulary();
     int[] info = {
@@ -70,18 +69,28 @@ final class ModelFunctions {
     memory.check(a[1], a[2]);
     memory.check(a[4], 4L * Math.max(0, a[5]));
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     if (a[2] > MAX_TEXT) {
-      return Errno.EMSGSIZE;
+      return tooLong("text_len", a[2]);
     }
-    byte[] bytes = memory.bytes(a[1], a[2]);
-    if (a[5] < 0 || (a[3] & ~(ADD_SPECIAL | PARSE_SPECIAL)) != 0) {
-      return Errno.EINVAL;
+    ByteBuffer utf8 = ByteBuffer.wrap(memory.bytes(a[1], a[2]));
+    if (a[5] < 0) {
+      return state.wrong(Errno.EINVAL, "cap: expected at least 0, found %d", a[5]);
     }
-    String text = utf8(bytes);
-    if (text == null) {
-      return Errno.EINVAL;
+    if ((a[3] & ~(ADD_SPECIAL | PARSE_SPECIAL)) != 0) {
+      return state.wrong(
+          Errno.EINVAL, "flags: expected 0 to %d, found %d", ADD_SPECIAL | PARSE_SPECIAL, a[3]);
+    }
+    String text;
+    try {
+      text = StandardCharsets.UTF_8.newDecoder().decode(utf8).toString();
+    } catch (CharacterCodingException e) {
+      return state.wrong(
+          Errno.EINVAL,
+          "text_ptr: expected UTF-8, found byte 0x%02x at %d",
+          utf8.get(utf8.position()),
+          utf8.position());
     }
     int[] ids =
         model
@@ -91,23 +100,25 @@ final class ModelFunctions {
     return memory.put(ids, a[4], a[5]);
   }
 
-  private static @Nullable String utf8(byte[] bytes) {
-    try {
-      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
-    } catch (CharacterCodingException e) {
-      return null;
-    }
+  private int tooLong(String argument, int found) {
+    return state.wrong(
+        Errno.EMSGSIZE, "%s: expected at most %d, found %d", argument, MAX_TEXT, found);
+  }
+
+  private int unknownToken(Vocabulary vocabulary, int found) {
+    return state.wrong(
+        Errno.EINVAL, "token: expected 0 to %d, found %d", vocabulary.size() - 1, found);
   }
 
   int tokenBytes(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
     memory.check(a[2], a[3]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     Tokenizer tokenizer = model.host().tokenizer();
     if (a[1] < 0 || a[1] >= tokenizer.vocabulary().size()) {
-      return Errno.EINVAL;
+      return unknownToken(tokenizer.vocabulary(), a[1]);
     }
     return memory.put(tokenizer.tokenBytes(a[1]), a[2], a[3]);
   }
@@ -115,11 +126,11 @@ final class ModelFunctions {
   int tokenFlags(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     Vocabulary vocabulary = model.host().tokenizer().vocabulary();
     if (a[1] < 0 || a[1] >= vocabulary.size()) {
-      return Errno.EINVAL;
+      return unknownToken(vocabulary, a[1]);
     }
     return (vocabulary.isControl(a[1]) ? CONTROL : 0)
         | (vocabulary.isEndOfGeneration(a[1]) ? ENDS_GENERATION : 0);
@@ -130,15 +141,17 @@ final class ModelFunctions {
     memory.check(a[1], a[2]);
     memory.check(a[3], a[4]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     if (a[2] > MAX_TEXT) {
-      return Errno.EMSGSIZE;
+      return tooLong("json_len", a[2]);
     }
     byte[] json = memory.bytes(a[1], a[2]);
-    List<ChatMessage> messages = ChatMessages.parse(json);
-    if (messages == null) {
-      return Errno.EINVAL;
+    List<ChatMessage> messages;
+    try {
+      messages = ChatMessages.parse(json);
+    } catch (IllegalArgumentException e) {
+      return state.wrong(Errno.EINVAL, "%s", String.valueOf(e.getMessage()));
     }
     try {
       String text = model.host().render(messages);
@@ -155,22 +168,28 @@ final class ModelFunctions {
     memory.check(a[1], 4L * a[2]);
     memory.check(a[3], a[4]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     if (a[2] > MAX_TEXT) {
-      return Errno.EMSGSIZE;
+      return tooLong("n", a[2]);
     }
     int[] ids = memory.ints(a[1], a[2]);
     Tokenizer tokenizer = model.host().tokenizer();
+    int vocabulary = tokenizer.vocabulary().size();
     long bytes = 0;
-    for (int id : ids) {
-      if (id < 0 || id >= tokenizer.vocabulary().size()) {
-        return Errno.EINVAL;
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0 || ids[i] >= vocabulary) {
+        return state.wrong(
+            Errno.EINVAL, "ids_ptr[%d]: expected 0 to %d, found %d", i, vocabulary - 1, ids[i]);
       }
       // A token may stand for a hundred bytes and more.
-      bytes += tokenizer.tokenBytes(id).length;
+      bytes += tokenizer.tokenBytes(ids[i]).length;
       if (bytes > MAX_TEXT) {
-        return Errno.EMSGSIZE;
+        return state.wrong(
+            Errno.EMSGSIZE,
+            "ids_ptr: expected a text of at most %d bytes, found %d or more",
+            MAX_TEXT,
+            bytes);
       }
     }
     return memory.put(tokenizer.decode(ids).getBytes(StandardCharsets.UTF_8), a[3], a[4]);

@@ -19,10 +19,10 @@ final class SavedSequenceFunctions {
     byte[] name = name(memory, a);
     GuestState.OpenSequence open = state.sequence(a[0]);
     if (open == null && a[0] != 0) {
-      return Errno.EBADF;
+      return state.unknown("kv", "sequence", a[0]);
     }
     if (name == null) {
-      return Errno.EINVAL;
+      return wrongName(a[2]);
     }
     Realm realm = state.realm();
     SavedSequences saved = realm.models().saved();
@@ -54,10 +54,10 @@ final class SavedSequenceFunctions {
     byte[] name = name(memory, a);
     GuestState.OpenModel model = state.model(a[0]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     if (name == null) {
-      return Errno.EINVAL;
+      return wrongName(a[2]);
     }
     try (HostMemory.Loan room = state.hostMemory().new Loan()) {
       SavedKv saved = find(model, name, room);
@@ -103,6 +103,11 @@ final class SavedSequenceFunctions {
     byte[] fingerprint = model.host().fingerprint(model.adapter());
     state.call().excuseSince(cpuBefore);
     return fingerprint;
+  }
+
+  private int wrongName(int length) {
+    return state.wrong(
+        Errno.EINVAL, "name_len: expected 1 to %d, found %d", MAX_NAME_BYTES, length);
   }
 
   /// A name of 1 to 1024 bytes, or null.

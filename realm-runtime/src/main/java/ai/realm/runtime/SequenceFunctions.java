@@ -1,6 +1,7 @@
 package ai.realm.runtime;
 
 import ai.realm.engine.AdmissionException;
+import ai.realm.engine.StepRequest;
 import java.nio.charset.StandardCharsets;
 
 /// Host functions on sequences: their tokens, their text, the logits of their last step.
@@ -12,10 +13,14 @@ final class SequenceFunctions {
     this.state = state;
   }
 
+  private int unknown(int handle) {
+    return state.unknown("kv", "sequence", handle);
+  }
+
   int newSequence(GuestMemory memory, int[] a) {
     GuestState.OpenModel model = state.model(a[0]);
     if (model == null) {
-      return Errno.EBADF;
+      return state.unknown("model", "model", a[0]);
     }
     try {
       return state.handle(state.openSequence(model));
@@ -28,7 +33,7 @@ final class SequenceFunctions {
   int forkSequence(GuestMemory memory, int[] a) {
     GuestState.OpenSequence from = state.sequence(a[0]);
     if (from == null || from.isBusy()) {
-      return from == null ? Errno.EBADF : Errno.EBUSY;
+      return from == null ? unknown(a[0]) : Errno.EBUSY;
     }
     try {
       return state.handle(new GuestState.OpenSequence(state, from.model, from.sequence.fork()));
@@ -40,19 +45,20 @@ final class SequenceFunctions {
 
   int sequenceLength(GuestMemory memory, int[] a) {
     GuestState.OpenSequence sequence = state.sequence(a[0]);
-    return sequence == null ? Errno.EBADF : sequence.sequence.length();
+    return sequence == null ? unknown(a[0]) : sequence.sequence.length();
   }
 
   int truncateSequence(GuestMemory memory, int[] a) {
     GuestState.OpenSequence sequence = state.sequence(a[0]);
     if (sequence == null) {
-      return Errno.EBADF;
+      return unknown(a[0]);
     }
     if (sequence.isBusy()) {
       return Errno.EBUSY;
     }
     if (a[1] < 0 || a[1] > sequence.sequence.length()) {
-      return Errno.EINVAL;
+      return state.wrong(
+          Errno.EINVAL, "len: expected 0 to %d, found %d", sequence.sequence.length(), a[1]);
     }
     sequence.sequence.truncate(a[1]);
     sequence.sampled.truncated(a[1]);
@@ -63,10 +69,11 @@ final class SequenceFunctions {
     GuestState.OpenSequence sequence = state.sequence(a[0]);
     memory.check(a[2], a[3]);
     if (sequence == null) {
-      return Errno.EBADF;
+      return unknown(a[0]);
     }
-    if (a[1] < 0 || a[1] >= sequence.model.host().tokenizer().vocabulary().size()) {
-      return Errno.EINVAL;
+    int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
+    if (a[1] < 0 || a[1] >= vocabulary) {
+      return state.wrong(Errno.EINVAL, "token: expected 0 to %d, found %d", vocabulary - 1, a[1]);
     }
     String text = sequence.decoder.accept(a[1]);
     sequence.unfinishedIsEmitted = false;
@@ -76,7 +83,7 @@ final class SequenceFunctions {
   int freeSequence(GuestMemory memory, int[] a) {
     GuestState.OpenSequence sequence = state.sequence(a[0]);
     if (sequence == null) {
-      return Errno.EBADF;
+      return unknown(a[0]);
     }
     if (sequence.isBusy()) {
       return Errno.EBUSY;
@@ -98,7 +105,7 @@ final class SequenceFunctions {
     GuestState.OpenSequence sequence = state.sequence(a[0]);
     memory.check(a[2], 4L * a[3]);
     if (sequence == null) {
-      return Errno.EBADF;
+      return unknown(a[0]);
     }
     if (sequence.isBusy()) {
       return Errno.EBUSY;
@@ -109,10 +116,19 @@ final class SequenceFunctions {
     }
     try {
       sequence.request.logits(a[1], logits, 0);
-    } catch (IllegalStateException | IllegalArgumentException e) {
-      return Errno.EINVAL;
+    } catch (IllegalStateException e) {
+      return state.wrong(Errno.EINVAL, "kv: expected a last step with the flag LOGITS, found none");
+    } catch (IllegalArgumentException e) {
+      return noSuchOutput(sequence.request, a[1]);
     }
     memory.put(logits, a[2], Math.min(vocabulary, a[3]));
     return vocabulary;
+  }
+
+  private int noSuchOutput(StepRequest request, int output) {
+    return request.state() == StepRequest.State.DONE && request.produced() > 0
+        ? state.wrong(
+            Errno.EINVAL, "output: expected 0 to %d, found %d", request.produced() - 1, output)
+        : state.wrong(Errno.EINVAL, "kv: expected a last step that gave outputs, found none");
   }
 }

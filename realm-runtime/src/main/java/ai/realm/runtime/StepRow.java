@@ -6,7 +6,6 @@ import ai.realm.engine.grammar.GrammarException;
 import ai.realm.engine.sampling.Sampler;
 import ai.realm.engine.sampling.SamplingParams;
 import ai.realm.tokenizer.Vocabulary;
-import org.jspecify.annotations.Nullable;
 
 /// One request of a step: 64 bytes of the guest's memory, read once.
 ///
@@ -29,6 +28,7 @@ final class StepRow {
   private static final int ENDS_GENERATION = 1;
 
   final GuestState.OpenSequence sequence;
+  private final int index;
   private final int handle;
   final int at;
   final int tokens;
@@ -40,7 +40,11 @@ final class StepRow {
   final int matcher;
   private int prompt;
 
-  private StepRow(GuestState.OpenSequence sequence, int handle, GuestMemory memory, int at) {
+  /// Reads all but the sequence's handle and the fields of a sampler.
+  ///
+  /// @param index which request of the step it is
+  StepRow(int index, GuestState.OpenSequence sequence, int handle, GuestMemory memory, int at) {
+    this.index = index;
     this.sequence = sequence;
     this.handle = handle;
     this.at = at;
@@ -51,12 +55,6 @@ final class StepRow {
     flags = memory.getInt(at + 20);
     mask = memory.getInt(at + 24);
     matcher = memory.getInt(at + 28);
-  }
-
-  static @Nullable StepRow read(GuestMemory memory, int at, GuestState state) {
-    int handle = memory.getInt(at);
-    GuestState.OpenSequence sequence = state.handles().find(handle, GuestState.OpenSequence.class);
-    return sequence == null ? null : new StepRow(sequence, handle, memory, at);
   }
 
   int outputs() {
@@ -70,11 +68,15 @@ final class StepRow {
 
   /// Reads the rest of the record into the sequence's request; 0 or an error.
   int prepare(GuestMemory memory, GuestState state) {
-    if (count < 1 || (flags & ~FLAGS) != 0) {
-      return Errno.EINVAL;
+    int context = sequence.model.host().context();
+    if (count < 1) {
+      return wrongNumber(state, Errno.EINVAL, "n", 1, context, count);
     }
-    if (count > sequence.model.host().context()) {
-      return Errno.EMSGSIZE;
+    if ((flags & ~FLAGS) != 0) {
+      return wrongNumber(state, Errno.EINVAL, "flags", 0, FLAGS, flags);
+    }
+    if (count > context) {
+      return wrongNumber(state, Errno.EMSGSIZE, "n", 1, context, count);
     }
     if (sequence.isBusy()) {
       return Errno.EBUSY;
@@ -94,13 +96,16 @@ final class StepRow {
       try {
         sampler = ownSampler(memory);
       } catch (IllegalArgumentException e) {
-        return Errno.EINVAL;
+        return state.wrong(
+            Errno.EINVAL, "requests[%d].%s", index, asField(String.valueOf(e.getMessage())));
       }
     } else {
       GrammarFunctions.OpenSampler open =
           state.handles().find(samplerHandle, GrammarFunctions.OpenSampler.class);
       if (open == null || open.host() != sequence.model.host()) {
-        return open == null ? Errno.EBADF : Errno.EINVAL;
+        return open == null
+            ? unknown(state, "sampler", samplerHandle)
+            : ofAnotherModel(state, "sampler");
       }
       sampler = open.sampler();
     }
@@ -112,6 +117,36 @@ final class StepRow {
     sequence.request.wantLogprobs(logprob != 0);
     int error = keepLogits(state);
     return error < 0 ? error : constrain(memory, state);
+  }
+
+  private int wrongNumber(
+      GuestState state, int errno, String field, int least, int most, int found) {
+    return state.wrong(
+        errno, "requests[%d].%s: expected %d to %d, found %d", index, field, least, most, found);
+  }
+
+  private int unknown(GuestState state, String field, int found) {
+    return state.wrong(
+        Errno.EBADF,
+        "requests[%d].%s: expected the handle of an open %s or 0, found %d",
+        index,
+        field,
+        field,
+        found);
+  }
+
+  private int ofAnotherModel(GuestState state, String field) {
+    return state.wrong(
+        Errno.EINVAL,
+        "requests[%d].%s: expected one of the sequence's model, found one of another",
+        index,
+        field);
+  }
+
+  /// What [SamplingParams] says, `top p: expected …`, with the name of the record's field, `top_p`.
+  private static String asField(String reason) {
+    int end = Math.max(0, reason.indexOf(':'));
+    return reason.substring(0, end).replace(' ', '_') + reason.substring(end);
   }
 
   private int keepLogits(GuestState state) {
@@ -146,8 +181,21 @@ final class StepRow {
     if (mask == 0 && matcher == 0 && !noEnd) {
       return 0;
     }
-    if ((mask != 0 && (matcher != 0 || noEnd)) || outputs() != 1) {
-      return Errno.EINVAL;
+    if (mask != 0 && (matcher != 0 || noEnd)) {
+      return state.wrong(
+          Errno.EINVAL,
+          "requests[%d].mask_ptr: expected 0 beside %s, found %d",
+          index,
+          matcher != 0 ? "a matcher" : "NO_END",
+          Integer.toUnsignedLong(mask));
+    }
+    if (outputs() != 1) {
+      return state.wrong(
+          Errno.EINVAL,
+          "requests[%d].flags: expected one output with a mask, a matcher or NO_END, found %d outputs by flags %d",
+          index,
+          outputs(),
+          flags);
     }
     if (noEnd && matcher == 0) {
       sequence.request.constrain(sequence.model.host().withoutEnd());
@@ -158,10 +206,10 @@ final class StepRow {
       GrammarFunctions.OpenMatcher open =
           state.handles().find(matcher, GrammarFunctions.OpenMatcher.class);
       if (open != null && open.host != sequence.model.host()) {
-        return Errno.EINVAL;
+        return ofAnotherModel(state, "matcher");
       }
       if (open == null || !open.lend(sequence.request)) {
-        return open == null ? Errno.EBADF : Errno.EBUSY;
+        return open == null ? unknown(state, "matcher", matcher) : Errno.EBUSY;
       }
       try {
         open.matcher.prepare();

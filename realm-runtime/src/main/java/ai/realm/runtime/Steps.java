@@ -4,8 +4,10 @@ import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineException;
 import ai.realm.engine.StepRequest;
 import ai.realm.error.RealmException;
+import ai.realm.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -54,7 +56,7 @@ final class Steps {
   int await(GuestMemory memory, int[] a) {
     Ticket ticket = state.handles().find(a[0], Ticket.class);
     if (ticket == null) {
-      return Errno.EBADF;
+      return state.unknown("ticket", "ticket", a[0]);
     }
     Call call = state.call();
     long started = System.nanoTime();
@@ -82,11 +84,11 @@ final class Steps {
   }
 
   private int submit(GuestMemory memory, int pointer, int count, @Nullable StepRow[] rows) {
+    Call call = state.call();
     if (count < 1 || count > MAX_REQUESTS) {
-      return Errno.EINVAL;
+      return call.wrong(Errno.EINVAL, "n: expected 1 to %d, found %d", MAX_REQUESTS, count);
     }
     memory.check(pointer, (long) StepRow.BYTES * count);
-    Call call = state.call();
     int late = checkTime(call);
     if (late < 0) {
       return late;
@@ -94,27 +96,45 @@ final class Steps {
     submitted.clear();
     ModelHost host = null;
     for (int i = 0; i < count; i++) {
-      StepRow row = StepRow.read(memory, pointer + StepRow.BYTES * i, state);
-      if (row == null) {
-        return Errno.EBADF;
+      int at = pointer + StepRow.BYTES * i;
+      int handle = memory.getInt(at);
+      GuestState.OpenSequence sequence = state.sequence(handle);
+      if (sequence == null) {
+        return call.wrong(
+            Errno.EBADF,
+            "requests[%d].kv: expected the handle of an open sequence, found %d",
+            i,
+            handle);
       }
+      StepRow row = new StepRow(i, sequence, handle, memory, at);
       int error = row.prepare(memory, state);
       if (error < 0) {
         return error;
       }
-      if (row.matcher != 0 && isUsed(rows, i, row.matcher)) {
-        return Errno.EINVAL;
+      int user = row.matcher == 0 ? -1 : user(rows, i, row.matcher);
+      if (user >= 0) {
+        return call.wrong(
+            Errno.EINVAL,
+            "requests[%d].matcher: expected one of its own, found that of requests[%d]",
+            i,
+            user);
       }
       host = row.sequence.model.host();
       rows[i] = row;
       submitted.add(row.sequence.request);
     }
-    for (StepRow row : rows) {
-      if (row == null || row.sequence.model.host() != host) {
-        return Errno.EINVAL;
+    ModelHost last = Objects.requireNonNull(host);
+    for (int i = 0; i < count; i++) {
+      StepRow row = rows[i];
+      if (row != null && row.sequence.model.host() != last) {
+        return call.wrong(
+            Errno.EINVAL,
+            "requests[%d].kv: expected a sequence of the model of requests[%d], found one of another",
+            i,
+            count - 1);
       }
     }
-    return host == null ? Errno.EINVAL : admit(host, rows, call);
+    return admit(last, rows, call);
   }
 
   /// 0, or `ECANCELED` when the caller has given up.
@@ -127,15 +147,15 @@ final class Steps {
     return call.isCancelled() ? Errno.ECANCELED : 0;
   }
 
-  /// Whether one of the first rows has the matcher: it can follow one output only.
-  private static boolean isUsed(@Nullable StepRow[] rows, int count, int matcher) {
+  /// Which of the first rows has the matcher, or -1: it can follow one output only.
+  private static int user(@Nullable StepRow[] rows, int count, int matcher) {
     for (int i = 0; i < count; i++) {
       StepRow row = rows[i];
       if (row != null && row.matcher == matcher) {
-        return true;
+        return i;
       }
     }
-    return false;
+    return -1;
   }
 
   private int admit(ModelHost host, @Nullable StepRow[] rows, Call call) {
@@ -155,7 +175,7 @@ final class Steps {
       return error;
     } catch (IllegalArgumentException e) {
       giveBack(rows, rows.length, call);
-      return Errno.EINVAL;
+      return wrong(rows, host.engine().model().config(), call);
     }
     for (StepRow row : rows) {
       if (row != null) {
@@ -163,6 +183,51 @@ final class Steps {
       }
     }
     return 0;
+  }
+
+  /// What of the requests the engine did not take.
+  private static int wrong(@Nullable StepRow[] rows, ModelConfig model, Call call) {
+    for (int i = 0; i < rows.length; i++) {
+      for (int j = 0; j < i; j++) {
+        if (Objects.requireNonNull(rows[i]).sequence == Objects.requireNonNull(rows[j]).sequence) {
+          return call.wrong(
+              Errno.EINVAL,
+              "requests[%d].kv: expected a sequence of its own, found that of requests[%d]",
+              i,
+              j);
+        }
+      }
+    }
+    if (!model.generates()) {
+      return call.wrong(
+          Errno.EINVAL,
+          "requests[0].kv: expected a sequence of a model that generates, found one of a model that only embeds");
+    }
+    int vocabulary = model.vocabularySize();
+    for (int i = 0; i < rows.length; i++) {
+      StepRow row = Objects.requireNonNull(rows[i]);
+      int at = unknownToken(row.sequence.tokens, row.count, vocabulary);
+      if (at >= 0) {
+        return call.wrong(
+            Errno.EINVAL,
+            "requests[%d].tokens_ptr[%d]: expected 0 to %d, found %d",
+            i,
+            at,
+            vocabulary - 1,
+            row.sequence.tokens[at]);
+      }
+    }
+    return Errno.EINVAL;
+  }
+
+  /// Where the first token is that the vocabulary does not have, or -1.
+  static int unknownToken(int[] tokens, int count, int vocabulary) {
+    for (int i = 0; i < count; i++) {
+      if (tokens[i] < 0 || tokens[i] >= vocabulary) {
+        return i;
+      }
+    }
+    return -1;
   }
 
   /// Gives back what the first rows took of the tenant's quota.

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -173,11 +174,49 @@ final class EncoderGuestTest extends SampleFixture {
       assertThat(result.value()).isZero();
       assertThat(cosine(embedding.get(), encoder.expected())).isGreaterThan(LEAST_COSINE);
       // It cannot generate: a step of a model that only embeds is refused, and the guest says so.
-      assertThat(
-              runtime
-                  .callFunction("generate", output, model, encoder.text(), "{\"raw\":true}")
-                  .value())
-          .isEqualTo(Errno.EINVAL);
+      CallResult refused =
+          runtime.callFunction("generate", output, model, encoder.text(), "{\"raw\":true}");
+      assertThat(refused.value()).isEqualTo(Errno.EINVAL);
+      assertThat(refused.error())
+          .isEqualTo(
+              "step: requests[0].kv: expected a sequence of a model that generates, found one of a model that only embeds");
+    }
+  }
+
+  @Test
+  void sequenceOfAModelThatOnlyEmbedsTakesNoMoreTokens() throws IOException {
+    try (RealmRuntime runtime = new RealmRuntime(config(Encoder.of("bert-mean")))) {
+      HostCaller guest = HostCaller.of(runtime, HostCaller.guest(Map.of("kv_new", 1, "embed", 6)));
+      int kv = guest.call("kv_new", guest.open("sample"));
+      assertThat(guest.call("embed", kv, 0, 3, 0, HostCaller.OUT, 4)).isPositive();
+      CallResult refused = guest.result("embed", kv, 0, 3, 0, HostCaller.OUT, 4);
+      assertThat(refused.value()).isEqualTo(Errno.EINVAL);
+      assertThat(refused.error())
+          .isEqualTo(
+              "embed: model_or_kv: expected a sequence without tokens, as the model only embeds, found 3");
+    }
+  }
+
+  @Test
+  void rerankersOwnPoolingGivesNoEmbedding() throws IOException {
+    Path file = folder.resolve("bert-rank.gguf");
+    try (GgufFile mean = GgufFile.open(Encoder.of("bert-mean").file())) {
+      GgufWriter writer = new GgufWriter(file);
+      for (String key : mean.metadata().keys()) {
+        writer.metadata(key, mean.metadata().find(key).orElseThrow());
+      }
+      mean.tensors().forEach(info -> writer.tensor(mean.tensor(info.name())));
+      writer.metadata("bert.pooling_type", new GgufValue.U32(4)).write();
+    }
+    try (RealmRuntime runtime = new RealmRuntime(RuntimeConfig.of("sample", file, backend))) {
+      HostCaller guest = HostCaller.of(runtime, HostCaller.guest(Map.of("embed", 6)));
+      int model = guest.open("sample");
+      CallResult refused = guest.result("embed", model, 0, 3, 0, HostCaller.OUT, 4);
+      assertThat(refused.value()).isEqualTo(Errno.EINVAL);
+      assertThat(refused.error())
+          .isEqualTo(
+              "embed: flags: expected 1 to 3, as the model's own pooling is a reranker's, found 0");
+      assertThat(guest.call("embed", model, 0, 3, 1, HostCaller.OUT, 4)).isPositive();
     }
   }
 

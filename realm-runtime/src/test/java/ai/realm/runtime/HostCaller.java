@@ -14,6 +14,8 @@ final class HostCaller {
   private static final Map<String, Integer> OWN =
       Map.of("arg_read", 3, "emit_event", 3, "tokenize", 6, "model_open", 2);
 
+  private static final int PAGES = 4;
+
   /// Calls an export of the guest, wherever it runs.
   interface Target {
     CallResult call(String name, GuestOutput output, Object... arguments);
@@ -46,19 +48,31 @@ final class HostCaller {
 
   /// A guest that offers host functions, by their numbers of parameters.
   static byte[] guest(Map<String, Integer> functions) {
-    return guest(functions, (module, imported) -> {});
+    return guest(functions, PAGES);
+  }
+
+  /// The same with as many pages of memory.
+  static byte[] guest(Map<String, Integer> functions, int pages) {
+    return guest(functions, pages, (module, imported) -> {});
   }
 
   /// The same with functions of the test's own, which know the host functions by these indices.
   static byte[] guest(
       Map<String, Integer> functions, BiConsumer<WasmModuleBuilder, Map<String, Integer>> own) {
+    return guest(functions, PAGES, own);
+  }
+
+  private static byte[] guest(
+      Map<String, Integer> functions,
+      int pages,
+      BiConsumer<WasmModuleBuilder, Map<String, Integer>> own) {
     WasmModuleBuilder module = new WasmModuleBuilder();
     Map<String, Integer> all = new LinkedHashMap<>(OWN);
     all.putAll(functions);
     Map<String, Integer> imported = new LinkedHashMap<>();
     all.forEach(
         (name, count) -> imported.put(name, module.importFunction("realm_host", name, count)));
-    module.memory(4, 4);
+    module.memory(pages, pages);
     all.forEach((name, count) -> {
       Code code = new Code();
       for (int i = 0; i < count; i++) {

@@ -12,7 +12,11 @@ final class Range {
     }
   }
 
+  /// A float as it was given: 1.7, not 1.7000000476837158.
   private static String text(double v) {
-    return v == Math.rint(v) ? Long.toString((long) v) : Double.toString(v);
+    if (v == Math.rint(v) && !Double.isInfinite(v)) {
+      return Long.toString((long) v);
+    }
+    return v == (float) v ? Float.toString((float) v) : Double.toString(v);
   }
 }

@@ -363,6 +363,12 @@ final class SamplerTest {
     assertThatThrownBy(() -> SamplingParams.builder().topP(1.5f).build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("top p: expected 0 to 1, found 1.5");
+    assertThatThrownBy(() -> SamplingParams.builder().minP(1.7f).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("min p: expected 0 to 1, found 1.7");
+    assertThatThrownBy(() -> SamplingParams.builder().topP(Float.POSITIVE_INFINITY).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("top p: expected 0 to 1, found Infinity");
     assertThatThrownBy(() -> SamplingParams.builder().temperature(Float.NaN).build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("temperature");
