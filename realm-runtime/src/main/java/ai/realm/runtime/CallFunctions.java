@@ -233,11 +233,6 @@ final class CallFunctions {
   }
 
   int freeBlob(GuestMemory memory, int[] a) {
-    Blob blob = state.handles().find(a[0], Blob.class);
-    if (blob == null) {
-      return state.unknown("blob", "blob", a[0]);
-    }
-    state.handles().remove(a[0]);
-    return 0;
+    return state.free(a[0], Blob.class, "blob");
   }
 }

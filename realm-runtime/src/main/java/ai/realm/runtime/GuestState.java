@@ -178,6 +178,18 @@ final class GuestState implements AutoCloseable {
         Errno.EBADF, "%s: expected the handle of an open %s, found %d", argument, kind, found);
   }
 
+  /// Ends what a handle stands for; 0 or `EBADF`.
+  int free(int handle, Class<? extends HeldObject> type, String kind) {
+    HeldObject object = handles.find(handle, type);
+    if (object == null) {
+      return unknown(kind, kind, handle);
+    }
+    if (handles.remove(handle)) {
+      closeQuietly(object);
+    }
+    return 0;
+  }
+
   /// See [Call#wrong].
   int wrong(int errno, String format, Object... values) {
     return call().wrong(errno, format, values);

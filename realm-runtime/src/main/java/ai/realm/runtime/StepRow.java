@@ -203,8 +203,8 @@ final class StepRow {
       int vocabulary = sequence.model.host().tokenizer().vocabulary().size();
       sequence.request.constrain(new Mask(memory.ints(mask, (vocabulary + 31) / 32)));
     } else {
-      GrammarFunctions.OpenMatcher open =
-          state.handles().find(matcher, GrammarFunctions.OpenMatcher.class);
+      MatcherFunctions.OpenMatcher open =
+          state.handles().find(matcher, MatcherFunctions.OpenMatcher.class);
       if (open != null && open.host != sequence.model.host()) {
         return ofAnotherModel(state, "matcher");
       }
