@@ -12,7 +12,6 @@ import java.util.function.UnaryOperator;
 /// use besides models.
 final class CallFunctions {
   private static final String TOOL_FAILED = "TOOL_FAILED";
-  private static final int MAX_NAME_BYTES = 1024;
   private static final int MAX_RANDOM_BYTES = 1 << 16;
   private static final int MAX_EVENT_BYTES = 1 << 20;
   private static final int MAX_TOOL_BYTES = 1 << 20;
@@ -129,7 +128,7 @@ final class CallFunctions {
   int getValue(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
     memory.check(a[2], a[3]);
-    if (a[1] > MAX_NAME_BYTES) {
+    if (a[1] > HostFunctions.MAX_NAME_BYTES) {
       // No value has such a key.
       return Errno.ENOENT;
     }
@@ -147,9 +146,12 @@ final class CallFunctions {
   int putValue(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
     memory.check(a[2], a[3]);
-    if (a[1] > MAX_NAME_BYTES) {
+    if (a[1] > HostFunctions.MAX_NAME_BYTES) {
       return state.wrong(
-          Errno.EINVAL, "key_len: expected at most %d, found %d", MAX_NAME_BYTES, a[1]);
+          Errno.EINVAL,
+          "key_len: expected at most %d, found %d",
+          HostFunctions.MAX_NAME_BYTES,
+          a[1]);
     }
     if (a[3] > state.realm().limits().storeBytes()) {
       return storeExceeded();
@@ -174,9 +176,9 @@ final class CallFunctions {
   int callTool(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
     memory.check(a[2], a[3]);
-    if (a[1] > MAX_NAME_BYTES || a[3] > MAX_TOOL_BYTES) {
-      return a[1] > MAX_NAME_BYTES
-          ? tooLong("name_len", MAX_NAME_BYTES, a[1])
+    if (a[1] > HostFunctions.MAX_NAME_BYTES || a[3] > MAX_TOOL_BYTES) {
+      return a[1] > HostFunctions.MAX_NAME_BYTES
+          ? tooLong("name_len", HostFunctions.MAX_NAME_BYTES, a[1])
           : tooLong("text_len", MAX_TOOL_BYTES, a[3]);
     }
     String name = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);

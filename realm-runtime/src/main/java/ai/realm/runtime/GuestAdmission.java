@@ -32,7 +32,9 @@ final class GuestAdmission {
   private static final int MAX_ELEMENT_SEGMENTS = 4_096;
   private static final int MAX_ELEMENTS = 65_536;
   private static final int MAX_DATA_SEGMENTS = 16_384;
-  private static final int MAX_NAME_BYTES = 512;
+
+  /// The longest name of an import or export.
+  static final int MAX_NAME_BYTES = 512;
 
   /// What calls by type cost: for each type the engine compiles a switch over all functions of that form,
   /// so types of the same form, which compilers' output has once, cost their number each.
@@ -95,14 +97,9 @@ final class GuestAdmission {
   }
 
   private byte[] module(byte[] wasm) {
-    byte[] header = {0, 'a', 's', 'm', 1, 0, 0, 0};
-    for (byte expected : header) {
-      if (!in.hasMore() || in.u8() != expected) {
-        throw in.refuse("expected the header of a WebAssembly module of version 1");
-      }
-    }
+    in.header();
     ByteArrayOutputStream kept = new ByteArrayOutputStream(wasm.length);
-    kept.writeBytes(header);
+    kept.write(wasm, 0, in.offset());
     int last = 0;
     while (in.hasMore()) {
       int start = in.offset();

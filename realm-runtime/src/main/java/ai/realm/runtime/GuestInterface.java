@@ -25,7 +25,6 @@ final class GuestInterface {
   private static final int I32 = 0x7f;
 
   private static final int MAX_ENTRIES = 65_536;
-  private static final int MAX_NAME_BYTES = 512;
 
   /// The names of value types, by their bytes.
   private static final Map<Integer, String> VALUE_TYPES =
@@ -129,12 +128,7 @@ final class GuestInterface {
   }
 
   private void read() {
-    byte[] header = {0, 'a', 's', 'm', 1, 0, 0, 0};
-    for (byte expected : header) {
-      if (!in.hasMore() || in.u8() != expected) {
-        throw in.refuse("expected the header of a WebAssembly module of version 1");
-      }
-    }
+    in.header();
     while (in.hasMore()) {
       int id = in.u8();
       int outer = in.enter(in.u31(), "section " + id);
@@ -178,8 +172,8 @@ final class GuestInterface {
   private void readImports() {
     int count = in.count("imports", MAX_ENTRIES);
     for (int i = 0; i < count; i++) {
-      String module = in.name(MAX_NAME_BYTES);
-      String name = in.name(MAX_NAME_BYTES);
+      String module = in.name(GuestAdmission.MAX_NAME_BYTES);
+      String name = in.name(GuestAdmission.MAX_NAME_BYTES);
       int kind = in.u8();
       if (kind != FUNCTION_KIND) {
         imports.add(new Import(module, name, kind, null));
@@ -201,7 +195,7 @@ final class GuestInterface {
   private void readExports() {
     int count = in.count("exports", MAX_ENTRIES);
     for (int i = 0; i < count; i++) {
-      String name = in.name(MAX_NAME_BYTES);
+      String name = in.name(GuestAdmission.MAX_NAME_BYTES);
       if (in.u8() == FUNCTION_KIND) {
         exports.put(name, functions.get(in.index("function", functions.size())));
       } else {

@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
 final class HostFunctions {
   static final int ABI_VERSION = 1;
 
+  /// The longest name or key that a guest hands over.
+  static final int MAX_NAME_BYTES = 1024;
+
   private final GuestState state;
   private final Map<String, HostFunction> functions = new LinkedHashMap<>();
   private @Nullable HostTrace trace;

@@ -6,7 +6,6 @@ import org.jspecify.annotations.Nullable;
 /// The low-level host functions: matrices in the guest's memory, and layers that a realm keeps in host
 /// memory.
 final class LayerFunctions {
-  private static final int MAX_NAME_BYTES = 1024;
 
   /// Elements of the largest matrix that a guest may multiply on the host.
   private static final long MAX_MATRIX = 1L << 24;
@@ -199,7 +198,10 @@ final class LayerFunctions {
 
   private int nameTooLong(int length) {
     return state.wrong(
-        Errno.EINVAL, "model_len: expected at most %d, found %d", MAX_NAME_BYTES, length);
+        Errno.EINVAL,
+        "model_len: expected at most %d, found %d",
+        HostFunctions.MAX_NAME_BYTES,
+        length);
   }
 
   private static boolean isCancelled(LayerException e) {
@@ -209,7 +211,7 @@ final class LayerFunctions {
   /// A name byte by byte, whatever text it is; null for one that is too long.
   private static @Nullable String layerName(GuestMemory memory, int[] a) {
     memory.check(a[0], a[1]);
-    return a[1] > MAX_NAME_BYTES
+    return a[1] > HostFunctions.MAX_NAME_BYTES
         ? null
         : new String(memory.bytes(a[0], a[1]), StandardCharsets.ISO_8859_1);
   }

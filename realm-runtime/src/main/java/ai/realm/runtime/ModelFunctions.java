@@ -16,7 +16,6 @@ final class ModelFunctions {
   private static final int PARSE_SPECIAL = 2;
   private static final int CONTROL = 1;
   private static final int ENDS_GENERATION = 2;
-  private static final int MAX_NAME_BYTES = 1024;
 
   /// Bytes of a text, tokens of a list: more than any context, and done well before a deadline's grace.
   private static final int MAX_TEXT = 2 << 20;
@@ -28,7 +27,7 @@ final class ModelFunctions {
   }
 
   int openModel(GuestMemory memory, int[] a) {
-    if (a[1] > MAX_NAME_BYTES) {
+    if (a[1] > HostFunctions.MAX_NAME_BYTES) {
       return Errno.ENOENT;
     }
     String name = new String(memory.bytes(a[0], a[1]), StandardCharsets.UTF_8);

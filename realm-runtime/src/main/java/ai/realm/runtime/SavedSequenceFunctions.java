@@ -6,7 +6,6 @@ import org.jspecify.annotations.Nullable;
 
 /// Host functions that keep sequences for later calls and realms of the same tenant.
 final class SavedSequenceFunctions {
-  private static final int MAX_NAME_BYTES = 1024;
 
   private final GuestState state;
 
@@ -107,12 +106,12 @@ final class SavedSequenceFunctions {
 
   private int wrongName(int length) {
     return state.wrong(
-        Errno.EINVAL, "name_len: expected 1 to %d, found %d", MAX_NAME_BYTES, length);
+        Errno.EINVAL, "name_len: expected 1 to %d, found %d", HostFunctions.MAX_NAME_BYTES, length);
   }
 
   /// A name of 1 to 1024 bytes, or null.
   private static byte @Nullable [] name(GuestMemory memory, int[] a) {
     memory.check(a[1], a[2]);
-    return a[2] < 1 || a[2] > MAX_NAME_BYTES ? null : memory.bytes(a[1], a[2]);
+    return a[2] < 1 || a[2] > HostFunctions.MAX_NAME_BYTES ? null : memory.bytes(a[1], a[2]);
   }
 }

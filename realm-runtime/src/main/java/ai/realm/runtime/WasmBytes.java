@@ -28,6 +28,16 @@ final class WasmBytes {
     return end - at;
   }
 
+  /// Passes over the magic number and the version that a module begins with.
+  void header() {
+    byte[] header = {0, 'a', 's', 'm', 1, 0, 0, 0};
+    for (byte expected : header) {
+      if (!hasMore() || u8() != expected) {
+        throw refuse("expected the header of a WebAssembly module of version 1");
+      }
+    }
+  }
+
   /// Bounds what follows to `length` bytes and returns the bound before, for [#leave].
   int enter(int length, String what) {
     if (length > left()) {
