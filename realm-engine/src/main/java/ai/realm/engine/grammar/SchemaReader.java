@@ -206,7 +206,7 @@ final class SchemaReader {
     }
     Object format = map.get("format");
     if (format != null) {
-      StringFormats.pattern(string(format, place + "/format"), shape.maxLength)
+      StringFormats.pattern(string(format, place + "/format"), shape.minLength, shape.maxLength)
           .ifPresent(p -> {
             shape.hints.add(JsonType.STRING);
             shape.patterns.putIfAbsent("^(" + p + ")$", place + "/format");

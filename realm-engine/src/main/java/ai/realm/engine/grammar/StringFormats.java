@@ -21,13 +21,20 @@ final class StringFormats {
 
   private static final int URI_LONGEST = 670;
 
+  /// Fewest characters up to the end of the host, and a slash.
+  private static final int URI_SHORTEST = 13;
+
+  /// Without bounds of its own: whoever counts the whole needs few states.
+  private static final String COUNTED_URI =
+      "https?://([a-z][a-z0-9]*\\.){1,4}(com|org|net|edu|info)(/[a-zA-Z0-9._~-]+)*/?(\\?[a-zA-Z0-9=&._~-]*)?";
+
   private StringFormats() {}
 
   /// The pattern of a format; empty for a format that is only a note.
   ///
-  /// @param maxLength most characters of the text: a URI has as much behind its host as fits, so that
-  ///     nothing is left to count
-  static Optional<String> pattern(String format, int maxLength) {
+  /// @param minLength fewest characters of the text, and
+  /// @param maxLength most: a URI has as much behind its host as fits, so that mostly nothing is left to count
+  static Optional<String> pattern(String format, int minLength, int maxLength) {
     return Optional.ofNullable(
         switch (format) {
           case "date" -> DATE;
@@ -41,16 +48,25 @@ final class StringFormats {
           case "hostname", "idn-hostname" -> NAME;
           case "email", "idn-email" -> "[a-zA-Z0-9]([a-zA-Z0-9_+-]|\\.[a-zA-Z0-9]){0,40}@" + NAME;
           case "uri", "iri", "uri-reference", "iri-reference", "uri-template" ->
-              maxLength > URI_HOST && maxLength < URI_LONGEST
-                  ? "https?://%s([/?][a-zA-Z0-9/?=&._~-]{0,%d})?"
-                      .formatted(NAME, maxLength - URI_HOST - 1)
-                  : "https?://"
-                      + NAME
-                      + "(/[a-zA-Z0-9._~-]{1,60}){0,8}/?(\\?[a-zA-Z0-9=&._~-]{0,80})?";
+              uri(minLength, maxLength);
           case "json-pointer" -> "(/[a-zA-Z0-9_-]{0,40}){0,10}";
           case "regex" -> "[a-zA-Z0-9]{0,40}";
           case "relative-json-pointer" -> "(0|[1-9][0-9]{0,2})(/[a-zA-Z0-9_-]{0,40}){0,10}";
           default -> null;
         });
+  }
+
+  private static String uri(int min, int max) {
+    int least = Math.max(0, min - URI_SHORTEST);
+    int most = Math.min(max, Math.max(least, URI_LONGEST) + URI_HOST) - URI_HOST - 1;
+    if (most < least) {
+      return COUNTED_URI;
+    }
+    if (least > 0) {
+      return "https?://%s[/?][a-zA-Z0-9/?=&._~-]{%d,%d}".formatted(NAME, least, most);
+    }
+    return max < URI_LONGEST
+        ? "https?://%s([/?][a-zA-Z0-9/?=&._~-]{0,%d})?".formatted(NAME, most)
+        : "https?://" + NAME + "(/[a-zA-Z0-9._~-]{1,60}){0,8}/?(\\?[a-zA-Z0-9=&._~-]{0,80})?";
   }
 }

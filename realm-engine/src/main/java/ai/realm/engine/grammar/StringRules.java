@@ -1,7 +1,6 @@
 package ai.realm.engine.grammar;
 
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -10,12 +9,6 @@ import java.util.Optional;
 
 /// Strings by length and pattern, and names other than given ones.
 final class StringRules {
-  /// What a way from one state of patterns to another takes as an expression, about.
-  private static final int MOVE_BYTES = 256;
-
-  /// What each range of bytes of such a way takes besides.
-  private static final int RANGE_BYTES = 64;
-
   private static final int MAX_NAME = 200;
 
   /// What a string's content must be.
@@ -130,107 +123,6 @@ final class StringRules {
         all.add(Expr.sequence(JsonRules.encoded(c), child.getValue().others()));
       }
       all.add(Expr.sequence(JsonRules.encoded(rest), any));
-      return Expr.choice(all);
-    }
-  }
-
-  /// Patterns at once, with characters counted: the product of their automata, a rule for each state
-  /// and count.
-  private static final class PatternProduct {
-    /// A state of each automaton, and the characters so far.
-    private record State(List<Integer> states, int count) {}
-
-    private final RuleSet rules;
-    private final int min;
-    private final int max;
-    private final ByteClasses classes;
-    private final List<Dfa> automata = new ArrayList<>();
-    private final Map<State, Integer> numbers = new HashMap<>();
-    private final List<State> todo = new ArrayList<>();
-
-    PatternProduct(RuleSet rules, List<Expr> patterns, int min, int max) {
-      this.rules = rules;
-      this.min = min;
-      this.max = max;
-      Budget budget = rules.budget();
-      List<Nfa> nfas = new ArrayList<>();
-      BitSet borders = new BitSet();
-      for (int b : new int[] {0x20, '"', '"' + 1, '\\', '\\' + 1, 0x80, 0xC0}) {
-        borders.set(b);
-      }
-      for (Expr pattern : patterns) {
-        Nfa nfa = new Nfa(budget);
-        nfa.start(AutomatonBuilder.layPlain(nfa, budget, pattern, nfa.end()));
-        nfa.borders(borders);
-        nfas.add(nfa);
-      }
-      classes = new ByteClasses(borders);
-      nfas.forEach(nfa -> automata.add(new Dfa(nfa, classes, budget)));
-    }
-
-    Expr content() {
-      Expr start = ref(new State(automata.stream().map(a -> 0).toList(), 0));
-      while (!todo.isEmpty()) {
-        State state = todo.removeLast();
-        rules.define(number(state), body(state));
-      }
-      return start;
-    }
-
-    private int number(State state) {
-      Integer known = numbers.get(state);
-      if (known == null) {
-        known = rules.declare("pattern", true);
-        numbers.put(state, known);
-        todo.add(state);
-      }
-      return known;
-    }
-
-    private Expr ref(State state) {
-      return new Expr.Ref(number(state));
-    }
-
-    private Expr body(State state) {
-      List<Expr> all = new ArrayList<>();
-      boolean accepting = state.count() >= min;
-      for (int i = 0; i < automata.size(); i++) {
-        accepting &= automata.get(i).accepting(state.states().get(i));
-      }
-      if (accepting) {
-        all.add(Expr.EMPTY);
-      }
-      Map<State, CodePoints> plain = new LinkedHashMap<>();
-      Map<State, List<Expr>> parts = new LinkedHashMap<>();
-      for (int c = 0; c < classes.count(); c++) {
-        int first = classes.example(c);
-        boolean begins = first < 0x80 || first >= 0xC0;
-        int count = state.count() + (begins ? 1 : 0);
-        List<Integer> next = new ArrayList<>();
-        for (int i = 0; i < automata.size(); i++) {
-          next.add(automata.get(i).next(state.states().get(i), c));
-        }
-        if (count > max || next.contains(-1)) {
-          continue;
-        }
-        int kept = max == Shape.UNBOUNDED ? Math.min(count, min) : count;
-        int last = first;
-        while (last < 255 && classes.of(last + 1) == c) {
-          last++;
-        }
-        State to = new State(List.copyOf(next), kept);
-        if (first < 0x80) {
-          plain.merge(to, CodePoints.of(first, last), CodePoints::or);
-        } else {
-          parts.computeIfAbsent(to, t -> new ArrayList<>()).add(new Expr.Bytes(first, last));
-        }
-      }
-      plain.forEach((to, set) ->
-          parts.computeIfAbsent(to, t -> new ArrayList<>()).add(JsonRules.encoded(set)));
-      parts.forEach((to, here) -> {
-        rules.budget().bytes(MOVE_BYTES + (long) RANGE_BYTES * here.size());
-        all.add(Expr.sequence(Expr.choice(here), ref(to)));
-      });
       return Expr.choice(all);
     }
   }

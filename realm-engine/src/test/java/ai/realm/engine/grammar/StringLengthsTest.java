@@ -33,6 +33,14 @@ final class StringLengthsTest {
         "{\"format\":\"uri\",\"maxLength\":101,\"type\":\"string\"}",
         "{\"format\":\"uri\",\"maxLength\":669,\"type\":\"string\"}",
         "{\"format\":\"uri\",\"maxLength\":30,\"type\":\"string\"}",
+        "{\"format\":\"uri\",\"maxLength\":100,\"minLength\":1,\"type\":\"string\"}",
+        "{\"format\":\"uri\",\"minLength\":200,\"type\":\"string\"}",
+        "{\"format\":\"uri\",\"maxLength\":300,\"minLength\":150,\"type\":\"string\"}",
+        "{\"format\":\"uri\",\"maxLength\":120,\"minLength\":110,\"type\":\"string\"}",
+        "{\"pattern\":\"^[^@\\\\s]+@[^@\\\\s]+\\\\.[^@\\\\s]+$\",\"maxLength\":254,\"type\":\"string\"}",
+        "{\"pattern\":\"^[a-z0-9._%+-]+@[a-z0-9.-]+\\\\.[a-z]{2,}$\",\"maxLength\":320,\"minLength\":3,\"type\":\"string\"}",
+        "{\"pattern\":\"^https?://[^\\\\s/]+(/[^\\\\s]*)?$\",\"maxLength\":2048,\"type\":\"string\"}",
+        "{\"pattern\":\"[A-Z].*[0-9]\",\"maxLength\":500,\"type\":\"string\"}",
         "{\"format\":\"email\",\"maxLength\":254,\"type\":\"string\"}",
         "{\"format\":\"email\",\"maxLength\":50,\"minLength\":20,\"type\":\"string\"}",
         "{\"format\":\"hostname\",\"maxLength\":253,\"type\":\"string\"}",
@@ -80,6 +88,9 @@ final class StringLengthsTest {
     "^(ab|c)d*$, 500, c, d, 499",
     "^a*b*$, 20, aaa, b, 17",
     "b, 20, aab, a, 17",
+    "^[^@\\\\s]+@[^@\\\\s]+\\\\.[^@\\\\s]+$, 254, é@b.c, 🦙, 249",
+    "^[^@\\\\s]+@[^@\\\\s]+\\\\.[^@\\\\s]+$, 254, \\\"@b.c, \\\\, 249",
+    "^\\\\w+ \\\\S+ .*x$, 60, a é x, x, 55",
   })
   void theLongestTextFitsAndOneCharacterMoreDoesNot(
       String pattern, int maxLength, String begin, String more, int count) {
