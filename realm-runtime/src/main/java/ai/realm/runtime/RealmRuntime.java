@@ -89,11 +89,11 @@ public final class RealmRuntime implements AutoCloseable {
     if (guest == null) {
       throw new IllegalStateException("no guest: call loadWasm first");
     }
-    realm.quota().begin();
+    long begun = realm.quota().begin();
     try {
       return guest.call(name, output, arguments);
     } finally {
-      realm.quota().end();
+      realm.quota().end(begun);
     }
   }
 
