@@ -17,10 +17,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /// `realm bench`: how fast a model runs here, beside what the machine can do.
 @Command(
@@ -30,8 +27,6 @@ import picocli.CommandLine.Spec;
             + "With --synthesize it writes a model of a well-known shape with random weights.")
 final class BenchCommand implements Callable<Integer> {
   private final Console console;
-
-  @Spec private @Nullable CommandSpec spec;
 
   @Mixin private ModelOptions model = new ModelOptions();
 
@@ -117,14 +112,14 @@ final class BenchCommand implements Callable<Integer> {
   private void synthesize(String shape, String type) {
     Path file = output;
     if (file == null) {
-      throw usage("--synthesize: expected --output FILE, found none");
+      throw new UsageException("--synthesize: expected --output FILE, found none");
     }
     SyntheticModel.Dimensions dimensions =
         Arrays.stream(SyntheticModel.Dimensions.values())
             .filter(d -> d.title().equals(shape))
             .findFirst()
             .orElseThrow(() ->
-                usage(
+                new UsageException(
                     "--synthesize: expected a shape of %s, found %s"
                         .formatted(
                             String.join(
@@ -138,7 +133,7 @@ final class BenchCommand implements Callable<Integer> {
             .filter(m -> m.name().equalsIgnoreCase(type))
             .findFirst()
             .orElseThrow(() ->
-                usage(
+                new UsageException(
                     "--synthesize: expected a type of %s, found %s"
                         .formatted(
                             Arrays.toString(SyntheticModel.Mix.values()).toLowerCase(Locale.ROOT),
@@ -147,18 +142,9 @@ final class BenchCommand implements Callable<Integer> {
     console.line("wrote " + Printable.of(file.toString()));
   }
 
-  private ParameterException usage(String message) {
-    CommandSpec known = spec;
-    if (known == null) {
-      throw new IllegalStateException(message);
-    }
-    return new ParameterException(known.commandLine(), message);
-  }
-
   private void measure() {
     List<Benchmark.Run> runs = runs();
-    Backends.Selection selection =
-        Backends.open(model.backend(), model.backendOptions(console::note));
+    Backends.Selection selection = model.openBackend(console::note);
     selection.passedOver().forEach(console::note);
     try (Backend backend = selection.backend();
         GgufFile file = model.files(console::note).open(model.file());
@@ -175,7 +161,19 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
+  private static void requireCounts(String option, int least, int[] counts) {
+    for (int count : counts) {
+      if (count < least) {
+        throw new UsageException(
+            "%s: expected %d or more, found %d".formatted(option, least, count));
+      }
+    }
+  }
+
   private List<Benchmark.Run> runs() {
+    requireCounts("--prompt", 0, prompts);
+    requireCounts("--generate", 0, generated);
+    requireCounts("--sequences", 1, sequences);
     List<Benchmark.Run> runs = new ArrayList<>();
     for (KvType kvType : kvTypes) {
       for (int prompt : prompts) {
@@ -192,7 +190,7 @@ final class BenchCommand implements Callable<Integer> {
       }
     }
     if (runs.isEmpty() || repetitions < 1) {
-      throw usage("expected something to measure: -p, -n and -r above 0");
+      throw new UsageException("expected something to measure: -p, -n and -r above 0");
     }
     return runs;
   }

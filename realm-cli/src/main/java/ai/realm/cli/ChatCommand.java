@@ -36,6 +36,7 @@ final class ChatCommand implements Callable<Integer> {
     try (ProgressLine progress = new ProgressLine(console);
         Session session = sessions.open(model, progress)) {
       progress.close();
+      sampling.checkTokens(session.vocabularySize());
       session.notices().forEach(notice -> console.note("realm: " + notice));
       Conversation conversation = new Conversation(console, session, sampling, system);
       if (console.interactive()) {

@@ -33,13 +33,20 @@ final class ErrorReporter implements IExecutionExceptionHandler, IParameterExcep
           .append(String.join(" or ", unmatched.getSuggestions()))
           .append("?");
     }
-    console.note(sentence.toString());
+    return wrongCommandLine(sentence.toString(), command);
+  }
+
+  private int wrongCommandLine(String sentence, CommandLine command) {
+    console.note(sentence);
     console.note("See: " + command.getCommandSpec().qualifiedName() + " --help");
     return ExitCode.USAGE;
   }
 
   @Override
   public int handleExecutionException(Exception failure, CommandLine command, ParseResult parsed) {
+    if (failure instanceof UsageException wrong) {
+      return wrongCommandLine("realm: " + described(wrong), command);
+    }
     Throwable cause = unwrap(failure);
     console.note("realm: " + sentence(cause));
     RealmCommand top = command.getCommandSpec().root().commandLine().getCommand();

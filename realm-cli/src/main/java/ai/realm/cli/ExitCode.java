@@ -7,7 +7,8 @@ final class ExitCode {
   /// It failed while running.
   static final int FAILURE = 1;
 
-  /// The command line is wrong.
+  /// The command line is wrong: an option's value, or options that do not go together. A file that it names and that
+  /// is not there is a failure.
   static final int USAGE = 2;
 
   /// The model file is damaged, or Realm cannot run it.

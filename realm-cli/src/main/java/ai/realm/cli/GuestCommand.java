@@ -87,14 +87,19 @@ final class GuestCommand {
               description = "The prompt.")
           List<String> prompt)
       throws IOException {
+    options.check();
+    try {
+      RealmRuntime.checkConfiguration(configuration);
+    } catch (IllegalArgumentException e) {
+      throw new UsageException("--config: " + e.getMessage());
+    }
+    GuestTools commands = ToolCommand.parse(tools == null ? List.of() : tools);
     byte[] wasm = read(guest);
     if (record != null) {
       GuestRecorder.checkFile(record);
     }
     ModelOptions chosen = options.model();
-    BackendOptions opened = chosen.backendOptions(console::note);
-    GuestTools commands = ToolCommand.parse(tools == null ? List.of() : tools);
-    try (Backend backend = Backends.open(chosen.backend(), opened).backend();
+    try (Backend backend = chosen.openBackend(console::note).backend();
         RealmRuntime runtime =
             options.open(backend, SEQUENCES, GuestLimits.DEFAULT, commands, console::note);
         Interruption _ = Interruption.ofGuest(runtime::cancel)) {

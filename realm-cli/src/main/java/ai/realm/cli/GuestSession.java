@@ -24,6 +24,8 @@ import java.util.stream.Collectors;
 final class GuestSession implements Session {
   private static final Duration LONGEST_CALL = Duration.ofHours(24);
 
+  private static final String TOKENS = "tokenizer.ggml.tokens";
+
   // Results of the default guest's `generate`, and the host's errors that have a meaning here.
   private static final int STOPPED = 0;
   private static final int LOGPROB_EVENT = 1;
@@ -36,24 +38,27 @@ final class GuestSession implements Session {
   private final RealmRuntime runtime;
   private final List<String> notices;
   private final long model;
+  private final int vocabularySize;
 
-  private GuestSession(Backend backend, RealmRuntime runtime, List<String> notices, long model) {
+  private GuestSession(
+      Backend backend, RealmRuntime runtime, List<String> notices, long model, int vocabularySize) {
     this.backend = backend;
     this.runtime = runtime;
     this.notices = List.copyOf(notices);
     this.model = model;
+    this.vocabularySize = vocabularySize;
   }
 
   /// Loads the model and the default guest.
   static Session open(RuntimeOptions options, ProgressLine progress) {
     ModelOptions chosen = options.model();
+    options.check();
     Path file = chosen.file();
     if (!chosen.hasPackedWeights()) {
       ModelPages.read(file, progress);
     }
     List<String> notices = new ArrayList<>();
-    Backends.Selection selection =
-        Backends.open(chosen.backend(), chosen.backendOptions(notices::add));
+    Backends.Selection selection = chosen.openBackend(notices::add);
     Backend backend = selection.backend();
     // One conversation at a time, as long as it takes.
     RealmRuntime runtime =
@@ -66,7 +71,7 @@ final class GuestSession implements Session {
       }
       notices.addAll(selection.passedOver());
       notices.addAll(remarks(file, backend));
-      return new GuestSession(backend, runtime, notices, model);
+      return new GuestSession(backend, runtime, notices, model, vocabularySize(file));
     } catch (RuntimeException e) {
       runtime.close();
       backend.close();
@@ -84,6 +89,17 @@ final class GuestSession implements Session {
           .flatMap(type -> backend.remark(type).stream())
           .toList();
     }
+  }
+
+  private static int vocabularySize(Path file) {
+    try (GgufFile gguf = GgufFile.open(file)) {
+      return gguf.metadata().array(TOKENS).size();
+    }
+  }
+
+  @Override
+  public int vocabularySize() {
+    return vocabularySize;
   }
 
   @Override

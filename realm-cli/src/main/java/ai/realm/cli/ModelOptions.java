@@ -1,6 +1,6 @@
 package ai.realm.cli;
 
-import ai.realm.compute.BackendOptions;
+import ai.realm.compute.Backends;
 import ai.realm.runtime.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,17 +27,7 @@ final class ModelOptions {
       description = "A GGUF file (default: the small bundled sample model).")
   private @Nullable Path model;
 
-  @Option(
-      names = "--backend",
-      paramLabel = "NAME",
-      description = "native, vector, naive, or auto for the best that runs here (default: auto).")
-  private String backend = "auto";
-
-  @Option(
-      names = {"-t", "--threads"},
-      paramLabel = "N",
-      description = "Compute threads (default: the machine's share).")
-  private int threads;
+  @Mixin private ComputeOptions compute = new ComputeOptions();
 
   @Option(
       names = {"-c", "--context"},
@@ -60,8 +50,6 @@ final class ModelOptions {
               + " native backend but AMX, which stays unused; slow on the vector backend.")
   private boolean batchInvariant;
 
-  @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
-
   /// The model file.
   ///
   /// @throws IllegalStateException when none was named and the bundled one is not there
@@ -78,17 +66,16 @@ final class ModelOptions {
     return bundled;
   }
 
-  String backend() {
-    return backend;
+  /// @throws UsageException naming the option that cannot be
+  void check() {
+    compute.check();
   }
 
-  /// How to open the backend.
+  /// Opens what computes.
   ///
   /// @param notices told what becomes of the packed weights on disk
-  BackendOptions backendOptions(Consumer<String> notices) {
-    return new BackendOptions(threads, true)
-        .withWeightsCache(weightsCache.cache(notices))
-        .withBatchInvariance(batchInvariant);
+  Backends.Selection openBackend(Consumer<String> notices) {
+    return compute.open(batchInvariant, notices);
   }
 
   /// How the model's file comes into the process.
@@ -102,7 +89,7 @@ final class ModelOptions {
 
   /// Whether packed weights of the model seem to be on disk, so that the model itself is hardly read.
   boolean hasPackedWeights() {
-    return weightsCache.hasFile(file());
+    return compute.weightsCache().hasFile(file());
   }
 
   /// Reads `--context`.

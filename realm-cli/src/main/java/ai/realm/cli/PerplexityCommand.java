@@ -1,8 +1,6 @@
 package ai.realm.cli;
 
 import ai.realm.compute.Backend;
-import ai.realm.compute.BackendOptions;
-import ai.realm.compute.Backends;
 import ai.realm.engine.LoadedModel;
 import ai.realm.model.Perplexity;
 import ai.realm.runtime.ModelFiles;
@@ -25,25 +23,15 @@ import picocli.CommandLine.Parameters;
 final class PerplexityCommand implements Callable<Integer> {
   private final Console console;
 
-  @Option(
-      names = "--backend",
-      paramLabel = "NAME",
-      description = "native, vector, naive, or auto for the best that runs here (default: auto).")
-  private String backendName = "auto";
+  private static final int SHORTEST_WINDOW = 4;
 
-  @Option(
-      names = {"-t", "--threads"},
-      paramLabel = "N",
-      description = "Compute threads (default: the machine's share).")
-  private int threads;
+  @Mixin private ComputeOptions compute = new ComputeOptions();
 
   @Option(
       names = {"-c", "--context"},
       paramLabel = "N",
       description = "Tokens of a window, whose second half counts (default: 512).")
   private int window = 512;
-
-  @Mixin private WeightsCacheOptions weightsCache = new WeightsCacheOptions();
 
   @Parameters(index = "0", paramLabel = "FILE", description = "A GGUF file.")
   private Path file = Path.of("");
@@ -60,14 +48,17 @@ final class PerplexityCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    compute.check();
+    if (window < SHORTEST_WINDOW) {
+      throw new UsageException(
+          "--context: expected %d or more, found %d".formatted(SHORTEST_WINDOW, window));
+    }
     String words =
         text.equals("-")
             ? new String(console.in().readAllBytes(), StandardCharsets.UTF_8)
             : new UserFile(Path.of(text)).text();
     AtomicBoolean stopped = new AtomicBoolean();
-    BackendOptions options =
-        new BackendOptions(threads, true).withWeightsCache(weightsCache.cache(console::note));
-    try (Backend backend = Backends.open(backendName, options).backend();
+    try (Backend backend = compute.open(false, console::note).backend();
         LoadedModel model = LoadedModel.open(ModelFiles.mapped(console::note).open(file), backend);
         ProgressLine line = new ProgressLine(console);
         Interruption _ = new Interruption(() -> stopped.set(true))) {

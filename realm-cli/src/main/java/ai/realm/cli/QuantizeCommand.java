@@ -76,7 +76,7 @@ final class QuantizeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (threads < 1) {
-      throw new IllegalArgumentException("--threads: expected at least 1, found " + threads);
+      throw new UsageException("--threads: expected 1 or more, found " + threads);
     }
     long started = System.nanoTime();
     Thread self = Thread.currentThread();

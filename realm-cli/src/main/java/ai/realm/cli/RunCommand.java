@@ -58,6 +58,7 @@ final class RunCommand implements Callable<Integer> {
     try (ProgressLine progress = new ProgressLine(console);
         Session session = sessions.open(model, progress)) {
       progress.close();
+      sampling.checkTokens(session.vocabularySize());
       session.notices().forEach(notice -> console.note("realm: " + notice));
       try (Interruption _ = new Interruption(session)) {
         StreamedAnswer answer = new StreamedAnswer(console);
@@ -80,8 +81,8 @@ final class RunCommand implements Callable<Integer> {
     }
     List<ChatMessage> messages = new ArrayList<>();
     if (system != null && raw) {
-      throw new IllegalArgumentException(
-          "--system needs the chat template, which --raw leaves out");
+      throw new UsageException(
+          "--system: expected the chat template, found --raw, which leaves it out");
     }
     if (system != null) {
       messages.add(new ChatMessage("system", system));

@@ -88,7 +88,6 @@ final class RuntimeOptions {
       GuestLimits limits,
       GuestTools tools,
       Consumer<String> notices) {
-    check();
     RuntimeConfig.Builder config =
         RuntimeConfig.builder(backend)
             .model(MODEL, model.file())
@@ -114,15 +113,17 @@ final class RuntimeOptions {
     return new RealmRuntime(config.build(), taken, tools, isolation);
   }
 
-  private void check() {
+  /// @throws UsageException naming the option that cannot be
+  void check() {
+    model.check();
     if (adapterStrength != null && (adapter == null || !Float.isFinite(adapterStrength))) {
-      throw new IllegalArgumentException(
+      throw new UsageException(
           adapter == null
               ? "--lora-strength: expected an adapter for it, --lora, found none"
               : "--lora-strength: expected a number, found " + adapterStrength);
     }
     if (savedFolder != null && Files.exists(savedFolder) && !Files.isDirectory(savedFolder)) {
-      throw new IllegalArgumentException(
+      throw new UsageException(
           "--saved-kv-dir %s: expected a folder, found a file".formatted(savedFolder));
     }
   }

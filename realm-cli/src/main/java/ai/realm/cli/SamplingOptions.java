@@ -1,5 +1,7 @@
 package ai.realm.cli;
 
+import ai.realm.engine.grammar.Grammar;
+import ai.realm.engine.grammar.GrammarException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -9,10 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /// How tokens are chosen and when to stop. Without options the most probable token is taken each time.
 final class SamplingOptions {
@@ -38,8 +37,7 @@ final class SamplingOptions {
           "open",
           "save");
 
-  @Spec(Spec.Target.MIXEE)
-  private @Nullable CommandSpec spec;
+  private static final String BIAS = "-inf|false|-?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?";
 
   @Option(
       names = "--temperature",
@@ -168,6 +166,24 @@ final class SamplingOptions {
       }
       return regex == null ? "\"json\":true" : "\"regex\":" + GuestSession.quote(regex);
     }
+
+    private void check() throws IOException {
+      if (schema != null) {
+        compile("--json-schema " + schema, Grammar.Kind.JSON_SCHEMA, new UserFile(schema).text());
+      } else if (grammar != null) {
+        compile("--grammar " + grammar, Grammar.Kind.GBNF, new UserFile(grammar).text());
+      } else if (regex != null) {
+        compile("--regex", Grammar.Kind.REGEX, regex);
+      }
+    }
+
+    private static void compile(String option, Grammar.Kind kind, String source) {
+      try {
+        Grammar.compile(kind, source);
+      } catch (GrammarException e) {
+        throw new UsageException(option + ": " + e.getMessage());
+      }
+    }
   }
 
   /// Members of the guest's configuration for what only some requests set: empty, or `,"key":value…`.
@@ -245,8 +261,10 @@ final class SamplingOptions {
     return List.copyOf(stop);
   }
 
-  /// @throws ParameterException naming the option that is out of its range
-  void check() {
+  /// What can be said before the model is there: a constraint is compiled to see that it can be.
+  ///
+  /// @throws UsageException naming the option that is out of its range
+  void check() throws IOException {
     require(temperature >= 0 && temperature <= 100, "--temperature", "0 to 100", temperature);
     require(topK >= 0, "--top-k", "0 or more", topK);
     require(topP > 0 && topP <= 1, "--top-p", "above 0, at most 1", topP);
@@ -267,15 +285,39 @@ final class SamplingOptions {
                 "one of %s, or the option of its own".formatted(String.join(", ", SETTINGS)),
                 key));
     require(stop.stream().noneMatch(String::isEmpty), "--stop", "a text", "an empty one");
+    if (frequencyPenalty != null) {
+      require(
+          Float.isFinite(frequencyPenalty), "--frequency-penalty", "a number", frequencyPenalty);
+    }
+    if (presencePenalty != null) {
+      require(Float.isFinite(presencePenalty), "--presence-penalty", "a number", presencePenalty);
+    }
+    logitBias.forEach((token, bias) ->
+        require(bias.matches(BIAS), "--logit-bias " + token, "a number, -inf or false", bias));
+    if (constraint != null) {
+      constraint.check();
+    }
   }
 
-  private void require(boolean holds, String option, String expected, @Nullable Object found) {
+  /// @param vocabularySize of the model
+  /// @throws UsageException naming the option whose token is none of the model's
+  void checkTokens(int vocabularySize) {
+    stopTokens.forEach(token -> requireToken("--stop-token", token, vocabularySize));
+    logitBias.keySet().forEach(token -> requireToken("--logit-bias", token, vocabularySize));
+  }
+
+  private static void requireToken(String option, int token, int vocabularySize) {
+    require(
+        token >= 0 && token < vocabularySize,
+        option,
+        "a token id of 0 to %d".formatted(vocabularySize - 1),
+        token);
+  }
+
+  private static void require(
+      boolean holds, String option, String expected, @Nullable Object found) {
     if (!holds) {
-      String message = "%s: expected %s, found %s".formatted(option, expected, found);
-      if (spec == null) {
-        throw new IllegalArgumentException(message);
-      }
-      throw new ParameterException(spec.commandLine(), message);
+      throw new UsageException("%s: expected %s, found %s".formatted(option, expected, found));
     }
   }
 }

@@ -7,6 +7,9 @@ interface Session extends AutoCloseable {
   /// What computes, in a few words, such as `vector (AVX-512, 4 threads)`.
   String backend();
 
+  /// How many tokens the model knows: their ids are those below.
+  int vocabularySize();
+
   /// Sentences that the user must see once, such as why it runs on a fallback backend.
   List<String> notices();
 

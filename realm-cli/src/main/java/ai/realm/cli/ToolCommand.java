@@ -50,19 +50,18 @@ final class ToolCommand implements UnaryOperator<String> {
   /// Commands by the names that guests call them by.
   ///
   /// @param options `NAME=COMMAND` each
-  /// @throws IllegalArgumentException naming the one that is none, or whose name came before
+  /// @throws UsageException naming the one that is none, or whose name came before
   static GuestTools parse(List<String> options) {
     Map<String, UnaryOperator<String>> tools = new HashMap<>();
     for (String option : options) {
       int end = option.indexOf('=');
       if (end < 1 || end + 1 == option.length()) {
-        throw new IllegalArgumentException(
-            "--tool: expected NAME=COMMAND, found '%s'".formatted(option));
+        throw new UsageException("--tool: expected NAME=COMMAND, found '%s'".formatted(option));
       }
       String name = option.substring(0, end);
       ToolCommand tool = new ToolCommand(name, option.substring(end + 1), DEADLINE);
       if (tools.put(name, tool) != null) {
-        throw new IllegalArgumentException(
+        throw new UsageException(
             "--tool: expected one command for %s, found another".formatted(name));
       }
     }

@@ -53,8 +53,10 @@ final class CapitalsTest {
         .matches("[A-Z][a-z]{3,5}");
     Files.writeString(schema, "no json");
     Invocation wrong = run("--json-schema", schema.toString(), question);
-    assertThat(wrong.err()).contains("realm: schema: expected a value").doesNotContain("\tat ");
-    assertThat(wrong.code()).isEqualTo(ExitCode.FAILURE);
+    assertThat(wrong.err())
+        .contains("realm: --json-schema " + schema + ": schema: expected a value")
+        .doesNotContain("\tat ");
+    assertThat(wrong.code()).isEqualTo(ExitCode.USAGE);
   }
 
   @Test

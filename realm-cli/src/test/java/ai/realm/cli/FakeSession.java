@@ -25,6 +25,11 @@ final class FakeSession implements Session {
   }
 
   @Override
+  public int vocabularySize() {
+    return 100;
+  }
+
+  @Override
   public List<String> notices() {
     return notices;
   }

@@ -3,7 +3,14 @@ package ai.realm.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.realm.template.ChatMessage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 final class RunCommandTest {
   private final FakeSession session = new FakeSession();
@@ -118,6 +125,49 @@ final class RunCommandTest {
         .isEqualTo(
             "realm: --top-p: expected above 0, at most 1, found 1.5%nSee: realm run --help%n"
                 .formatted());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "--regex|(|--regex: pattern: expected ')' at character 1",
+        "--stop-token|100|--stop-token: expected a token id of 0 to 99, found 100",
+        "--stop-token|-1|--stop-token: expected a token id of 0 to 99, found -1",
+        "--logit-bias|100=1|--logit-bias: expected a token id of 0 to 99, found 100",
+        "--logit-bias|7=much|--logit-bias 7: expected a number, -inf or false, found much",
+        "--frequency-penalty|NaN|--frequency-penalty: expected a number, found NaN",
+        "--presence-penalty|Infinity|--presence-penalty: expected a number, found Infinity"
+      })
+  void whatNoAnswerCanFollowIsSaidBeforeThePrompt(String option, String value, String sentence) {
+    for (String command : new String[] {"run", "chat"}) {
+      String[] args = {command, option, value, "Hello"};
+      Invocation run = run("Hello\n", command.equals("run") ? args : Arrays.copyOf(args, 3));
+      assertThat(run.err()).startsWith("realm: " + sentence).contains("See: realm " + command);
+      assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+      assertThat(session.asked).isEmpty();
+    }
+  }
+
+  @Test
+  void grammarsInFilesAreCompiledBeforeThePrompt(@TempDir Path folder) throws IOException {
+    Path file = Files.writeString(folder.resolve("wrong"), "root ::= (");
+    for (String option : new String[] {"--grammar", "--json-schema"}) {
+      Invocation chat = run("Hello\n", "chat", option, file.toString());
+      assertThat(chat.err())
+          .startsWith("realm: " + option + " " + file + ": ")
+          .contains("expected");
+      assertThat(chat.code()).isEqualTo(ExitCode.USAGE);
+    }
+    assertThat(session.asked).isEmpty();
+  }
+
+  @Test
+  void optionsThatDoNotGoTogetherAreAUsageError() {
+    Invocation run = run("", "run", "--raw", "--system", "Be brief.", "Hello");
+    assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+    assertThat(run.err()).startsWith("realm: --system: expected the chat template, found --raw");
   }
 
   @Test

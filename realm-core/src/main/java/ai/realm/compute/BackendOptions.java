@@ -11,12 +11,16 @@ import org.jspecify.annotations.Nullable;
 /// @param batchInvariant whether results must be those of [Backend#isBatchInvariant], also where it costs speed
 public record BackendOptions(
     int threads, boolean repack, @Nullable WeightsCache weightsCache, boolean batchInvariant) {
+  /// The most threads that may be asked for.
+  public static final int MAX_THREADS = 1024;
+
   /// All of the machine's share, repacking where it pays, nothing on disk.
   public static final BackendOptions DEFAULT = new BackendOptions(0, true);
 
   public BackendOptions {
-    if (threads < 0 || threads > 1024) {
-      throw new IllegalArgumentException("expected 0 to 1024 threads, found " + threads);
+    if (threads < 0 || threads > MAX_THREADS) {
+      throw new IllegalArgumentException(
+          "expected 0 to %d threads, found %d".formatted(MAX_THREADS, threads));
     }
   }
 

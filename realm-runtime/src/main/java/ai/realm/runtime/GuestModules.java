@@ -40,7 +40,8 @@ final class GuestModules {
     this.engine = engine;
   }
 
-  /// The compiled guest of these bytes.
+  /// The compiled guest of these bytes. Who brings bytes that another's deployment compiles waits for it, and where that
+  /// fails compiles them itself: once, so that nobody waits for one after the other.
   ///
   /// @throws GuestFormatException when it cannot be one
   /// @throws LimitException `COMPILER_BUSY` when others' guests keep the compiler for too long
@@ -50,11 +51,13 @@ final class GuestModules {
     String digest = Sha256.hex(wasm);
     FutureTask<Guest> mine =
         new FutureTask<>(() -> new Guest(digest, compile(wasm.clone(), limits)));
-    FutureTask<Guest> task = remember(digest, new Kept(mine, wasm.length));
+    FutureTask<Guest> task = remember(digest, mine, wasm.length);
     while (true) {
       try {
-        // Runs once, whoever comes first; others wait for it.
-        task.run();
+        // Nobody runs another's: what interrupts the one who runs it would be the other's failure.
+        if (task == mine) {
+          task.run();
+        }
         return task.get(COMPILE_SECONDS, TimeUnit.SECONDS);
       } catch (ExecutionException e) {
         forget(digest, task);
@@ -62,7 +65,7 @@ final class GuestModules {
           throw failure(e);
         }
         // Another's: it was interrupted, or has other limits.
-        remember(digest, new Kept(mine, wasm.length));
+        remember(digest, mine, wasm.length);
         task = mine;
       } catch (TimeoutException e) {
         throw busy();
@@ -123,20 +126,21 @@ final class GuestModules {
     }
   }
 
-  private FutureTask<Guest> remember(String digest, Kept mine) {
+  /// What compiles the guest: another's task where there is one, or else this, whose owner is to run it.
+  FutureTask<Guest> remember(String digest, FutureTask<Guest> mine, int bytes) {
     lock.lock();
     try {
-      Kept present = compiled.putIfAbsent(digest, mine);
+      Kept present = compiled.putIfAbsent(digest, new Kept(mine, bytes));
       if (present != null) {
         return present.guest();
       }
-      keptBytes += mine.bytes();
+      keptBytes += bytes;
       var longestUnused = compiled.values().iterator();
       while (compiled.size() > KEPT || (keptBytes > KEPT_BYTES && compiled.size() > 1)) {
         keptBytes -= longestUnused.next().bytes();
         longestUnused.remove();
       }
-      return mine.guest();
+      return mine;
     } finally {
       lock.unlock();
     }

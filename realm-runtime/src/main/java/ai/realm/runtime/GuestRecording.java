@@ -4,6 +4,7 @@ import ai.realm.digest.Sha256;
 import ai.realm.error.RealmException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// A guest's run: every call of an export, every host call in it with what the host read of the guest's
@@ -21,6 +22,28 @@ record GuestRecording(String guest, GuestLimits limits, List<ExportCall> calls) 
 
   /// Of what is longer only the SHA-256 is kept.
   static final int SHORT_BYTES = 4096;
+
+  /// How a run ends by the host's hand, wherever the guest is.
+  static final Set<String> ENDED_BY_HOST =
+      Set.of(
+          "GUEST_CANCELLED",
+          "GUEST_CPU",
+          "GUEST_DEADLINE",
+          "GUEST_STUCK",
+          "CPU_RATE",
+          "HOST_CALL_RATE",
+          "WORKER_LOST");
+
+  /// How a run ends between two host calls by what the guest does, or with what it hands on to its caller.
+  static final Set<String> ENDED_BY_GUEST =
+      Set.of(
+          "GUEST_TRAP",
+          "GUEST_MEMORY",
+          "MEMORY_LIMIT",
+          "HOST_MEMORY_LIMIT",
+          "OUTPUT_LIMIT",
+          "OUTPUT_CLOSED",
+          "HOST_FAILED");
 
   GuestRecording {
     calls = List.copyOf(calls);
@@ -68,6 +91,11 @@ record GuestRecording(String guest, GuestLimits limits, List<ExportCall> calls) 
   record Answer(int result, @Nullable String code, @Nullable String refusal) {
     static Answer failed(String code) {
       return new Answer(0, code, null);
+    }
+
+    /// Whether it ended the call of the export.
+    boolean isFailure() {
+      return code != null;
     }
 
     /// Whether it is neither a failure nor an error.

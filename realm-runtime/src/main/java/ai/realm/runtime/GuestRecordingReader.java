@@ -14,12 +14,15 @@ import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// Reads the file of a recording.
 final class GuestRecordingReader {
   private static final List<String> OUTPUTS = List.of("text", "token", "event", "log");
+  private static final Pattern CODE = Pattern.compile("[A-Z][A-Z0-9_]*");
   private static final Pattern SHA_256 = Pattern.compile("[0-9a-f]{64}");
 
   private final Path file;
@@ -128,14 +131,43 @@ final class GuestRecordingReader {
     List<GuestRecording.HostCall> hostCalls = new ArrayList<>();
     while (true) {
       Map<?, ?> next = next("a host call or the end of " + name);
+      GuestRecording.Answer last = hostCalls.isEmpty() ? null : hostCalls.getLast().answer();
+      if (last != null && last.isFailure() && !next.containsKey("failed")) {
+        throw wrong("the end of %s, which failed with %s".formatted(name, last.code()), next);
+      }
       if (next.containsKey("end")) {
         return new GuestRecording.ExportCall(
             name, arguments, hostCalls, null, number(next.get("end")));
       }
       if (next.containsKey("failed")) {
-        return new GuestRecording.ExportCall(name, arguments, hostCalls, text(next, "failed"), 0);
+        String code = code(next, "failed");
+        checkFailure(code, hostCalls);
+        return new GuestRecording.ExportCall(name, arguments, hostCalls, code, 0);
       }
       hostCalls.add(hostCall(next));
+    }
+  }
+
+  /// A call that asked something of its host fails as that said, or as a guest itself can.
+  private void checkFailure(String code, List<GuestRecording.HostCall> hostCalls) {
+    if (hostCalls.isEmpty() || GuestRecording.ENDED_BY_HOST.contains(code)) {
+      return;
+    }
+    String failed = hostCalls.getLast().answer().code();
+    Set<String> possible = new TreeSet<>();
+    if (failed != null) {
+      possible.add(failed);
+    } else {
+      hostCalls.forEach(call -> {
+        String refusal = call.answer().refusal();
+        if (refusal != null) {
+          possible.add(refusal);
+        }
+      });
+      possible.addAll(GuestRecording.ENDED_BY_GUEST);
+    }
+    if (!possible.contains(code)) {
+      throw wrong("a failure of " + String.join(", ", possible), code);
     }
   }
 
@@ -192,12 +224,15 @@ final class GuestRecordingReader {
   }
 
   private GuestRecording.Answer answer(Map<?, ?> call) {
-    return call.containsKey("x")
-        ? GuestRecording.Answer.failed(text(call, "x"))
-        : new GuestRecording.Answer(
-            integer(call.get("r")),
-            null,
-            call.containsKey("refused") ? text(call, "refused") : null);
+    if (call.containsKey("x")) {
+      return GuestRecording.Answer.failed(code(call, "x"));
+    }
+    int result = integer(call.get("r"));
+    String refusal = call.containsKey("refused") ? code(call, "refused") : null;
+    if (refusal != null && result >= 0) {
+      throw wrong("a negative result beside " + refusal, result);
+    }
+    return new GuestRecording.Answer(result, null, refusal);
   }
 
   private List<GuestRecording.Data> reads(@Nullable Object value, GuestRecordingPlaces places) {
@@ -315,6 +350,14 @@ final class GuestRecordingReader {
       return text;
     }
     throw wrong("a text " + key, object.get(key));
+  }
+
+  private String code(Map<?, ?> object, String key) {
+    String code = text(object, key);
+    if (!CODE.matcher(code).matches()) {
+      throw wrong("a code in " + key, code);
+    }
+    return code;
   }
 
   private long number(@Nullable Object value) {

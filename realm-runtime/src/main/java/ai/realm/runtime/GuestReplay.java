@@ -16,17 +16,6 @@ import org.jspecify.annotations.Nullable;
 /// Compared is what the host would read: arguments that are no pointers, the bytes behind those that are,
 /// the fields of a step's requests. Where they lie is the guest's own affair.
 public final class GuestReplay {
-  /// How a run ends by the host's hand, wherever the guest is.
-  private static final Set<String> ENDED_BY_HOST =
-      Set.of(
-          "GUEST_CANCELLED",
-          "GUEST_CPU",
-          "GUEST_DEADLINE",
-          "GUEST_STUCK",
-          "CPU_RATE",
-          "HOST_CALL_RATE",
-          "WORKER_LOST");
-
   /// Those that are one to a guest that asks nothing of its host any more.
   private static final Set<String> OUT_OF_TIME =
       Set.of("GUEST_CANCELLED", "GUEST_CPU", "GUEST_DEADLINE", "CPU_RATE");
@@ -137,7 +126,7 @@ public final class GuestReplay {
 
   private int answer(HostFunction function, GuestMemory memory, int[] arguments, Call call) {
     if (at == expected.size()) {
-      if (ENDED_BY_HOST.contains(end)) {
+      if (GuestRecording.ENDED_BY_HOST.contains(end)) {
         throw new GuestTrapException(end, "as it was recorded");
       }
       throw new DifferenceException(

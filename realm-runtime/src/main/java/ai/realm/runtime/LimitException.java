@@ -18,7 +18,8 @@ public final class LimitException extends RealmException {
     this.retryAfterNanos = retryAfterNanos;
   }
 
-  /// When a retry can succeed at the earliest; zero when that does not depend on time.
+  /// When a retry can succeed at the earliest; zero when that does not depend on time. For `TOO_MANY_CALLS` an
+  /// estimate of when one of the tenant's calls ends, by how long they took of late; zero before any has ended.
   public Duration retryAfter() {
     return Duration.ofNanos(retryAfterNanos);
   }

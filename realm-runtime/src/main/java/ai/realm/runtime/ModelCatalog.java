@@ -8,6 +8,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -65,6 +67,13 @@ final class ModelCatalog implements AutoCloseable {
   boolean has(String name) {
     AdaptedModel adapted = config.adapted().get(name);
     return config.models().containsKey(adapted == null ? name : adapted.base());
+  }
+
+  /// All names, in their order.
+  Set<String> names() {
+    Set<String> names = new TreeSet<>(config.models().keySet());
+    names.addAll(config.adapted().keySet());
+    return names;
   }
 
   /// The model of a name, or null when there is none.

@@ -1,5 +1,6 @@
 package ai.realm.runtime;
 
+import ai.realm.engine.AdmissionException;
 import ai.realm.engine.PublishedPrefix;
 import java.time.Duration;
 import java.util.List;
@@ -122,6 +123,7 @@ public final class MultiRealmManager implements AutoCloseable {
   ///
   /// @param model name of a model; a name with an adapter is another one
   /// @param tokens ids as guests feed them, from the first on
+  /// @throws AdmissionException `NO_MODEL` when there is none of that name; guests that open it get `ENOENT`
   /// @throws ai.realm.error.RealmException when there is no room for it, or it was not done in time
   /// @throws InterruptedException when interrupted: nothing is published
   public PublishedPrefix publish(String model, int[] tokens, Duration within)
@@ -133,6 +135,8 @@ public final class MultiRealmManager implements AutoCloseable {
 
   /// The same for what every conversation begins with that has this system prompt, as the model's chat
   /// template writes it.
+  ///
+  /// @throws AdmissionException `NO_MODEL` when there is none of that name
   public PublishedPrefix publishSystemPrompt(String model, String system, Duration within)
       throws InterruptedException {
     long deadlineNanos = deadline(within);
@@ -153,7 +157,10 @@ public final class MultiRealmManager implements AutoCloseable {
       throw new LimitException("MODEL_LOADING", "model %s: not loaded in time".formatted(name), 0);
     }
     if (entry == null) {
-      throw new IllegalArgumentException("there is no model " + name);
+      throw new AdmissionException(
+          "NO_MODEL",
+          "model %s: expected one of %s, found none of that name"
+              .formatted(name, String.join(", ", models.names())));
     }
     return entry;
   }

@@ -9,15 +9,21 @@ import org.jspecify.annotations.Nullable;
 
 /// What is left of a tenant's limits, which may change. Safe for many threads.
 final class Quota {
+  /// A call's part in the mean of how long calls took.
+  private static final int MEAN_OF = 8;
+
   private final TenantId tenant;
   private final UsageMeter meter;
   private final AtomicInteger running = new AtomicInteger();
   private final AtomicLong atEndNanos = new AtomicLong();
+  private final LongSupplier nanoClock;
+  private final AtomicLong meanNanos = new AtomicLong();
   private volatile Rates rates;
 
   Quota(TenantId tenant, ResourceLimits limits, UsageMeter meter, LongSupplier nanoClock) {
     this.tenant = tenant;
     this.meter = meter;
+    this.nanoClock = nanoClock;
     this.rates = new Rates(limits, nanoClock);
   }
 
@@ -33,13 +39,14 @@ final class Quota {
 
   /// Admits a call, which [#end] must end.
   ///
+  /// @return when it began
   /// @throws LimitException `TOO_MANY_CALLS`, `CPU_RATE` or `REQUEST_RATE`
-  void begin() {
+  long begin() {
     Rates now = rates;
     int most = now.limits.maxConcurrentCalls();
     if (running.incrementAndGet() > most) {
       running.decrementAndGet();
-      throw refused("TOO_MANY_CALLS", "at most " + most + " calls at once", 0);
+      throw refused("TOO_MANY_CALLS", "at most " + most + " calls at once", meanNanos.get() / most);
     }
     long wait = now.cpuNanos.debtNanos();
     if (wait > 0) {
@@ -56,6 +63,7 @@ final class Quota {
           "REQUEST_RATE", "at most " + now.limits.requestsPerSecond() + " requests a second", wait);
     }
     meter.calls.increment();
+    return nanoClock.getAsLong();
   }
 
   private LimitException refused(String code, String what, long retryAfterNanos) {
@@ -80,8 +88,11 @@ final class Quota {
     running.decrementAndGet();
   }
 
-  void end() {
+  /// @param begunNanos what [#begin] returned
+  void end(long begunNanos) {
     running.decrementAndGet();
+    long took = Math.max(1, nanoClock.getAsLong() - begunNanos);
+    meanNanos.updateAndGet(mean -> mean == 0 ? took : mean + (took - mean) / MEAN_OF);
     long nanos = atEndNanos.getAndSet(0);
     if (nanos > 0) {
       rates.chargeCpu(nanos);

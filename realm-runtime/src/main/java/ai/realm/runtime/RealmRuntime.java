@@ -1,7 +1,9 @@
 package ai.realm.runtime;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -87,11 +89,11 @@ public final class RealmRuntime implements AutoCloseable {
     if (guest == null) {
       throw new IllegalStateException("no guest: call loadWasm first");
     }
-    realm.quota().begin();
+    long begun = realm.quota().begin();
     try {
       return guest.call(name, output, arguments);
     } finally {
-      realm.quota().end();
+      realm.quota().end(begun);
     }
   }
 
@@ -107,6 +109,15 @@ public final class RealmRuntime implements AutoCloseable {
   /// What a negative result of the default guest's functions means.
   public static String describe(long result) {
     return Errno.describe(result);
+  }
+
+  /// Checks a text that a guest is to get as its configuration.
+  ///
+  /// @throws IllegalArgumentException when it is no JSON object; says where
+  public static void checkConfiguration(String json) {
+    if (!(JsonText.parse(json.getBytes(StandardCharsets.UTF_8)) instanceof Map)) {
+      throw new IllegalArgumentException("json: expected an object, found another value");
+    }
   }
 
   /// Host memory for layers of the embedding program's own; the guest has its own beside them.

@@ -179,7 +179,7 @@ final class TenantRealm implements AutoCloseable {
   }
 
   CallResult generate(String model, String prompt, String config, GuestOutput output) {
-    realm.quota().begin();
+    long begun = realm.quota().begin();
     try {
       Turn turn = take(policy.fallback());
       CircuitBreaker.Pass pass = turn.pass();
@@ -187,13 +187,13 @@ final class TenantRealm implements AutoCloseable {
           ? turn.run(model, prompt, config, output).result()
           : tryOwn(turn, pass, model, prompt, config, output);
     } finally {
-      realm.quota().end();
+      realm.quota().end(begun);
     }
   }
 
   /// Calls another export of what `generate` runs; nothing stands in for it.
   CallResult call(String function, GuestOutput output, Object... arguments) {
-    realm.quota().begin();
+    long begun = realm.quota().begin();
     try {
       Turn turn = take(false);
       CircuitBreaker.Pass pass = turn.pass();
@@ -214,7 +214,7 @@ final class TenantRealm implements AutoCloseable {
         }
       }
     } finally {
-      realm.quota().end();
+      realm.quota().end(begun);
     }
   }
 

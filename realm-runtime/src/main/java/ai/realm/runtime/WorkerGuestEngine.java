@@ -46,7 +46,7 @@ final class WorkerGuestEngine implements GuestEngine {
       worker.standBack();
     }
     try (WorkerLine line = module.open(worker)) {
-      slot.compile(System.nanoTime() + WAIT_NANOS, () -> module.load(line));
+      slot.load(System.nanoTime() + WAIT_NANOS, () -> module.load(line));
     }
     return module;
   }
@@ -65,7 +65,7 @@ final class WorkerGuestEngine implements GuestEngine {
     /// process itself uses for that, and for its start where this is the first guest that it gets again.
     private void loadAgain(WorkerProcess worker, Call call) {
       try (WorkerLine line = open(worker)) {
-        slot.compile(
+        slot.load(
             call.deadlineNanos(),
             () -> {
               long before = worker.takeStart() ? 0 : worker.ownCpuNanos();

@@ -51,20 +51,24 @@ final class Workers implements AutoCloseable {
   ///
   /// @throws LimitException `COMPILER_BUSY` when others take too long
   void compile(long deadlineNanos, Runnable loading) {
-    long wait = Math.min(deadlineNanos - System.nanoTime(), COMPILER_NANOS);
-    try {
-      if (!compiler.tryAcquire(wait, TimeUnit.NANOSECONDS)) {
-        throw new LimitException(
-            "COMPILER_BUSY", "worker: others' guests keep the compiler", COMPILER_NANOS);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted before it began", e);
-    }
+    take(compiler, deadlineNanos);
     try {
       loading.run();
     } finally {
       compiler.release();
+    }
+  }
+
+  private static void take(Semaphore turn, long deadlineNanos) {
+    long wait = Math.min(deadlineNanos - System.nanoTime(), COMPILER_NANOS);
+    try {
+      if (!turn.tryAcquire(wait, TimeUnit.NANOSECONDS)) {
+        throw new LimitException(
+            "COMPILER_BUSY", "worker: other guests keep the compiler", COMPILER_NANOS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new GuestTrapException("GUEST_CANCELLED", "guest: interrupted before it began", e);
     }
   }
 
@@ -135,6 +139,8 @@ final class Workers implements AutoCloseable {
     private final AtomicInteger starts = new AtomicInteger();
     private @Nullable WorkerProcess process;
     private final Restarts restarts = new Restarts();
+    private final Semaphore turn = new Semaphore(1, true);
+    private final LateAnswers lateAnswers = new LateAnswers();
     private boolean ended;
     private int users;
 
@@ -146,6 +152,29 @@ final class Workers implements AutoCloseable {
     /// See [Workers#compile].
     void compile(long deadlineNanos, Runnable loading) {
       Workers.this.compile(deadlineNanos, loading);
+    }
+
+    /// The same for what the worker itself reads and compiles, which may answer as late as it likes: it has one
+    /// place in the line whatever its tenants do, and none for a while after it was late.
+    ///
+    /// @throws LimitException `COMPILER_BUSY` for that while, too
+    void load(long deadlineNanos, Runnable loading) {
+      take(turn, deadlineNanos);
+      try {
+        lateAnswers.check(nanoClock.getAsLong());
+        compile(
+            deadlineNanos,
+            () -> {
+              long began = nanoClock.getAsLong();
+              try {
+                loading.run();
+              } finally {
+                lateAnswers.ended(began, nanoClock.getAsLong());
+              }
+            });
+      } finally {
+        turn.release();
+      }
     }
 
     /// The worker, started if there is none.
@@ -211,6 +240,41 @@ final class Workers implements AutoCloseable {
     @Override
     public void close() {
       leave(this);
+    }
+  }
+
+  /// When a worker may have the compiler again, which it kept for long, as one that a guest took over does on
+  /// purpose: first for as long as it had kept it, each time in a row twice that. Used by who has the turn.
+  static final class LateAnswers {
+    /// What guests that are admitted stay below by far.
+    static final Duration LATE = Duration.ofSeconds(5);
+
+    /// No worker is waited for longer.
+    private static final Duration LATEST = Duration.ofSeconds(20);
+
+    private static final int MOST_DOUBLINGS = 3;
+
+    private long endedNanos;
+    private long waitNanos;
+    private int inARow;
+
+    void ended(long beganNanos, long nowNanos) {
+      long kept = Math.min(LATEST.toNanos(), nowNanos - beganNanos);
+      inARow = kept < LATE.toNanos() ? 0 : inARow + 1;
+      waitNanos = inARow == 0 ? 0 : kept << Math.min(MOST_DOUBLINGS, inARow - 1);
+      endedNanos = nowNanos;
+    }
+
+    /// @throws LimitException `COMPILER_BUSY` while it may not
+    void check(long now) {
+      long left = endedNanos + waitNanos - now;
+      if (waitNanos > 0 && left > 0) {
+        throw new LimitException(
+            "COMPILER_BUSY",
+            "worker: kept the compiler for long, %d times in a row, and has it again in %d ms"
+                .formatted(inARow, TimeUnit.NANOSECONDS.toMillis(left)),
+            left);
+      }
     }
   }
 

@@ -5,10 +5,12 @@ import static ai.realm.runtime.RawModule.operandsThatBranchesDrop;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.digest.Sha256;
 import ai.realm.testing.wasm.WasmModuleBuilder;
 import ai.realm.testing.wasm.WasmModuleBuilder.Code;
 import ai.realm.wasm.DefaultGuest;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -127,6 +129,37 @@ final class GuestModulesTest {
         .hasCauseInstanceOf(interrupted ? GuestTrapException.class : GuestFormatException.class);
     assertThat(modules.get(wasm, GuestLimits.DEFAULT)).isSameAs(second.get());
     assertThat(loads).hasValue(2);
+  }
+
+  /// Whoever came first to another's task ran it, and it failed with whom it was not.
+  @Test
+  void whoIsInterruptedTakesNoTaskOfAnotherAlong() throws Exception {
+    GuestModules modules = new GuestModules(new EndiveGuestEngine());
+    GuestModules.Guest guest = modules.get(DefaultGuest.bytes(), GuestLimits.DEFAULT);
+    byte[] wasm = large(1000, 1);
+    // Another's that is known by now, and that the other has not come to run yet.
+    FutureTask<GuestModules.Guest> anothers = new FutureTask<>(() -> guest);
+    modules.remember(Sha256.hex(wasm), anothers, wasm.length);
+    List<FutureTask<GuestModules.Guest>> waiting = new ArrayList<>();
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      waiting.add(new FutureTask<>(() -> modules.get(wasm, GuestLimits.DEFAULT)));
+      threads.add(new Thread(waiting.get(i)));
+      threads.get(i).start();
+    }
+    for (Thread thread : threads) {
+      while (thread.getState() != Thread.State.TIMED_WAITING) {
+        assertThat(anothers).isNotDone();
+        assertThat(thread.isAlive()).isTrue();
+        Thread.onSpinWait();
+      }
+    }
+    threads.get(0).interrupt();
+    assertThatThrownBy(() -> waiting.get(0).get(60, TimeUnit.SECONDS))
+        .hasCauseInstanceOf(GuestTrapException.class);
+    assertThat(anothers).isNotDone();
+    anothers.run();
+    assertThat(waiting.get(1).get(60, TimeUnit.SECONDS)).isSameAs(guest);
   }
 
   /// Who is interrupted while others' guests keep the compiler.

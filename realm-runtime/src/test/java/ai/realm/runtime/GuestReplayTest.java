@@ -182,4 +182,61 @@ final class GuestReplayTest extends SampleFixture {
     Files.writeString(file, text.substring(0, at) + now + text.substring(at + then.length()));
     assertInvalid(wasm, file, ": expected " + expected);
   }
+
+  /// A run that a refusal ended (`refused`, `failed`), and one that a host function ended (`x`, `failed`).
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          false | "failed":"SAMPLER_INVALID"  | "failed":"sampler_invalid"  | end  | a code in failed
+          false | "failed":"SAMPLER_INVALID"  | "failed":"SAMPLER_INVALIC"  | end  | a failure of
+          false | "failed":"SAMPLER_INVALID"  | "failed":""                 | end  | a code in failed
+          false | "refused":"SAMPLER_INVALID" | "refused":"SAMPLER_INVAL D" | call | a code in refused
+          false | "refused":"SAMPLER_INVALID" | "refused":"SAMPLER_INVALIC" | end  | a failure of
+          true  | "x":"GUEST_MEMORY"          | "x":"GUEST-MEMORY"          | call | a code in x
+          true  | "x":"GUEST_MEMORY"          | "x":"GUEST_MEMORX"          | end  | a failure of GUEST_MEMORX
+          true  | "failed":"GUEST_MEMORY"     | "failed":"GUEST_MEMORX"     | end  | a failure of GUEST_MEMORY
+          true  | "failed":"GUEST_MEMORY"     | "end":0                     | end  | the end of say, which failed
+          """)
+  void damagedCodesAreNotBlamedOnTheGuest(
+      boolean traps, String then, String now, String place, String expected) throws IOException {
+    byte[] wasm = traps ? outside() : DefaultGuest.bytes();
+    Path file = folder.resolve("damaged.recording");
+    try (RealmRuntime runtime = new RealmRuntime(sample())) {
+      GuestRecorder recorder = new GuestRecorder(runtime, wasm);
+      assertThatThrownBy(
+              () -> {
+                if (traps) {
+                  recorder.call("say");
+                } else {
+                  long model = recorder.call("load_model", "sample", "{}").value();
+                  recorder.call("generate", model, "Hello", "{\"typical_p\":7}");
+                }
+              })
+          .isInstanceOf(RealmException.class);
+      recorder.write(file);
+    }
+    assertThat(GuestReplay.run(wasm, file, backend).difference()).isEmpty();
+    List<String> lines = Files.readAllLines(file);
+    int line = 0;
+    while (!lines.get(line).contains(then)) {
+      line++;
+    }
+    lines.set(line, lines.get(line).replace(then, now));
+    Files.write(file, lines);
+    // The call's end is the line before the last.
+    int said = place.equals("end") ? lines.size() - 1 : line + 1;
+    assertInvalid(wasm, file, "line %d: expected %s".formatted(said, expected));
+  }
+
+  /// A guest that says what lies outside of its memory.
+  private static byte[] outside() {
+    WasmModuleBuilder module = new WasmModuleBuilder();
+    int emit = module.importFunction("realm_host", "emit_text", 2);
+    module.memory(1, 1);
+    module.function("say", 0, 0, new Code().constant(-4).constant(8).call(emit));
+    return module.build();
+  }
 }

@@ -3,6 +3,7 @@ package ai.realm.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.realm.engine.AdmissionException;
 import ai.realm.engine.EngineStats;
 import ai.realm.engine.PublishedPrefix;
 import ai.realm.error.RealmException;
@@ -19,6 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -121,8 +123,19 @@ final class MultiRealmManagerTest extends SampleFixture {
       assertThat(manager.model("sample", System.nanoTime()).host().engine().stats().prefixBlocks())
           .isEqualTo(prefix.length() / 32);
     }
-    assertThatThrownBy(() -> manager.publish("other", new int[64], Duration.ofSeconds(1)))
-        .hasMessageContaining("there is no model other");
+  }
+
+  @Test
+  void whoPublishesForAModelThatIsNotThereIsToldSo() {
+    for (ThrowingCallable publishing :
+        List.<ThrowingCallable>of(
+            () -> manager.publish("other", new int[64], Duration.ofSeconds(1)),
+            () -> manager.publishSystemPrompt("other", "Be brief.", Duration.ofSeconds(1)))) {
+      assertThatThrownBy(publishing)
+          .isInstanceOfSatisfying(
+              AdmissionException.class, e -> assertThat(e.code()).isEqualTo("NO_MODEL"))
+          .hasMessage("model other: expected one of sample, found none of that name");
+    }
   }
 
   @Test

@@ -68,8 +68,7 @@ final class QuotaRaceTest {
     long granted =
         granted(() -> {
           try {
-            quota.begin();
-            quota.end();
+            quota.end(quota.begin());
             return true;
           } catch (LimitException e) {
             return false;
@@ -158,7 +157,7 @@ final class QuotaRaceTest {
     quota.chargeCpuAtEnd(TimeUnit.MILLISECONDS.toNanos(150));
     quota.chargeCpuAtEnd(-1);
     assertThat(quota.rates().chargeCpu(1)).as("the call itself is within its limit").isTrue();
-    quota.end();
+    quota.end(0);
     assertThatThrownBy(quota::begin)
         .isInstanceOfSatisfying(
             LimitException.class, e -> assertThat(e.code()).isEqualTo("CPU_RATE"));
@@ -220,5 +219,36 @@ final class QuotaRaceTest {
   private static long liveBytes() {
     System.gc();
     return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+  }
+
+  /// Of calls that take eight seconds, two at once, one ends every four.
+  @Test
+  void oneCallTooManyIsToldWhenOneOfTheOthersEnds() {
+    AtomicLong clock = new AtomicLong(4711);
+    ResourceLimits limits = ResourceLimits.builder().maxConcurrentCalls(2).build();
+    Quota quota = new Quota(new TenantId("a"), limits, new UsageMeter(), clock::get);
+    long one = quota.begin();
+    long other = quota.begin();
+    assertTooMany(quota, Duration.ZERO);
+    clock.addAndGet(TimeUnit.SECONDS.toNanos(8));
+    quota.end(one);
+    one = quota.begin();
+    assertTooMany(quota, Duration.ofSeconds(4));
+    clock.addAndGet(TimeUnit.SECONDS.toNanos(8));
+    quota.end(other);
+    quota.begin();
+    // The other took sixteen, and counts an eighth.
+    assertTooMany(quota, Duration.ofMillis(4_500));
+    quota.end(one);
+  }
+
+  private static void assertTooMany(Quota quota, Duration retryAfter) {
+    assertThatThrownBy(quota::begin)
+        .isInstanceOfSatisfying(
+            LimitException.class,
+            e -> {
+              assertThat(e.code()).isEqualTo("TOO_MANY_CALLS");
+              assertThat(e.retryAfter()).isEqualTo(retryAfter);
+            });
   }
 }

@@ -77,10 +77,14 @@ final class WorkerIsolationTest extends SampleFixture {
   @ParameterizedTest(name = "{0}")
   @MethodSource("endless")
   void cpuTimeInTheWorkerIsTheCalls(String name, byte[] guest) {
-    GuestLimits limits = GuestLimits.DEFAULT.withCpuTime(Duration.ofMillis(150));
+    Duration limit = Duration.ofMillis(150);
+    GuestLimits limits = GuestLimits.DEFAULT.withCpuTime(limit);
     try (RealmRuntime runtime = runtime(guest, ResourceLimits.unbounded(limits))) {
       assertThatThrownBy(() -> runtime.callFunction("run"))
           .satisfies(e -> assertCode(e, "GUEST_CPU"));
+      // What starting the worker and compiling took was the deployment's.
+      assertThat(Duration.ofNanos(runtime.usage().cpuNanos()))
+          .isBetween(limit, limit.plus(HostileGuestTest.STOP));
       assertThat(runtime.callFunction("rest").value()).isEqualTo(7);
     }
   }

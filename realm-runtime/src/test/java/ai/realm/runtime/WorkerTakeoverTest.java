@@ -9,6 +9,8 @@ import com.sun.management.UnixOperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -16,6 +18,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
@@ -311,6 +314,84 @@ final class WorkerTakeoverTest extends SampleFixture {
       assertThat(attack.isDone()).isFalse();
       attacked.process().recycle("has served");
       assertCode(attack.get(HANG.toSeconds(), TimeUnit.SECONDS), "WORKER_LOST");
+    }
+  }
+
+  /// On a clock that the loading moves: answers come late, in time, and late again.
+  @Test
+  void workerThatAnswersLateDoesNotGetTheCompilerBeforeOthers() {
+    AtomicLong clock = new AtomicLong(4711);
+    try (Workers workers =
+        new Workers(
+            (isolation, functions) -> {
+              throw new IllegalStateException("no process is needed");
+            },
+            clock::get)) {
+      Workers.Slot late = workers.join(A, WORKER);
+      Workers.Slot other = workers.join(new TenantId("b"), WORKER);
+      load(late, clock, 4_999);
+      for (int wait : new int[] {19_000, 38_000, 76_000, 152_000, 152_000}) {
+        load(late, clock, 19_000);
+        assertThatThrownBy(() -> load(late, clock, 0))
+            .isInstanceOfSatisfying(
+                LimitException.class,
+                e -> {
+                  assertThat(e.code()).isEqualTo("COMPILER_BUSY");
+                  assertThat(e.retryAfter()).hasMillis(wait);
+                })
+            .hasMessageContaining("has it again in " + wait + " ms");
+        load(other, clock, 0);
+        clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(wait));
+      }
+      load(late, clock, 1);
+      load(late, clock, 19_000);
+      assertThatThrownBy(() -> load(late, clock, 0)).hasMessageContaining("in 19000 ms");
+    }
+  }
+
+  private static void load(Workers.Slot slot, AtomicLong clock, long millis) {
+    AtomicBoolean loaded = new AtomicBoolean();
+    slot.load(
+        System.nanoTime() + HANG.toNanos(),
+        () -> {
+          loaded.set(true);
+          clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(millis));
+        });
+    assertThat(loaded).isTrue();
+  }
+
+  /// However many of its calls have to give it its guest again.
+  @Test
+  void workerHasOnePlaceInTheLineForTheCompiler() throws Exception {
+    try (Workers workers = new Workers()) {
+      Workers.Slot many = workers.join(A, WORKER);
+      Workers.Slot other = workers.join(new TenantId("b"), WORKER);
+      CompletableFuture<Void> end = new CompletableFuture<>();
+      List<String> order = Collections.synchronizedList(new ArrayList<>());
+      List<Thread> threads = new ArrayList<>();
+      for (String name : List.of("first", "second", "third", "other")) {
+        Workers.Slot slot = name.equals("other") ? other : many;
+        Thread thread =
+            new Thread(() ->
+                slot.load(
+                    System.nanoTime() + HANG.toNanos(),
+                    () -> {
+                      order.add(name);
+                      end.orTimeout(HANG.toSeconds(), TimeUnit.SECONDS).join();
+                    }));
+        threads.add(thread);
+        thread.start();
+        await(
+            () ->
+                thread.getState() == Thread.State.TIMED_WAITING
+                    || name.equals("first") && !order.isEmpty(),
+            name + " waits");
+      }
+      end.complete(null);
+      for (Thread thread : threads) {
+        assertThat(thread.join(HANG)).isTrue();
+      }
+      assertThat(order).containsExactly("first", "other", "second", "third");
     }
   }
 
