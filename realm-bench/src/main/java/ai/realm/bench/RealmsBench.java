@@ -116,12 +116,15 @@ public final class RealmsBench {
       @Nullable Percentiles betweenTokens,
       double guestMicrosPerToken) {}
 
-  /// Resident memory with one realm and with all of them, in a heap that is resident from the begin.
+  /// Resident memory with one realm and with all of them.
   ///
-  /// @param bytesPerRealm what a realm more takes outside of the heap, and of the heap in use
-  /// @param heapBytesPerRealm of it the heap's part
+  /// @param isHeapResident whether all of the heap was resident from the begin
+  /// @param bytesPerRealm what a realm more takes: of such a heap what is in use of it, and what lies outside; else what
+  ///     resident memory grew, of which nobody can tell how much of the heap is in use
+  /// @param heapBytesPerRealm what is in use of the heap
   record Memory(
       int realms,
+      boolean isHeapResident,
       long residentBytesOfOne,
       long residentBytesOfAll,
       double bytesPerRealm,
@@ -286,18 +289,9 @@ public final class RealmsBench {
   // ---- memory and creation ----------------------------------------------------------------------
 
   /// Resident memory of the process with one realm that has run, and with as many as were asked for. All of it is
-  /// done once before: what the JIT compiler takes for realms that come and answer is none's own. Of a heap that
-  /// grows nobody could tell what of it is in use.
+  /// done once before: what the JIT compiler takes for realms that come and answer is none's own.
   private @Nullable Memory memory(int realms) throws InterruptedException {
     if (realms < 2) {
-      return null;
-    }
-    Runtime java = Runtime.getRuntime();
-    if (java.totalMemory() != java.maxMemory()) {
-      output.line("");
-      output.line(
-          "resident memory is measured with a heap that is resident from the begin only"
-              + " (-Xms512m -Xmx512m -XX:+AlwaysPreTouch)");
       return null;
     }
     measureMemory(realms);
@@ -313,6 +307,10 @@ public final class RealmsBench {
             realms,
             measured.bytesPerRealm() / 1024,
             measured.heapBytesPerRealm() / 1024));
+    if (!measured.isHeapResident()) {
+      output.line(
+          "what the heap grew by counts, in use or not: -Xms512m -Xmx512m -XX:+AlwaysPreTouch tells that apart");
+    }
     return measured;
   }
 
@@ -333,11 +331,14 @@ public final class RealmsBench {
       }
       long many = resident();
       long heapMore = heap() - heapOne;
+      Runtime java = Runtime.getRuntime();
+      boolean isHeapResident = java.totalMemory() == java.maxMemory();
       return new Memory(
           realms,
+          isHeapResident,
           one,
           many,
-          (many - one + heapMore) / (double) (realms - 1),
+          (many - one + (isHeapResident ? heapMore : 0)) / (double) (realms - 1),
           heapMore / (double) (realms - 1));
     }
   }
